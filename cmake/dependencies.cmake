@@ -1,0 +1,20 @@
+# Debian's packages as imported targets. Protobuf comes before anything else: torch's and Arrow's
+# folders carry headers and CMake targets of other protobuf versions.
+find_package(Protobuf REQUIRED)
+find_program(ESPALIER_GRPC_PLUGIN grpc_cpp_plugin REQUIRED)  # Debian's gRPC exports no such target
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+find_package(absl REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(yaml-cpp REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(OpenSSL REQUIRED)
+find_package(SQLite3 REQUIRED)
+find_package(ICU REQUIRED COMPONENTS uc i18n)
+find_package(Boost REQUIRED)
+pkg_check_modules(grpcxx REQUIRED IMPORTED_TARGET grpc++)
+pkg_check_modules(prometheus_core REQUIRED IMPORTED_TARGET prometheus-cpp-core)
+if(ESPALIER_TESTS)
+  find_package(GTest REQUIRED)
+endif()

@@ -1,0 +1,112 @@
+#include "core/base/files.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "core/base/status_macros.h"
+
+namespace espalier {
+namespace fs = std::filesystem;
+namespace {
+
+absl::Status errno_error(const std::string& what) {
+  int code = errno;
+  return absl::ErrnoToStatus(code, what);
+}
+
+absl::Status sync_path(const std::string& path, int flags) {
+  int fd = ::open(path.c_str(), flags);
+  if (fd < 0) return errno_error(absl::StrCat("open ", path));
+  int result = ::fsync(fd);
+  absl::Status status = result == 0 ? absl::OkStatus() : errno_error(absl::StrCat("fsync ", path));
+  ::close(fd);
+  return status;
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> read_file(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in || fs::is_directory(path)) return absl::NotFoundError(absl::StrCat("cannot read ", path));
+  std::ostringstream out;
+  out << in.rdbuf();
+  if (in.bad()) return absl::DataLossError(absl::StrCat("reading ", path, " failed"));
+  return std::move(out).str();
+}
+
+absl::Status sync_folder(const std::string& path) {
+  return sync_path(path.empty() ? "." : path, O_RDONLY | O_DIRECTORY);
+}
+
+absl::Status publish_file(const std::string& written_aside, const std::string& path) {
+  ESPALIER_RETURN_IF_ERROR(sync_path(written_aside, O_RDONLY));
+  if (::rename(written_aside.c_str(), path.c_str()) != 0) {
+    return errno_error(absl::StrCat("rename ", written_aside, " to ", path));
+  }
+  return sync_folder(fs::path(path).parent_path().string());
+}
+
+absl::Status write_file(const std::string& path, std::string_view content) {
+  std::string aside = absl::StrCat(path, ".part.", ::getpid());
+  {
+    std::ofstream out(aside, std::ios::binary | std::ios::trunc);
+    out.write(content.data(), static_cast<std::streamsize>(content.size()));
+    out.flush();
+    if (!out) return errno_error(absl::StrCat("write ", aside));
+  }
+  return publish_file(aside, path);
+}
+
+absl::Status make_folders(const std::string& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error) return absl::InternalError(absl::StrCat("cannot make folder ", path, ": ", error.message()));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<std::string>> list_files(const std::string& root) {
+  std::error_code error;
+  std::vector<std::string> out;
+  for (fs::recursive_directory_iterator it(root, error), end; !error && it != end; it.increment(error)) {
+    if (it->is_regular_file()) out.push_back(fs::relative(it->path(), root).generic_string());
+  }
+  if (error) return absl::NotFoundError(absl::StrCat("cannot list ", root, ": ", error.message()));
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+absl::Status check_relative_path(std::string_view path) {
+  std::string text(path);
+  auto bad = [&](const char* why) {
+    return absl::InvalidArgumentError(absl::StrCat("path '", text, "' ", why));
+  };
+  if (text.empty()) return bad("is empty");
+  if (text.size() > 512) return bad("is longer than 512 bytes");
+  if (text.find('\0') != std::string::npos || text.find('\\') != std::string::npos) {
+    return bad("holds a NUL or a backslash");
+  }
+  for (absl::string_view part : absl::StrSplit(text, '/')) {
+    if (part.empty() || part == "." || part == "..") return bad("leaves its folder or has an empty part");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Json> read_json(const std::string& path) {
+  ESPALIER_ASSIGN_OR_RETURN(std::string text, read_file(path));
+  try {
+    return Json::parse(text);
+  } catch (const std::exception& e) {
+    return absl::InvalidArgumentError(absl::StrCat(path, " is not JSON: ", e.what()));
+  }
+}
+
+}  // namespace espalier

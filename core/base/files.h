@@ -1,0 +1,29 @@
+// Whole files and folders. What is written is either whole and durable under its name, or not there.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "core/base/options.h"
+
+namespace espalier {
+
+absl::StatusOr<std::string> read_file(const std::string& path);
+// Writes aside, fsyncs file and folder, renames.
+absl::Status write_file(const std::string& path, std::string_view content);
+// The same for a file that was written aside already.
+absl::Status publish_file(const std::string& written_aside, const std::string& path);
+// fsyncs a folder, so that renames in it survive a power cut.
+absl::Status sync_folder(const std::string& path);
+absl::Status make_folders(const std::string& path);
+// Files below `root`, as sorted relative paths.
+absl::StatusOr<std::vector<std::string>> list_files(const std::string& root);
+// A relative path that stays below its root: no "..", no leading "/", no empty part, no backslash or NUL.
+absl::Status check_relative_path(std::string_view path);
+// Parsed JSON, or INVALID_ARGUMENT with the file and the place.
+absl::StatusOr<Json> read_json(const std::string& path);
+
+}  // namespace espalier

@@ -1,0 +1,63 @@
+// Engine: a published artifact, ready to answer. No torch in this header: the inference server, which
+// speaks protobuf, includes it.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "core/base/options.h"
+#include "core/text/tokenizer.h"
+
+namespace espalier::runtime {
+
+// One row of a batch, with its own knobs.
+struct Row {
+  std::vector<int32_t> ids, types;  // equal lengths, 1..max_length
+  // NaN: the artifact's calibrated threshold. Meaning and range are the exit method's.
+  double exit_threshold = std::numeric_limits<double>::quiet_NaN();
+  int max_exit_layer = 0;           // 1-based; 0: the last layer
+};
+
+struct Answer {
+  std::vector<float> logits, probabilities;  // [C]
+  int label = 0;                             // argmax
+  int exit_layer = 0;                        // 1-based
+  float confidence = 0;                      // probability of the label
+};
+
+// What clients may know about a model.
+struct ModelInfo {
+  std::string task;
+  std::vector<std::string> label_names;
+  int layers = 0, max_length = 0, vocabulary = 0, token_types = 0;
+  bool has_exits = false;
+  std::string exit_method;                    // "" without exits
+  double exit_threshold = 0;                  // calibrated
+  double threshold_low = 0, threshold_high = 0;  // allowed range
+  std::string precision, weights_sha256;
+};
+
+struct EngineOptions {
+  int threads = 0;  // 0: all cores
+};
+
+class Engine {
+ public:
+  virtual ~Engine() = default;
+  // INVALID_ARGUMENT or NOT_FOUND says which file is wrong and why.
+  static absl::StatusOr<std::unique_ptr<Engine>> load(const std::string& folder,
+                                                      const EngineOptions& options = {});
+  virtual const ModelInfo& info() const = 0;
+  // Text to a row's ids; thread-safe.
+  virtual Encoding encode(std::string_view text, std::string_view pair, bool has_pair) const = 0;
+  // INVALID_ARGUMENT names the row and what is wrong with it. A row's answer does not depend on the
+  // other rows. One call at a time an engine.
+  virtual absl::StatusOr<std::vector<Answer>> predict(std::span<const Row> rows) = 0;
+};
+
+}  // namespace espalier::runtime

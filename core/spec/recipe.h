@@ -1,0 +1,56 @@
+// A recipe as core runs it: everything filled in. The JSON has the field names of proto
+// espalier.v1.Recipe.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "core/spec/catalogue.h"
+
+namespace espalier {
+
+struct MethodChoice {
+  std::string name;  // empty: none
+  Json options = Json::object();
+};
+
+struct TrainingSpec {
+  double epochs = 0;
+  int64_t steps = 0;  // > 0 overrides epochs
+  int batch_size = 32, micro_batch_size = 32;
+  double learning_rate = 3e-5, weight_decay = 0.01, warmup = 0.1, clip = 1.0;
+  double dropout = -1;  // < 0: the model's own
+};
+
+enum class TargetKind { kNone, kSparsity, kSpeedup, kLatency, kParameters, kBytes, kMacs };
+struct TargetSpec {
+  TargetKind kind = TargetKind::kNone;
+  double value = 0;
+};
+
+struct RecipeSpec {
+  std::string recipe = "auto";
+  TargetSpec target;
+  double max_metric_drop = -1;  // points; < 0: no limit
+  MethodChoice pruner, exit;
+  std::vector<MethodChoice> distillers;
+  TrainingSpec finetune, prune, recover, exits;
+  double exit_max_metric_drop = 1.0;  // points the exits may cost on the calibrate split
+  std::string precision = "fp32";
+  int max_length = 128;
+  uint64_t seed = 1;
+};
+
+// Fills every default of what a user wrote: recipe "auto" picks a pruner, a distiller and an exit method;
+// recipe "dense" leaves them out. Checks everything that needs no weights; messages say what was asked
+// and what would work ("target.sparsity is 1.5; it must be at least 0 and less than 1"). Unknown fields
+// are refused by name. Targets that this build cannot aim at yet (speed-up, latency, size) are
+// UNIMPLEMENTED, said so. Returns the resolved JSON, in which methods carry their "digest".
+absl::StatusOr<Json> resolve_recipe(const Json& written, const Catalogue& catalogue);
+
+// Reads a resolved recipe.
+absl::StatusOr<RecipeSpec> read_recipe(const Json& resolved);
+
+}  // namespace espalier
