@@ -69,14 +69,16 @@ absl::Status write_file(const std::string& path, std::string_view content) {
 absl::Status make_folders(const std::string& path) {
   std::error_code error;
   fs::create_directories(path, error);
-  if (error) return absl::InternalError(absl::StrCat("cannot make folder ", path, ": ", error.message()));
+  if (error)
+    return absl::InternalError(absl::StrCat("cannot make folder ", path, ": ", error.message()));
   return absl::OkStatus();
 }
 
 absl::StatusOr<std::vector<std::string>> list_files(const std::string& root) {
   std::error_code error;
   std::vector<std::string> out;
-  for (fs::recursive_directory_iterator it(root, error), end; !error && it != end; it.increment(error)) {
+  for (fs::recursive_directory_iterator it(root, error), end; !error && it != end;
+       it.increment(error)) {
     if (it->is_regular_file()) out.push_back(fs::relative(it->path(), root).generic_string());
   }
   if (error) return absl::NotFoundError(absl::StrCat("cannot list ", root, ": ", error.message()));
@@ -95,7 +97,8 @@ absl::Status check_relative_path(std::string_view path) {
     return bad("holds a NUL or a backslash");
   }
   for (absl::string_view part : absl::StrSplit(text, '/')) {
-    if (part.empty() || part == "." || part == "..") return bad("leaves its folder or has an empty part");
+    if (part.empty() || part == "." || part == "..")
+      return bad("leaves its folder or has an empty part");
   }
   return absl::OkStatus();
 }

@@ -1,4 +1,5 @@
-// Whole files and folders. What is written is either whole and durable under its name, or not there.
+// Whole files and folders. What is written is either whole and durable under its name, or not
+// there.
 #pragma once
 
 #include <string>
@@ -21,7 +22,8 @@ absl::Status sync_folder(const std::string& path);
 absl::Status make_folders(const std::string& path);
 // Files below `root`, as sorted relative paths.
 absl::StatusOr<std::vector<std::string>> list_files(const std::string& root);
-// A relative path that stays below its root: no "..", no leading "/", no empty part, no backslash or NUL.
+// A relative path that stays below its root: no "..", no leading "/", no empty part, no backslash
+// or NUL.
 absl::Status check_relative_path(std::string_view path);
 // Parsed JSON, or INVALID_ARGUMENT with the file and the place.
 absl::StatusOr<Json> read_json(const std::string& path);

@@ -1,5 +1,5 @@
-// The one wall between code that throws (LibTorch, nlohmann-json, Arrow's few) and code that returns
-// absl::Status.
+// The one wall between code that throws (LibTorch, nlohmann-json, Arrow's few) and code that
+// returns absl::Status.
 #pragma once
 
 #include <exception>
@@ -16,7 +16,8 @@ namespace espalier {
 // An exception that carries a Status through numeric code up to the next guard().
 class StatusError : public std::exception {
  public:
-  explicit StatusError(absl::Status status) : status_(std::move(status)), what_(status_.ToString()) {}
+  explicit StatusError(absl::Status status)
+      : status_(std::move(status)), what_(status_.ToString()) {}
   const absl::Status& status() const { return status_; }
   const char* what() const noexcept override { return what_.c_str(); }
 
@@ -35,15 +36,17 @@ inline void throw_if_error(const absl::Status& status) {
   if (!status.ok()) throw StatusError(status);
 }
 
-// Status of an exception that is being handled; `what` says what was being done. Memory that ran out,
-// of the host or (LibTorch's message) of a device, is RESOURCE_EXHAUSTED: the trainer halves its
-// micro-batch on it.
+// Status of an exception that is being handled; `what` says what was being done. Memory that ran
+// out, of the host or (LibTorch's message) of a device, is RESOURCE_EXHAUSTED: the trainer halves
+// its micro-batch on it.
 absl::Status status_of_current_exception(const char* what);
 
-// Runs `function`, which returns a Status, a StatusOr or nothing, and turns what it throws into a Status.
+// Runs `function`, which returns a Status, a StatusOr or nothing, and turns what it throws into a
+// Status.
 template <class F>
 auto guard(const char* what, F&& function)
-    -> std::conditional_t<std::is_void_v<decltype(function())>, absl::Status, decltype(function())> {
+    -> std::conditional_t<std::is_void_v<decltype(function())>, absl::Status,
+                          decltype(function())> {
   try {
     if constexpr (std::is_void_v<decltype(function())>) {
       function();

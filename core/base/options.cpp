@@ -9,14 +9,16 @@ namespace espalier {
 namespace {
 
 Json describe(const char* name, const char* type, Json fallback, const char* sentence) {
-  return {{"name", name}, {"type", type}, {"default", std::move(fallback)}, {"description", sentence}};
+  return {
+      {"name", name}, {"type", type}, {"default", std::move(fallback)}, {"description", sentence}};
 }
 
 }  // namespace
 
 OptionReader::OptionReader(std::string owner, Json values)
     : owner_(std::move(owner)), values_(std::move(values)) {
-  if (!values_.is_null() && !values_.is_object()) fail("options must be an object of names and values");
+  if (!values_.is_null() && !values_.is_object())
+    fail("options must be an object of names and values");
 }
 
 void OptionReader::fail(std::string message) {
@@ -39,7 +41,8 @@ void OptionReader::number(const char* name, double& field, double minimum, doubl
     if (!value->is_number()) {
       fail(absl::StrCat("option '", name, "' must be a number, found ", value->dump()));
     } else if (double x = value->get<double>(); !(x >= minimum && x <= maximum)) {
-      fail(absl::StrCat("option '", name, "' is ", x, "; it must be between ", minimum, " and ", maximum));
+      fail(absl::StrCat("option '", name, "' is ", x, "; it must be between ", minimum, " and ",
+                        maximum));
     } else {
       field = x;
     }
@@ -55,12 +58,14 @@ void OptionReader::integer(const char* name, int64_t& field, int64_t minimum, in
   schema_.push_back(std::move(entry));
   if (const Json* value = find(name)) {
     // Numbers of a protobuf Struct are doubles: 3.0 is an integer here, 3.5 is not.
-    bool whole = value->is_number() && std::nearbyint(value->get<double>()) == value->get<double>() &&
+    bool whole = value->is_number() &&
+                 std::nearbyint(value->get<double>()) == value->get<double>() &&
                  std::abs(value->get<double>()) < 9e15;
     if (!whole) {
       fail(absl::StrCat("option '", name, "' must be an integer, found ", value->dump()));
     } else if (auto x = static_cast<int64_t>(value->get<double>()); x < minimum || x > maximum) {
-      fail(absl::StrCat("option '", name, "' is ", x, "; it must be between ", minimum, " and ", maximum));
+      fail(absl::StrCat("option '", name, "' is ", x, "; it must be between ", minimum, " and ",
+                        maximum));
     } else {
       field = x;
     }
@@ -95,7 +100,8 @@ void OptionReader::string(const char* name, std::string& field, std::vector<std:
       if (known) {
         field = x;
       } else {
-        fail(absl::StrCat("option '", name, "' is '", x, "'; known: ", absl::StrJoin(choices, ", ")));
+        fail(absl::StrCat("option '", name, "' is '", x,
+                          "'; known: ", absl::StrJoin(choices, ", ")));
       }
     }
   }
@@ -109,9 +115,9 @@ absl::Status OptionReader::finish() const {
       if (resolved_.contains(name)) continue;
       std::vector<std::string> known;
       for (const auto& entry : schema_) known.push_back(entry["name"].get<std::string>());
-      return absl::InvalidArgumentError(
-          absl::StrCat(owner_, ": option '", name, "' is unknown; ",
-                       known.empty() ? "it has no options" : "known: " + absl::StrJoin(known, ", ")));
+      return absl::InvalidArgumentError(absl::StrCat(
+          owner_, ": option '", name, "' is unknown; ",
+          known.empty() ? "it has no options" : "known: " + absl::StrJoin(known, ", ")));
     }
   }
   return absl::OkStatus();

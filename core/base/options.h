@@ -2,11 +2,13 @@
 //
 //   struct Options {
 //     double patience = 6;
-//     void read(OptionReader& r) { r.number("patience", patience, 1, 24, "Layers that must agree."); }
+//     void read(OptionReader& r) { r.number("patience", patience, 1, 24, "Layers that must
+//     agree."); }
 //   };
 //
-// With an object the reader fills the fields, checks ranges and refuses unknown names; without one it
-// only records the schema. So a default is written once, and help, catalogue and errors agree with it.
+// With an object the reader fills the fields, checks ranges and refuses unknown names; without one
+// it only records the schema. So a default is written once, and help, catalogue and errors agree
+// with it.
 #pragma once
 
 #include <cstdint>
@@ -29,11 +31,14 @@ class OptionReader {
   // Fills from `values`, a JSON object (null: all defaults). `owner` is named in errors.
   OptionReader(std::string owner, Json values);
 
-  void number(const char* name, double& field, double minimum, double maximum, const char* sentence);
-  void integer(const char* name, int64_t& field, int64_t minimum, int64_t maximum, const char* sentence);
+  void number(const char* name, double& field, double minimum, double maximum,
+              const char* sentence);
+  void integer(const char* name, int64_t& field, int64_t minimum, int64_t maximum,
+               const char* sentence);
   void boolean(const char* name, bool& field, const char* sentence);
   // `choices` empty: any string.
-  void string(const char* name, std::string& field, std::vector<std::string> choices, const char* sentence);
+  void string(const char* name, std::string& field, std::vector<std::string> choices,
+              const char* sentence);
 
   // OK, or the first thing wrong: "magnitude: option 'scpoe' is unknown; known: scope, schedule".
   absl::Status finish() const;

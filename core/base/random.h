@@ -1,5 +1,5 @@
-// Seeds. There is no hidden random state: every consumer derives its own seed from where it stands, so a
-// resumed job draws what the undisturbed one would have drawn.
+// Seeds. There is no hidden random state: every consumer derives its own seed from where it stands,
+// so a resumed job draws what the undisturbed one would have drawn.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// A registry is a list written in one function, read from top to bottom; no self-registration, because
-// linkers drop what nobody names.
+// A registry is a list written in one function, read from top to bottom; no self-registration,
+// because linkers drop what nobody names.
 #pragma once
 
 #include <functional>
@@ -52,11 +52,11 @@ class Registry {
       if (auto status = reader.finish(); !status.ok()) return status;
       return made;
     }
-    return absl::InvalidArgumentError(
-        absl::StrCat("unknown ", kind_, " \"", name, "\"; known: ",
-                     absl::StrJoin(entries_, ", ", [](std::string* out, const RegistryEntry<T>& entry) {
-                       out->append(entry.name);
-                     })));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "unknown ", kind_, " \"", name, "\"; known: ",
+        absl::StrJoin(entries_, ", ", [](std::string* out, const RegistryEntry<T>& entry) {
+          out->append(entry.name);
+        })));
   }
 
  private:

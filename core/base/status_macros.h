@@ -1,4 +1,5 @@
-// Early return on a bad absl::Status. The names carry the project, so that they clash with nobody's.
+// Early return on a bad absl::Status. The names carry the project, so that they clash with
+// nobody's.
 #pragma once
 
 #include <utility>
@@ -6,8 +7,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
-#define ESPALIER_RETURN_IF_ERROR(expression)                       \
-  do {                                                             \
+#define ESPALIER_RETURN_IF_ERROR(expression)                                \
+  do {                                                                      \
     if (absl::Status status_ = (expression); !status_.ok()) return status_; \
   } while (false)
 

@@ -1,5 +1,5 @@
-// compress(): one job from a model folder, a data set and a recipe to artifact folders. This header has
-// no torch in it: the worker, which speaks protobuf, includes it.
+// compress(): one job from a model folder, a data set and a recipe to artifact folders. This header
+// has no torch in it: the worker, which speaks protobuf, includes it.
 #pragma once
 
 #include <cstdint>
@@ -17,12 +17,13 @@
 namespace espalier {
 
 struct JobInput {
-  std::string model_folder;            // a Hugging Face folder
-  std::optional<DatasetSpec> dataset;  // not set: the dense recipe of a model that is fine-tuned already
-  Json recipe;                         // resolved, see spec/recipe.h
-  std::string checkpoint_folder;       // where checkpoints go; holds the one to resume from, if any
-  std::string output_folder;           // artifacts go to <output_folder>/0, /1, ...
-  std::string job_name;                // only written into report.json
+  std::string model_folder;  // a Hugging Face folder
+  std::optional<DatasetSpec>
+      dataset;                    // not set: the dense recipe of a model that is fine-tuned already
+  Json recipe;                    // resolved, see spec/recipe.h
+  std::string checkpoint_folder;  // where checkpoints go; holds the one to resume from, if any
+  std::string output_folder;      // artifacts go to <output_folder>/0, /1, ...
+  std::string job_name;           // only written into report.json
 };
 
 struct JobProgress {
@@ -36,11 +37,13 @@ struct JobProgress {
 
 // How a job talks to whoever runs it. All are called from the thread that called compress().
 struct JobHooks {
-  std::function<void(const JobProgress&)> progress;   // at most about every second, and at phase changes
-  std::function<bool()> cancelled;                    // asked every step
-  std::function<bool()> preempted;                    // SIGTERM: checkpoint, then return ABORTED
-  std::function<absl::Status()> checkpoint_written;   // checkpoint_folder holds a whole new checkpoint
-  double checkpoint_seconds = 60;                     // at least so long between checkpoints
+  std::function<void(const JobProgress&)>
+      progress;                     // at most about every second, and at phase changes
+  std::function<bool()> cancelled;  // asked every step
+  std::function<bool()> preempted;  // SIGTERM: checkpoint, then return ABORTED
+  std::function<absl::Status()>
+      checkpoint_written;          // checkpoint_folder holds a whole new checkpoint
+  double checkpoint_seconds = 60;  // at least so long between checkpoints
 };
 
 struct ArtifactOutput {
@@ -53,9 +56,9 @@ struct JobOutput {
   std::vector<ArtifactOutput> artifacts;
 };
 
-// CANCELLED when cancelled() said so; ABORTED after preempted(); INVALID_ARGUMENT, FAILED_PRECONDITION
-// and DATA_LOSS are the job's own fault and are not worth another attempt; the rest may be. A failure
-// message names phase and step.
+// CANCELLED when cancelled() said so; ABORTED after preempted(); INVALID_ARGUMENT,
+// FAILED_PRECONDITION and DATA_LOSS are the job's own fault and are not worth another attempt; the
+// rest may be. A failure message names phase and step.
 absl::StatusOr<JobOutput> compress(const JobInput& input, const JobHooks& hooks);
 
 // "cpu-avx512-2t-0.1.0": results are bit-identical when a job resumes within one class.

@@ -1,5 +1,5 @@
-// Engine: a published artifact, ready to answer. No torch in this header: the inference server, which
-// speaks protobuf, includes it.
+// Engine: a published artifact, ready to answer. No torch in this header: the inference server,
+// which speaks protobuf, includes it.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,7 @@ struct Row {
   std::vector<int32_t> ids, types;  // equal lengths, 1..max_length
   // NaN: the artifact's calibrated threshold. Meaning and range are the exit method's.
   double exit_threshold = std::numeric_limits<double>::quiet_NaN();
-  int max_exit_layer = 0;           // 1-based; 0: the last layer
+  int max_exit_layer = 0;  // 1-based; 0: the last layer
 };
 
 struct Answer {
@@ -36,8 +36,8 @@ struct ModelInfo {
   std::vector<std::string> label_names;
   int layers = 0, max_length = 0, vocabulary = 0, token_types = 0;
   bool has_exits = false;
-  std::string exit_method;                    // "" without exits
-  double exit_threshold = 0;                  // calibrated
+  std::string exit_method;                       // "" without exits
+  double exit_threshold = 0;                     // calibrated
   double threshold_low = 0, threshold_high = 0;  // allowed range
   std::string precision, weights_sha256;
 };

@@ -1,0 +1,59 @@
+// What we publish: a folder that is a model, and everything needed to serve it and to believe it.
+//
+//   config.json         Hugging Face keys where shapes are uniform, per-layer shapes in "espalier"
+//   model.safetensors   our tensor names (spec/model_config.h), in final shape and precision
+//   espalier.json       task, labels, longest input, exit method with its calibrated threshold
+//   vocab.txt, ...      the tokenizer's files, as uploaded
+//   golden.safetensors  a few inputs with the logits that training code computed for them: whoever
+//                       loads the artifact can prove that it computes the same
+//   report.json, README.md   written by the job
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "core/base/options.h"
+#include "core/model/batch.h"
+#include "core/model/model.h"
+
+namespace espalier {
+
+struct ExitSpec {
+  std::string method;
+  double threshold = 0;      // calibrated
+  double low = 0, high = 0;  // allowed range
+};
+
+struct ArtifactSpec {
+  std::string task;
+  std::vector<std::string> label_names;
+  int max_length = 0;
+  std::string precision = "fp32";
+  std::optional<ExitSpec> exit;
+};
+
+struct Artifact {
+  Model model;
+  ArtifactSpec spec;
+  std::string weights_sha256;  // of model.safetensors
+};
+
+// Inputs with full-depth logits [B,C].
+struct Golden {
+  Batch batch;
+  Tensor logits;
+};
+
+// Writes all but the report and the card. Masked weights are stored with their zeros, without
+// masks. Tokenizer files are copied from `tokenizer_folder`.
+absl::Status save_artifact(const std::string& folder, const Model& model, const ArtifactSpec& spec,
+                           const std::string& tokenizer_folder, const Golden& golden);
+// INVALID_ARGUMENT or NOT_FOUND names the file and what is wrong with it.
+absl::StatusOr<Artifact> load_artifact(const std::string& folder);
+absl::StatusOr<Golden> load_golden(const std::string& folder);
+// Replaces espalier.json (calibration happens on the saved artifact).
+absl::Status save_spec(const std::string& folder, const ArtifactSpec& spec);
+
+}  // namespace espalier

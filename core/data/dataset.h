@@ -1,0 +1,65 @@
+// Encoded examples, splits and the order in which training sees them.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "core/model/batch.h"
+#include "core/spec/dataset_spec.h"
+#include "core/task/task.h"
+
+namespace espalier {
+
+struct Examples {
+  std::vector<Encoding> inputs;
+  std::vector<int32_t> labels;
+  int64_t truncated = 0;
+  int64_t size() const { return static_cast<int64_t>(inputs.size()); }
+};
+
+// train: weights; select: checkpoints; calibrate: thresholds; report: the figures we print. No row
+// serves two of them.
+struct Splits {
+  Examples train, select, calibrate, report;
+  std::vector<std::string> label_names;
+};
+
+// Reads and encodes every split. A split that the data set has no file for is carved from train by
+// `seed`: a tenth each for select, calibrate and report. INVALID_ARGUMENT when a label is missing
+// or nothing is left to train on.
+absl::StatusOr<Splits> load_splits(const DatasetSpec& spec, const Task& task,
+                                   const Tokenizer& tokenizer, int max_length, uint64_t seed);
+
+// A packed batch of these rows; labels undefined when `with_labels` is false.
+Batch make_batch(const Examples& examples, std::span<const int64_t> rows, bool with_labels = true);
+
+// The batches of one epoch. Rows are shuffled, cut into windows of some batches, sorted by length
+// inside a window (so that a batch wastes little padding) and the batches shuffled again: a
+// function of (seed, phase, epoch) alone, so a resumed run needs no sampler state. Every batch is
+// full; the rest of the rows waits for another epoch, or is dealt out when there are fewer rows
+// than one batch.
+class Sampler {
+ public:
+  Sampler(const Examples& examples, int batch_size, uint64_t seed, std::string phase);
+  int64_t batches_per_epoch() const { return batches_; }
+  // Rows of the batch at a global step, shuffled lengths and all.
+  std::vector<int64_t> rows(int64_t step);
+
+ private:
+  void shuffle(int64_t epoch);
+
+  const Examples& examples_;
+  int64_t batch_size_, batches_;
+  uint64_t seed_;
+  std::string phase_;
+  int64_t epoch_ = -1;
+  std::vector<std::vector<int64_t>> order_;
+};
+
+// Rows of an evaluation: all of them, longest first, cut by a token budget.
+std::vector<std::vector<int64_t>> evaluation_batches(const Examples& examples,
+                                                     int64_t token_budget);
+
+}  // namespace espalier

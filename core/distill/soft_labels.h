@@ -1,0 +1,28 @@
+// Soft labels (Hinton et al. 2015, arXiv 1503.02531; as used by DistilBERT, Sanh et al. 2019,
+// arXiv 1910.01108): loss = task_weight x CE(student, label) + weight x t^2 x KL(teacher ||
+// student) at temperature t, mean over rows. t^2 keeps the gradient's scale when t changes.
+#pragma once
+
+#include "core/method/method.h"
+
+namespace espalier {
+
+// t^2 KL(softmax(teacher / t) || softmax(student / t)), mean over rows. Both [B,C]; scalar.
+Tensor kl_with_temperature(const Tensor& student, const Tensor& teacher, double temperature);
+
+class SoftLabels : public Distiller {
+ public:
+  struct Options {
+    double temperature = 2, weight = 1, task_weight = 0.5;
+    void read(OptionReader& reader);
+  };
+  explicit SoftLabels(Options options) : options_(options) {}
+  Tensor loss(const Pass& pass) override;
+  double task_weight(const Step&) const override { return options_.task_weight; }
+  Needs needs() const override;
+
+ private:
+  Options options_;
+};
+
+}  // namespace espalier

@@ -1,0 +1,254 @@
+#include "core/job/compress.h"
+
+#include "absl/strings/str_cat.h"
+#include "core/base/guard.h"
+#include "core/base/random.h"
+#include "core/distill/registry.h"
+#include "core/exit/registry.h"
+#include "core/job/job.h"
+#include "core/model/load.h"
+#include "core/model/walk.h"
+#include "core/prune/registry.h"
+
+namespace espalier {
+namespace {
+
+// What fold may change, on real rows, before the job refuses to go on.
+constexpr double kFoldTolerance = 1e-4;
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+// Texts for a job without a data set: golden inputs and latencies need some.
+Examples plain_examples(const Task& task, const Tokenizer& tokenizer, int max_length) {
+  Examples out;
+  for (const char* text :
+       {"A short one.", "A sentence of a length that people often write in a review.",
+        "Two clauses stand here, and the second is a little longer than the first one was."}) {
+    out.inputs.push_back(task.encode(tokenizer, text, "", false, max_length));
+    out.labels.push_back(-1);
+  }
+  return out;
+}
+
+}  // namespace
+
+Job::Job(const JobInput& input, const JobHooks& hooks) : input_(input), hooks_(hooks) {}
+
+std::string Job::place() const {
+  if (reporter_ == nullptr) return "starting";
+  return absl::StrCat("phase ", reporter_->phase(), ", step ", reporter_->at_step());
+}
+
+std::vector<Job::Phase> Job::plan() const {
+  const bool prunes = !recipe_.pruner.name.empty();
+  auto steps = [&](const TrainingSpec& spec) {
+    return labelled_ && training_steps(spec, splits_.train.size()) > 0;
+  };
+  std::vector<Phase> phases;
+  // The dense model is made ready first: it is the baseline of the report and the teacher.
+  phases.push_back({"finetune", &Job::finetune});
+  // Units leave while what stays learns to do without them; then the shapes really shrink.
+  if (prunes) phases.push_back({"prune", &Job::prune});
+  // The smaller model, trained on.
+  if (prunes && steps(recipe_.recover)) phases.push_back({"recover", &Job::recover});
+  // Exits are trained on the final backbone.
+  if (!recipe_.exit.name.empty()) phases.push_back({"exits", &Job::train_exits});
+  // Thresholds are chosen in the published precision, on rows that nothing was trained on.
+  if (!recipe_.exit.name.empty()) phases.push_back({"calibrate", &Job::calibrate});
+  // The figures, on rows that nothing was chosen on.
+  phases.push_back({"evaluate", &Job::evaluate});
+  return phases;
+}
+
+void Job::prepare() {
+  recipe_ = value_or_throw(read_recipe(input_.recipe));
+  tokenizer_ = value_or_throw(load_tokenizer(input_.model_folder));
+  task_ = value_or_throw(make_task(input_.dataset ? input_.dataset->task : "text-classification"));
+  labelled_ = input_.dataset.has_value();
+
+  auto restored = load_checkpoint(input_.checkpoint_folder);
+  resumed_ = restored.ok();
+  if (resumed_) {
+    state_ = *std::move(restored);
+  } else {
+    if (!absl::IsNotFound(restored.status())) throw StatusError(restored.status());
+    state_.model = value_or_throw(load_hugging_face(input_.model_folder));
+  }
+  ModelConfig& config = state_.model.config;
+  int max_length = std::min(recipe_.max_length, config.positions);
+  recipe_.max_length = max_length;
+  if (labelled_) {
+    splits_ =
+        value_or_throw(load_splits(*input_.dataset, *task_, *tokenizer_, max_length, recipe_.seed));
+    config.label_names = splits_.label_names;
+  } else {
+    if (compresses() || config.classes == 0) {
+      throw StatusError(
+          absl::InvalidArgumentError("this job has no data set; only the dense recipe of a model "
+                                     "with a task head works without one"));
+    }
+    splits_.report = plain_examples(*task_, *tokenizer_, max_length);
+    splits_.label_names = config.label_names;
+    for (int i = static_cast<int>(splits_.label_names.size()); i < config.classes; ++i) {
+      splits_.label_names.push_back(absl::StrCat("LABEL_", i));
+    }
+  }
+  if (!recipe_.exit.name.empty()) {
+    exit_ = value_or_throw(exit_methods().make(recipe_.exit.name, recipe_.exit.options));
+  }
+}
+
+JobOutput Job::run() {
+  prepare();
+  std::vector<Phase> phases = plan();
+  reporter_ = std::make_unique<Reporter>(hooks_, static_cast<int>(phases.size()));
+  for (int i = state_.next_phase; i < static_cast<int>(phases.size()); ++i) {
+    auto start = std::chrono::steady_clock::now();
+    reporter_->begin_phase(phases[i].name, i + 1);
+    (this->*phases[i].run)();
+    trainer_.reset();
+    state_.trainer.reset();
+    state_.facts[phases[i].name]["seconds"] =
+        state_.facts[phases[i].name].value("seconds", 0.0) + seconds_since(start);
+    state_.next_phase = i + 1;
+    checkpoint(nullptr, false);
+  }
+  return publish();
+}
+
+void Job::checkpoint(const Trainer* trainer, bool due_now) {
+  double pause = std::max(hooks_.checkpoint_seconds, 20 * last_write_seconds_);
+  bool leaving = reporter_->preempted();
+  if (!due_now && !leaving && seconds_since(last_checkpoint_) < pause) return;
+  auto start = std::chrono::steady_clock::now();
+  state_.trainer.reset();
+  if (trainer != nullptr) {
+    state_.trainer.emplace();
+    trainer->save(*state_.trainer);
+  }
+  throw_if_error(save_checkpoint(input_.checkpoint_folder, state_));
+  state_.trainer.reset();
+  last_write_seconds_ = seconds_since(start);
+  if (hooks_.checkpoint_written) throw_if_error(hooks_.checkpoint_written());
+  last_checkpoint_ = std::chrono::steady_clock::now();
+  if (leaving)
+    throw StatusError(
+        absl::AbortedError("preempted: a checkpoint is written, the job can go on elsewhere"));
+}
+
+Trainer* Job::train(Training training) {
+  training.seed = recipe_.seed;
+  training.task = task_.get();
+  training.train = &splits_.train;
+  trainer_ = std::make_unique<Trainer>(state_.model, training,
+                                       state_.trainer ? &*state_.trainer : nullptr);
+  state_.trainer.reset();
+  while (!trainer_->done()) {
+    trainer_->step();
+    reporter_->step(trainer_->step_index(), trainer_->total_steps(), trainer_->metrics());
+    if (!trainer_->done()) checkpoint(trainer_.get(), false);
+  }
+  trainer_->finish();
+  state_.facts[training.phase]["steps"] = trainer_->total_steps();
+  for (const auto& [name, value] : trainer_->metrics()) state_.facts[training.phase][name] = value;
+  return trainer_.get();
+}
+
+void Job::finetune() {
+  ModelConfig& config = state_.model.config;
+  auto classes = static_cast<int>(splits_.label_names.size());
+  bool trains = labelled_ && training_steps(recipe_.finetune, splits_.train.size()) > 0;
+  if (labelled_ && config.classes != task_->outputs(classes)) {
+    if (!trains) {
+      throw StatusError(absl::InvalidArgumentError(absl::StrCat(
+          "the model has a head of ", config.classes, " outputs and the data set has ", classes,
+          " labels; let finetune.epochs be above 0, so that a fresh head can be trained")));
+    }
+    state_.model.reset_classifier(task_->outputs(classes),
+                                  derive_seed(recipe_.seed, "finetune", 0, 0, "head"));
+    config.label_names = splits_.label_names;
+  }
+  if (trains) {
+    Training training;
+    training.phase = "finetune";
+    training.spec = recipe_.finetune;
+    training.select = &splits_.select;
+    train(training);
+    trainer_.reset();
+  }
+  state_.dense = state_.model.clone();
+}
+
+void Job::prune() {
+  auto pruner = value_or_throw(pruners().make(recipe_.pruner.name, recipe_.pruner.options));
+  pruner->aim({recipe_.target.value});
+  std::vector<std::unique_ptr<Distiller>> owned;
+  Teacher teacher{*state_.dense, "dense"};
+  Training training;
+  training.phase = "prune";
+  training.spec = recipe_.prune;
+  training.select = &splits_.select;
+  training.pruner = pruner.get();
+  training.teachers = {&teacher};
+  for (const MethodChoice& choice : recipe_.distillers) {
+    owned.push_back(value_or_throw(distillers().make(choice.name, choice.options)));
+    training.distillers.push_back(owned.back().get());
+  }
+  Gates gates = train(training)->final_gates();
+  trainer_.reset();
+
+  // The proof that folding changed nothing, on rows of the select split.
+  torch::NoGradGuard no_grad;
+  std::vector<int64_t> rows;
+  for (int64_t i = 0; i < std::min<int64_t>(64, splits_.select.size()); ++i) rows.push_back(i);
+  Batch batch = make_batch(splits_.select, rows, false);
+  TrainBackend gated(state_.model);
+  Tensor before = walk(gated, batch, gates).logits;
+  Model folded = fold(state_.model, gates);
+  TrainBackend plain(folded);
+  double gap = (walk(plain, batch).logits - before).abs().max().item<double>();
+  if (!(gap <= kFoldTolerance)) {
+    throw StatusError(absl::InternalError(absl::StrCat(
+        "folding changed the logits by ", gap, "; at most ", kFoldTolerance, " is allowed")));
+  }
+  state_.facts["prune"]["fold_gap"] = gap;
+  state_.model = std::move(folded);
+}
+
+void Job::recover() {
+  std::vector<std::unique_ptr<Distiller>> owned;
+  Teacher teacher{*state_.dense, "dense"};
+  Training training;
+  training.phase = "recover";
+  training.spec = recipe_.recover;
+  training.select = &splits_.select;
+  training.teachers = {&teacher};
+  for (const MethodChoice& choice : recipe_.distillers) {
+    owned.push_back(value_or_throw(distillers().make(choice.name, choice.options)));
+    training.distillers.push_back(owned.back().get());
+  }
+  train(training);
+  trainer_.reset();
+}
+
+void Job::train_exits() {
+  Training training;
+  training.phase = "exits";
+  training.spec = recipe_.exits;
+  training.exit = exit_.get();
+  train(training);
+  trainer_.reset();
+}
+
+absl::StatusOr<JobOutput> compress(const JobInput& input, const JobHooks& hooks) {
+  Job job(input, hooks);
+  absl::StatusOr<JobOutput> out =
+      guard("job", [&]() -> absl::StatusOr<JobOutput> { return job.run(); });
+  if (out.ok() || absl::IsCancelled(out.status()) || absl::IsAborted(out.status())) return out;
+  return absl::Status(out.status().code(),
+                      absl::StrCat(std::string(out.status().message()), " (", job.place(), ")"));
+}
+
+}  // namespace espalier

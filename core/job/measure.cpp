@@ -1,0 +1,88 @@
+#include "core/job/measure.h"
+
+#include <algorithm>
+#include <chrono>
+#include <numeric>
+
+#include "core/base/status_macros.h"
+
+namespace espalier {
+namespace {
+
+constexpr int64_t kTokensABatch = 2048;
+constexpr int kWarmUp = 10;
+
+runtime::Row row_of(const Encoding& input, double threshold) {
+  runtime::Row row;
+  row.ids = input.ids;
+  row.types = input.types;
+  row.exit_threshold = threshold;
+  return row;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<Prediction>> predict_all(runtime::Engine& engine,
+                                                    const Examples& examples, double threshold,
+                                                    const std::function<void()>& tick) {
+  std::vector<Prediction> out(static_cast<size_t>(examples.size()));
+  for (const auto& indices : evaluation_batches(examples, kTokensABatch)) {
+    std::vector<runtime::Row> rows;
+    for (int64_t i : indices) rows.push_back(row_of(examples.inputs[i], threshold));
+    ESPALIER_ASSIGN_OR_RETURN(auto answers, engine.predict(rows));
+    for (size_t k = 0; k < indices.size(); ++k) {
+      out[indices[k]] = {std::move(answers[k].logits), answers[k].exit_layer};
+    }
+    if (tick) tick();
+  }
+  return out;
+}
+
+double mean_exit_layer(const std::vector<Prediction>& predictions) {
+  double sum = 0;
+  for (const Prediction& p : predictions) sum += p.exit_layer;
+  return predictions.empty() ? 0 : sum / static_cast<double>(predictions.size());
+}
+
+double mean_macs(const ModelConfig& config, const Examples& examples,
+                 const std::vector<Prediction>& predictions) {
+  auto layers = static_cast<int>(config.layers.size());
+  double sum = 0;
+  for (size_t i = 0; i < predictions.size(); ++i) {
+    Counts counts = count(config, static_cast<int>(examples.inputs[i].ids.size()));
+    int exit = predictions[i].exit_layer;
+    double all_layers = std::accumulate(counts.layer_macs.begin(), counts.layer_macs.end(), 0.0);
+    sum += std::accumulate(counts.layer_macs.begin(), counts.layer_macs.begin() + exit, 0.0);
+    double head =
+        config.heads.empty() ? 0 : counts.exit_macs / static_cast<double>(config.heads.size());
+    for (const HeadSpec& spec : config.heads) sum += spec.layer < exit ? head : 0;
+    if (exit == layers) sum += counts.macs - all_layers;
+  }
+  return predictions.empty() ? 0 : sum / static_cast<double>(predictions.size());
+}
+
+absl::StatusOr<std::vector<Latency>> single_row_latency(
+    const std::vector<runtime::Engine*>& engines, const Examples& examples, int rows) {
+  using Clock = std::chrono::steady_clock;
+  std::vector<std::vector<double>> times(engines.size());
+  double tokens = 0;
+  for (int i = -kWarmUp; i < rows; ++i) {
+    const Encoding& input = examples.inputs[static_cast<size_t>((i + kWarmUp) % examples.size())];
+    for (size_t e = 0; e < engines.size(); ++e) {
+      runtime::Row row = row_of(input, std::numeric_limits<double>::quiet_NaN());
+      auto start = Clock::now();
+      ESPALIER_RETURN_IF_ERROR(engines[e]->predict({&row, 1}).status());
+      std::chrono::duration<double, std::milli> took = Clock::now() - start;
+      if (i >= 0) times[e].push_back(took.count());
+    }
+    if (i >= 0) tokens += static_cast<double>(input.ids.size());
+  }
+  std::vector<Latency> out;
+  for (auto& t : times) {
+    std::sort(t.begin(), t.end());
+    out.push_back({t[t.size() / 2], t[t.size() * 95 / 100], tokens / rows, rows});
+  }
+  return out;
+}
+
+}  // namespace espalier

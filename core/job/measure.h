@@ -1,0 +1,34 @@
+// Figures of a saved artifact, measured through runtime::Engine: every number that we report is a
+// number of the thing that is served.
+#pragma once
+
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "core/data/dataset.h"
+#include "core/runtime/engine.h"
+#include "core/spec/model_config.h"
+
+namespace espalier {
+
+// Predictions for all examples, in their order. `threshold` NaN: the artifact's own.
+absl::StatusOr<std::vector<Prediction>> predict_all(runtime::Engine& engine,
+                                                    const Examples& examples, double threshold,
+                                                    const std::function<void()>& tick);
+
+double mean_exit_layer(const std::vector<Prediction>& predictions);
+// Multiply-accumulates that the predictions took on average: layers up to each row's exit, the exit
+// heads that it passed, and the classifier for those that went through; lengths as they are.
+double mean_macs(const ModelConfig& config, const Examples& examples,
+                 const std::vector<Prediction>& predictions);
+
+// Times of single rows, the engines taking turns on the same row so that drift hits both; medians
+// over `rows` rows, after a warm-up.
+struct Latency {
+  double median_ms = 0, p95_ms = 0, mean_tokens = 0;
+  int samples = 0;
+};
+absl::StatusOr<std::vector<Latency>> single_row_latency(
+    const std::vector<runtime::Engine*>& engines, const Examples& examples, int rows);
+
+}  // namespace espalier

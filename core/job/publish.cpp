@@ -1,0 +1,227 @@
+#include <filesystem>
+
+#include "absl/strings/str_cat.h"
+#include "core/base/files.h"
+#include "core/base/guard.h"
+#include "core/base/hash.h"
+#include "core/job/job.h"
+#include "core/job/measure.h"
+#include "core/model/walk.h"
+#include "core/runtime/engine.h"
+
+#ifndef ESPALIER_COMMIT
+#define ESPALIER_COMMIT "unknown"
+#endif
+
+namespace espalier {
+namespace {
+
+constexpr int kGoldenRows = 8;
+constexpr int kLatencyRows = 100;
+constexpr int kThresholds = 20;  // candidates that calibration tries
+
+double nonzero_parameters(const Model& model) {
+  double out = 0;
+  model.for_each([&](const std::string& name, const Tensor& tensor) {
+    if (!name.starts_with("layers.") || name.ends_with(".mask")) return;
+    out += tensor.count_nonzero().item<double>();
+  });
+  // Biases and norms count whether or not they are zero: only weights are pruned one by one.
+  model.for_each([&](const std::string& name, const Tensor& tensor) {
+    if (!name.starts_with("layers.") || tensor.dim() != 1) return;
+    out += static_cast<double>(tensor.numel()) - tensor.count_nonzero().item<double>();
+  });
+  return out;
+}
+
+std::vector<uint8_t> right_answers(const std::vector<Prediction>& predictions,
+                                   const std::vector<int32_t>& labels) {
+  std::vector<uint8_t> out;
+  for (size_t i = 0; i < labels.size(); ++i) {
+    const auto& logits = predictions[i].logits;
+    auto best = std::max_element(logits.begin(), logits.end()) - logits.begin();
+    out.push_back(best == labels[i] ? 1 : 0);
+  }
+  return out;
+}
+
+}  // namespace
+
+std::vector<std::string> Job::roles() const {
+  return compresses() ? std::vector<std::string>{"compressed", "dense"}
+                      : std::vector<std::string>{"dense"};
+}
+
+std::string Job::folder(const std::string& role) const {
+  bool first = role == roles().front();
+  return absl::StrCat(input_.output_folder, "/", first ? 0 : 1);
+}
+
+ArtifactSpec Job::artifact_spec(bool with_exits) const {
+  ArtifactSpec spec;
+  spec.task = task_->name();
+  spec.label_names = splits_.label_names;
+  spec.max_length = recipe_.max_length;
+  spec.precision = recipe_.precision;
+  if (with_exits && exit_ != nullptr) {
+    auto classes = static_cast<int>(splits_.label_names.size());
+    auto layers = static_cast<int>(state_.model.layers.size());
+    ExitMethod::Range range = exit_->range(classes, layers);
+    double careful = exit_->candidates(classes, layers).front();
+    double threshold = state_.facts.contains("calibrate")
+                           ? state_.facts["calibrate"].value("threshold", careful)
+                           : careful;
+    spec.exit = ExitSpec{recipe_.exit.name, threshold, range.low, range.high};
+  }
+  return spec;
+}
+
+Golden Job::golden(const Model& model) const {
+  torch::NoGradGuard no_grad;
+  std::vector<int64_t> rows;
+  for (int64_t i = 0; i < std::min<int64_t>(kGoldenRows, splits_.report.size()); ++i)
+    rows.push_back(i);
+  Golden out;
+  out.batch = make_batch(splits_.report, rows, false);
+  TrainBackend backend(model);
+  out.logits = walk(backend, out.batch).logits;
+  return out;
+}
+
+void Job::save_artifacts() {
+  for (const std::string& role : roles()) {
+    bool compressed = role == "compressed";
+    const Model& model = compressed ? state_.model : *state_.dense;
+    throw_if_error(save_artifact(folder(role), model, artifact_spec(compressed),
+                                 input_.model_folder, golden(model)));
+  }
+}
+
+void Job::calibrate() {
+  save_artifacts();
+  auto engine = value_or_throw(runtime::Engine::load(folder("compressed")));
+  auto classes = static_cast<int>(splits_.label_names.size());
+  std::vector<double> all = exit_->candidates(classes, engine->info().layers);
+  std::vector<double> tried;
+  for (int i = 0; i < kThresholds; ++i)
+    tried.push_back(all[i * (all.size() - 1) / (kThresholds - 1)]);
+
+  // From careful to bold: the boldest before the first that costs too much.
+  Json curve = Json::array();
+  double full = 0, chosen = tried.front();
+  bool holds = true;
+  for (int i = 0; i < kThresholds; ++i) {
+    auto predictions = value_or_throw(predict_all(*engine, splits_.calibrate, tried[i], [] {}));
+    double metric = task_->evaluate(predictions, splits_.calibrate.labels).front().value;
+    if (i == 0) full = metric;
+    holds = holds && metric >= full - recipe_.exit_max_metric_drop;
+    if (holds) chosen = tried[i];
+    curve.push_back({{"threshold", tried[i]},
+                     {"metric", metric},
+                     {"mean_exit_layer", mean_exit_layer(predictions)}});
+    reporter_->step(i + 1, kThresholds, {{"threshold", tried[i]}, {"metric", metric}});
+  }
+  state_.facts["calibrate"]["threshold"] = chosen;
+  state_.facts["calibrate"]["curve"] = curve;
+  throw_if_error(save_spec(folder("compressed"), artifact_spec(true)));
+}
+
+void Job::evaluate() {
+  save_artifacts();
+  std::vector<std::unique_ptr<runtime::Engine>> engines;
+  std::vector<runtime::Engine*> raw;
+  for (const std::string& role : roles()) {
+    engines.push_back(value_or_throw(runtime::Engine::load(folder(role))));
+    raw.push_back(engines.back().get());
+  }
+  double own = std::numeric_limits<double>::quiet_NaN();
+  std::vector<std::vector<Prediction>> predictions;
+  for (size_t i = 0; i < raw.size(); ++i) {
+    predictions.push_back(value_or_throw(predict_all(*raw[i], splits_.report, own, [&] {
+      reporter_->step(static_cast<int64_t>(i), static_cast<int64_t>(raw.size()), {});
+    })));
+  }
+  auto latency = value_or_throw(single_row_latency(raw, splits_.report, kLatencyRows));
+
+  double mean_tokens = 0;
+  for (const Encoding& input : splits_.report.inputs)
+    mean_tokens += static_cast<double>(input.ids.size());
+  int tokens = static_cast<int>(mean_tokens / static_cast<double>(splits_.report.size()) + 0.5);
+  Json facts = {{"mean_tokens", tokens}};
+  double dense_parameters = count(state_.dense->config, 1).encoder_parameters;
+  for (size_t i = 0; i < raw.size(); ++i) {
+    bool compressed = roles()[i] == "compressed";
+    const Model& model = compressed ? state_.model : *state_.dense;
+    Column column;
+    column.config = model.config;
+    if (labelled_) column.metrics = task_->evaluate(predictions[i], splits_.report.labels);
+    column.latency = latency[i];
+    column.macs = count(model.config, tokens).macs;
+    column.mean_exit_layer = mean_exit_layer(predictions[i]);
+    column.nonzero_parameters = nonzero_parameters(model);
+    column.bytes = std::filesystem::file_size(folder(roles()[i]) + "/model.safetensors");
+    if (compressed && exit_ != nullptr) {
+      column.exit_threshold = raw[i]->info().exit_threshold;
+      column.macs_with_exits = mean_macs(model.config, splits_.report, predictions[i]);
+    }
+    facts[roles()[i]] = column_json(column, dense_parameters);
+  }
+  if (labelled_ && compresses()) {
+    auto a = right_answers(predictions[0], splits_.report.labels);
+    auto b = right_answers(predictions[1], splits_.report.labels);
+    std::unique_ptr<bool[]> first(new bool[a.size()]), second(new bool[b.size()]);
+    for (size_t i = 0; i < a.size(); ++i) first[i] = a[i] != 0, second[i] = b[i] != 0;
+    facts["paired_test"] = {
+        {"name", "mcnemar exact"},
+        {"p", mcnemar_exact({first.get(), a.size()}, {second.get(), b.size()})}};
+  }
+  state_.facts["evaluate"].update(facts);
+  reporter_->step(static_cast<int64_t>(raw.size()), static_cast<int64_t>(raw.size()), {});
+}
+
+JobOutput Job::publish() {
+  const Json& measured = state_.facts.at("evaluate");
+  Json report = {{"schema", 1},
+                 {"job", input_.job_name},
+                 {"task", task_->name()},
+                 {"recipe", input_.recipe},
+                 {"seed", recipe_.seed},
+                 {"commit", ESPALIER_COMMIT},
+                 {"machine", machine_description()},
+                 {"compute_class", compute_class()},
+                 {"resumed", resumed_},
+                 {"phases", Json::array()}};
+  for (const Phase& phase : plan()) {
+    Json facts = state_.facts.at(phase.name);
+    if (std::string(phase.name) == "evaluate") facts = {{"seconds", facts.at("seconds")}};
+    facts["name"] = phase.name;
+    report["phases"].push_back(facts);
+  }
+  Json splits = Json::object(), digests = Json::object();
+  if (labelled_) {
+    splits = {{"train", splits_.train.size()},
+              {"select", splits_.select.size()},
+              {"calibrate", splits_.calibrate.size()},
+              {"report", splits_.report.size()}};
+    for (const auto& [split, path] : input_.dataset->splits) {
+      digests[split] = value_or_throw(sha256_of_file(input_.dataset->folder + "/" + path));
+    }
+  }
+  report["data"] = {{"splits", splits},
+                    {"sha256", digests},
+                    {"truncated", splits_.train.truncated + splits_.report.truncated},
+                    {"mean_tokens", measured.at("mean_tokens")}};
+  for (const std::string& role : roles()) report[role] = measured.at(role);
+  if (measured.contains("paired_test")) report["paired_test"] = measured["paired_test"];
+
+  JobOutput out;
+  for (const std::string& role : roles()) {
+    if (!std::filesystem::exists(folder(role) + "/espalier.json")) save_artifacts();
+    throw_if_error(write_file(folder(role) + "/report.json", report.dump(2) + "\n"));
+    throw_if_error(write_file(folder(role) + "/README.md", model_card(report, role)));
+    out.artifacts.push_back({folder(role), task_->name(), summary_of(report, role)});
+  }
+  return out;
+}
+
+}  // namespace espalier

@@ -1,0 +1,136 @@
+// What any technique may do to training. Every hook is optional, and the trainer names no method.
+//
+// One optimiser step: before_step -> gates -> for each micro-batch: walk the student (and teachers,
+// if anyone reads them), task loss + losses, backward onto detached gates -> one backward into
+// gates and penalty -> after_backward -> clip, optimiser -> after_step. So accumulation counts a
+// penalty once and a sampled gate is sampled once a step.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/base/registry.h"
+#include "core/method/state.h"
+#include "core/model/exit_policy.h"
+#include "core/model/fold.h"
+#include "core/model/gates.h"
+#include "core/model/trace.h"
+#include "core/task/task.h"
+
+namespace espalier {
+
+enum class Mode { kTrain, kEval };
+
+// One optimiser step.
+struct Step {
+  int64_t index = 0, total = 0;
+  std::span<const Batch> micro;
+};
+
+// A dense or otherwise larger model that shows the student what to do.
+struct Teacher {
+  Model model;
+  std::string name;
+};
+
+// Teachers' traces of one micro-batch: computed when first asked for, then remembered.
+class Teachers {
+ public:
+  virtual ~Teachers() = default;
+  virtual size_t count() const = 0;
+  virtual const Trace& trace(size_t teacher) = 0;
+};
+
+// One micro-batch through one set of gates.
+struct Pass {
+  const Step& step;
+  const Batch& batch;
+  const Gates& gates;
+  const Trace& student;
+  Teachers& teachers;
+};
+
+// What a method may reach. Implemented in train.
+class Session {
+ public:
+  virtual ~Session() = default;
+  virtual Model& model() = 0;
+  virtual const Task& task() const = 0;
+  virtual size_t teachers() const = 0;
+  virtual uint64_t seed(const std::string& purpose, int64_t step) const = 0;
+  // Gradients of the task loss on a batch of the train split, for calibration before training; they
+  // land in the .grad of the gates' tensors that require grad. `draw` numbers the batch.
+  virtual void task_gradients(const Gates& gates, int64_t draw) = 0;
+};
+
+// Parameters that a method owns itself.
+struct ParamGroup {
+  std::string name;
+  std::vector<Tensor> parameters;
+  double learning_rate = 1e-3, weight_decay = 0;
+  bool clip = true;
+  bool ascend = false;  // the trainer flips the gradient (Lagrange multipliers)
+};
+
+struct Needs {
+  Record student, teacher;
+  bool teachers = false;
+  bool whole_batch = false;  // the loss is no mean over units: a step may not be split
+};
+
+class Method {
+ public:
+  virtual ~Method() = default;
+  virtual void prepare(Session&) {}
+  virtual void before_step(Session&, const Step&) {}
+  virtual Tensor loss(const Pass&) { return {}; }
+  virtual Tensor penalty(const Step&) { return {}; }
+  virtual double task_weight(const Step&) const { return 1; }
+  virtual void after_backward(Session&, const Step&) {}
+  virtual void after_step(Session&, const Step&) {}
+  virtual void finish(Session&) {}
+  virtual void folded(Session&, const FoldMap&) {}
+  virtual std::vector<ParamGroup> parameters() { return {}; }
+  // Whether the optimiser may move this tensor of the model.
+  virtual bool trains(const std::string& name) const { return true; }
+  virtual Needs needs() const { return {}; }
+  virtual void save(State&) const {}
+  virtual void load(const State&) {}
+};
+
+// What a pruner aims at, in its own unit: the share of the encoder's parameters to remove.
+struct Aim {
+  double sparsity = 0;
+};
+
+class Pruner : public Method {
+ public:
+  virtual void aim(const Aim&) = 0;
+  // Usually one; DynaBERT: all widths. kTrain may sample, kEval is deterministic. A tensor that
+  // requires grad gets its gradient after backward.
+  virtual std::vector<Gates> gates(const Step&, Mode) = 0;
+  // May this state be the one that is folded?
+  virtual bool eligible() const { return true; }
+};
+
+class Distiller : public Method {};
+
+class ExitMethod : public Method {
+ public:
+  // Range of exit_threshold, from "never leaves" to "leaves at once", and in which order
+  // calibration tries values: candidates() goes from the most careful to the boldest.
+  struct Range {
+    double low = 0, high = 1;
+  };
+  virtual Range range(int classes, int layers) const = 0;
+  virtual std::vector<double> candidates(int classes, int layers) const = 0;
+};
+
+using PrunerRegistry = Registry<Pruner>;
+using DistillerRegistry = Registry<Distiller>;
+using ExitRegistry = Registry<ExitMethod>;
+
+}  // namespace espalier

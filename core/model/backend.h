@@ -1,0 +1,38 @@
+// How a layer is computed. Hidden states are opaque to walk, so that padding, packing, tiles and
+// number formats are the backend's business alone.
+#pragma once
+
+#include <memory>
+
+#include "core/model/gates.h"
+#include "core/model/trace.h"
+
+namespace espalier {
+
+class HiddenState {
+ public:
+  virtual ~HiddenState() = default;
+};
+using Hidden = std::shared_ptr<const HiddenState>;
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  virtual const Model& model() const = 0;
+  virtual Hidden embed(const Batch& batch, const LayerGates& gates) = 0;
+  // One whole sub-layer with residual and norm. `attention` receives [B,h,T,T] when it is not null.
+  virtual Hidden attend(int layer, const Hidden& x, const LayerGates& gates, Tensor* attention) = 0;
+  virtual Hidden feed(int layer, const Hidden& x, const LayerGates& gates) = 0;
+  // The rows at `index` [b] int64, in that order.
+  virtual Hidden take(const Hidden& x, const Tensor& index) = 0;
+  // (1 - share) x layer + share x before, per row; share [B] in [0,1].
+  virtual Hidden blend(const Hidden& layer, const Hidden& before, const Tensor& share) = 0;
+  virtual Tensor cls(const Hidden& x) = 0;     // [B,D]
+  virtual Tensor tokens(const Hidden& x) = 0;  // [N,D] packed
+};
+
+// classifier(dropout(tanh(pooler(cls)))); dropout only with probability above 0.
+Tensor head_logits(const Linear& pooler, const Linear& classifier, const Tensor& cls,
+                   double dropout = 0);
+
+}  // namespace espalier

@@ -1,0 +1,17 @@
+#include "core/model/batch.h"
+
+#include <algorithm>
+
+namespace espalier {
+
+int64_t Batch::longest() const {
+  return lengths.empty() ? 0 : *std::max_element(lengths.begin(), lengths.end());
+}
+
+std::vector<int64_t> Batch::offsets() const {
+  std::vector<int64_t> out(lengths.size() + 1, 0);
+  for (size_t i = 0; i < lengths.size(); ++i) out[i + 1] = out[i] + lengths[i];
+  return out;
+}
+
+}  // namespace espalier

@@ -1,0 +1,50 @@
+#include "core/model/linear.h"
+
+namespace espalier {
+
+Tensor Linear::forward(const Tensor& x, const Tensor& weight_gate, const Tensor& rank_gate) const {
+  if (factored()) {
+    Tensor inner = at::linear(x, down);
+    if (rank_gate.defined()) inner = inner * rank_gate;
+    return at::linear(inner, up, bias);
+  }
+  Tensor w = weight;
+  if (mask.defined()) w = w * mask;
+  if (weight_gate.defined()) w = w * weight_gate;
+  return at::linear(x, w, bias);
+}
+
+Tensor Linear::effective_weight() const {
+  if (factored()) return at::matmul(up, down);
+  return mask.defined() ? weight * mask : weight;
+}
+
+void Linear::keep_outputs(const Tensor& index) {
+  if (factored()) {
+    up = up.index_select(0, index);
+  } else {
+    weight = weight.index_select(0, index);
+    if (mask.defined()) mask = mask.index_select(0, index);
+  }
+  if (bias.defined()) bias = bias.index_select(0, index);
+}
+
+void Linear::keep_inputs(const Tensor& index) {
+  if (factored()) {
+    down = down.index_select(1, index);
+  } else {
+    weight = weight.index_select(1, index);
+    if (mask.defined()) mask = mask.index_select(1, index);
+  }
+}
+
+void Linear::scale_outputs(const Tensor& factor) {
+  (factored() ? up : weight) = (factored() ? up : weight) * factor.unsqueeze(1);
+  if (bias.defined()) bias = bias * factor;
+}
+
+void Linear::scale_inputs(const Tensor& factor) {
+  (factored() ? down : weight) = (factored() ? down : weight) * factor.unsqueeze(0);
+}
+
+}  // namespace espalier

@@ -1,0 +1,63 @@
+// The one model type. A pruned model is just a model: its layers carry their own sizes.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "core/model/linear.h"
+#include "core/spec/model_config.h"
+
+namespace espalier {
+
+struct Layer {
+  Linear query, key, value, output;  // all undefined: no attention sub-layer (its norm neither)
+  Norm attention_norm;
+  Linear up, down;  // undefined: no FFN sub-layer
+  Norm ffn_norm;
+  bool has_attention() const { return output.defined(); }
+  bool has_ffn() const { return down.defined(); }
+};
+
+// See HeadSpec: classifier(tanh(pooler(CLS))).
+struct HeadModule {
+  Linear pooler, classifier;
+};
+
+// Copying is shallow (tensors are shared); clone() is deep.
+struct Model {
+  ModelConfig config;
+  Tensor word, position, token_type;  // [V,D], [P,D], [S,D]
+  Norm embedding_norm;
+  std::vector<Layer> layers;
+  Linear pooler, classifier;
+  std::vector<HeadModule> heads;  // one for each of config.heads
+
+  // Visits every defined tensor with the name that expected_tensors() gives it, masks included.
+  void for_each(const std::function<void(const std::string&, Tensor&)>& visit);
+  void for_each(const std::function<void(const std::string&, const Tensor&)>& visit) const;
+  // Visits every Linear of the layers by the name of its weight without ".weight".
+  void for_each_linear(const std::function<void(const std::string&, Linear&)>& visit);
+  std::map<std::string, Tensor> tensors() const;
+
+  Model clone() const;
+  Model to(torch::Device device) const;
+  void set_requires_grad(bool requires_grad);
+
+  // Appends a "pooler_classifier" head that reads `layer`. Its pooler starts as a copy of the
+  // model's pooler where there is one of the same width, its classifier from N(0, 0.02) by `seed`.
+  void attach_head(const std::string& name, int layer, int outputs, uint64_t seed);
+  // Replaces the task head by a fresh one, N(0, 0.02) by `seed`; makes a pooler if there is none.
+  void reset_classifier(int classes, uint64_t seed);
+};
+
+// Builds a model from named tensors. INVALID_ARGUMENT lists what is missing, extra or misshapen.
+absl::StatusOr<Model> assemble_model(const ModelConfig& config,
+                                     std::map<std::string, Tensor> tensors);
+
+// A model with N(0, 0.02) weights, zero biases and unit norms: tests and fresh heads.
+Model random_model(const ModelConfig& config, uint64_t seed);
+
+}  // namespace espalier

@@ -1,0 +1,35 @@
+// What a walk leaves behind, and what it was asked to keep.
+#pragma once
+
+#include <vector>
+
+#include "core/model/batch.h"
+
+namespace espalier {
+
+enum class RecordAttention { kNone, kProbabilities };
+
+// Fused attention stays the rule: maps are made only when somebody asks.
+struct Record {
+  bool hidden = false;
+  bool exits = false;  // run every exit head, though nobody leaves (training, calibration)
+  RecordAttention attention = RecordAttention::kNone;
+  Record operator|(const Record& other) const {
+    Record out = *this;
+    out.hidden = hidden || other.hidden;
+    out.exits = exits || other.exits;
+    if (other.attention != RecordAttention::kNone) out.attention = other.attention;
+    return out;
+  }
+};
+
+struct Trace {
+  Tensor embedding;                 // [N,D] packed
+  std::vector<Tensor> hidden;       // L x [N,D], each layer's output
+  std::vector<Tensor> attention;    // L x [B,h,T,T], zero where a query or key is padding
+  std::vector<Tensor> exit_logits;  // one for each of config.heads, [B,C]
+  Tensor logits;                    // [B,C], of the exit that a row took
+  Tensor exit_layer;                // [B] int64, 1-based
+};
+
+}  // namespace espalier

@@ -1,0 +1,39 @@
+// The backend of training: autograd, padded to the longest row of the micro-batch, gates anywhere.
+// fp32 throughout in this slice.
+#pragma once
+
+#include "core/model/backend.h"
+
+namespace espalier {
+
+class TrainBackend : public Backend {
+ public:
+  // `model` must outlive the backend. With dropout < 0 the model's own probabilities are used when
+  // set_training(true); evaluation never drops.
+  explicit TrainBackend(const Model& model, double dropout = -1);
+  void set_training(bool training) { training_ = training; }
+  bool training() const { return training_; }
+  double head_dropout() const { return training_ ? hidden_dropout_ : 0; }
+
+  const Model& model() const override { return model_; }
+  Hidden embed(const Batch& batch, const LayerGates& gates) override;
+  Hidden attend(int layer, const Hidden& x, const LayerGates& gates, Tensor* attention) override;
+  Hidden feed(int layer, const Hidden& x, const LayerGates& gates) override;
+  Hidden take(const Hidden& x, const Tensor& index) override;
+  Hidden blend(const Hidden& layer, const Hidden& before, const Tensor& share) override;
+  Tensor cls(const Hidden& x) override;
+  Tensor tokens(const Hidden& x) override;
+
+ private:
+  Tensor drop(const Tensor& x) const;
+
+  const Model& model_;
+  double hidden_dropout_, attention_dropout_;
+  bool training_ = false;
+};
+
+// LayerNorm whose statistics run over the coordinates with a gate that is not zero, and whose
+// output is multiplied by the gate. gate [D] or undefined (plain LayerNorm). x [..., D].
+Tensor gated_layer_norm(const Tensor& x, const Norm& norm, const Tensor& gate, double eps);
+
+}  // namespace espalier

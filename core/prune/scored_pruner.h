@@ -1,0 +1,53 @@
+// A pruner from a Score, a cubic ramp and a scope: units with the lowest value a parameter go
+// first, over all layers together, until the encoder has lost the wanted share of its parameters.
+// What is gone stays gone.
+#pragma once
+
+#include "core/model/cost.h"
+#include "core/prune/score.h"
+
+namespace espalier {
+
+struct RampOptions {
+  double begin = 0.05;   // share of the steps before the first cut
+  double end = 0.8;      // share of the steps at which the aim is reached
+  int64_t interval = 8;  // steps between cuts
+  void read(OptionReader& reader);
+};
+
+class ScoredPruner : public Pruner {
+ public:
+  ScoredPruner(std::string name, std::unique_ptr<Score> score, Scope scope, RampOptions ramp);
+
+  void aim(const Aim& aim) override { aim_ = aim; }
+  void prepare(Session& session) override;
+  void after_backward(Session& session, const Step& step) override;
+  void after_step(Session& session, const Step& step) override;
+  void finish(Session& session) override;
+  std::vector<Gates> gates(const Step& step, Mode mode) override;
+  bool eligible() const override;
+  void save(State& state) const override;
+  void load(const State& state) override;
+
+ private:
+  std::vector<Unit> units_of(const Model& model) const;
+  // The mask of a unit inside gates_, as a view.
+  Tensor mask_of(const Unit& unit);
+  void observe(Session& session);
+  // Closes units until `sparsity` of the dense parameters are gone.
+  void cut(Session& session, double sparsity);
+
+  std::string name_;
+  std::unique_ptr<Score> score_;
+  Scope scope_;
+  RampOptions ramp_;
+  Aim aim_;
+  std::vector<Unit> units_;
+  std::unique_ptr<Cost> cost_;
+  double dense_parameters_ = 0;
+  double reached_ = 0;  // sparsity of the last cut
+  Gates gates_;         // masks of 0 and 1
+  Gates live_;          // what the running step uses: the same values, with grad where asked for
+};
+
+}  // namespace espalier

@@ -1,0 +1,46 @@
+#include "core/prune/taylor.h"
+
+#include "absl/strings/str_cat.h"
+
+namespace espalier {
+namespace {
+
+std::string key_of(const Unit& unit) {
+  return absl::StrCat(unit.kind == Unit::Kind::kHead ? "head." : "neuron.", unit.layer);
+}
+
+}  // namespace
+
+void TaylorScore::see(const Unit& unit, const Tensor&, const Tensor&, const Tensor& gate_grad) {
+  Tensor saliency = gate_grad.detach().abs().to(at::kCPU, at::kDouble);
+  Average& average = averages_[key_of(unit)];
+  if (!average.sum.defined()) average.sum = at::zeros_like(saliency);
+  average.sum = average.sum * decay_ + saliency * (1 - decay_);
+  average.weight = average.weight * decay_ + (1 - decay_);
+}
+
+Tensor TaylorScore::value(const Unit& unit, const Tensor&) const {
+  auto it = averages_.find(key_of(unit));
+  TORCH_CHECK(it != averages_.end() && it->second.weight > 0, "taylor: no gradient seen for ",
+              key_of(unit));
+  Tensor mean = it->second.sum / it->second.weight;
+  if (normalize_) mean = mean / mean.norm().clamp_min(1e-30);
+  return mean;
+}
+
+void TaylorScore::save(State& state) const {
+  for (const auto& [key, average] : averages_) {
+    state.tensors["taylor." + key] = average.sum;
+    state.json["taylor"][key] = average.weight;
+  }
+}
+
+void TaylorScore::load(const State& state) {
+  averages_.clear();
+  if (!state.json.contains("taylor")) return;
+  for (const auto& [key, weight] : state.json["taylor"].items()) {
+    averages_[key] = {state.tensors.at("taylor." + key).clone(), weight.get<double>()};
+  }
+}
+
+}  // namespace espalier

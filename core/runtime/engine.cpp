@@ -1,0 +1,192 @@
+#include "core/runtime/engine.h"
+
+#include <ATen/Parallel.h>
+
+#include <cmath>
+
+#include "absl/strings/str_cat.h"
+#include "core/artifact/artifact.h"
+#include "core/base/guard.h"
+#include "core/base/status_macros.h"
+#include "core/exit/policy_registry.h"
+#include "core/model/walk.h"
+#include "core/runtime/packed_backend.h"
+#include "core/task/task.h"
+
+namespace espalier::runtime {
+namespace {
+
+// Golden logits come from the training backend, which sums in another order.
+constexpr double kGoldenTolerance = 1e-3;
+
+class LibTorchEngine : public Engine {
+ public:
+  LibTorchEngine(Artifact artifact, std::unique_ptr<Tokenizer> tokenizer,
+                 std::unique_ptr<Task> task, std::unique_ptr<ExitPolicy> policy)
+      : plan_(std::make_shared<const Plan>(make_plan(std::move(artifact.model)))),
+        backend_(*plan_),
+        tokenizer_(std::move(tokenizer)),
+        task_(std::move(task)),
+        policy_(std::move(policy)) {
+    const ModelConfig& config = plan_->model.config;
+    info_.task = artifact.spec.task;
+    info_.label_names = artifact.spec.label_names;
+    info_.layers = static_cast<int>(config.layers.size());
+    info_.max_length = artifact.spec.max_length;
+    info_.vocabulary = config.vocabulary;
+    info_.token_types = config.token_types;
+    info_.precision = artifact.spec.precision;
+    info_.weights_sha256 = artifact.weights_sha256;
+    if (artifact.spec.exit) {
+      info_.has_exits = true;
+      info_.exit_method = artifact.spec.exit->method;
+      info_.exit_threshold = artifact.spec.exit->threshold;
+      info_.threshold_low = artifact.spec.exit->low;
+      info_.threshold_high = artifact.spec.exit->high;
+    }
+  }
+
+  const ModelInfo& info() const override { return info_; }
+
+  Encoding encode(std::string_view text, std::string_view pair, bool has_pair) const override {
+    return task_->encode(*tokenizer_, text, pair, has_pair, info_.max_length);
+  }
+
+  absl::StatusOr<std::vector<Answer>> predict(std::span<const Row> rows) override {
+    if (rows.empty()) return std::vector<Answer>();
+    for (size_t i = 0; i < rows.size(); ++i) ESPALIER_RETURN_IF_ERROR(check(rows[i], i));
+    return guard("predict", [&]() -> absl::StatusOr<std::vector<Answer>> {
+      c10::InferenceMode inference;
+      Batch batch;
+      std::vector<int64_t> ids, types, max_layer;
+      std::vector<float> threshold;
+      for (const Row& row : rows) {
+        ids.insert(ids.end(), row.ids.begin(), row.ids.end());
+        types.insert(types.end(), row.types.begin(), row.types.end());
+        batch.lengths.push_back(static_cast<int64_t>(row.ids.size()));
+        threshold.push_back(static_cast<float>(
+            std::isnan(row.exit_threshold) ? info_.exit_threshold : row.exit_threshold));
+        max_layer.push_back(row.max_exit_layer > 0 ? row.max_exit_layer : info_.layers);
+      }
+      batch.ids = torch::tensor(ids, torch::kInt64);
+      batch.types = torch::tensor(types, torch::kInt64);
+      auto device = plan_->model.word.device();
+      WalkOptions options;
+      options.policy = policy_.get();
+      if (policy_ != nullptr) {
+        options.knobs.threshold = torch::tensor(threshold, torch::kFloat32).to(device);
+        options.knobs.max_layer = torch::tensor(max_layer, torch::kInt64).to(device);
+      }
+      return answers(walk(backend_, batch, {}, options));
+    });
+  }
+
+  // Full-depth logits of the golden inputs against those that the artifact carries.
+  absl::Status check_golden(const Golden& golden) {
+    return guard("golden inputs", [&]() -> absl::Status {
+      c10::InferenceMode inference;
+      Tensor logits = walk(backend_, golden.batch).logits.to(at::kCPU, at::kFloat);
+      double gap = (logits - golden.logits.to(at::kFloat)).abs().max().item<double>();
+      double scale = std::max(1.0, golden.logits.abs().max().item<double>());
+      if (!(gap <= kGoldenTolerance * scale)) {
+        return absl::DataLossError(
+            absl::StrCat("the artifact's golden logits differ by ", gap,
+                         " from what this engine computes (allowed: ", kGoldenTolerance * scale,
+                         "); the files or this build are damaged"));
+      }
+      return absl::OkStatus();
+    });
+  }
+
+ private:
+  absl::Status check(const Row& row, size_t i) const {
+    auto bad = [&](const std::string& what) {
+      return absl::InvalidArgumentError(absl::StrCat("row ", i, ": ", what));
+    };
+    if (row.ids.empty()) return bad("has no tokens; at least one is needed");
+    if (row.ids.size() > static_cast<size_t>(info_.max_length)) {
+      return bad(absl::StrCat("has ", row.ids.size(), " tokens; this model takes at most ",
+                              info_.max_length));
+    }
+    if (row.types.size() != row.ids.size()) {
+      return bad(
+          absl::StrCat("has ", row.ids.size(), " ids but ", row.types.size(), " token types"));
+    }
+    for (size_t t = 0; t < row.ids.size(); ++t) {
+      if (row.ids[t] < 0 || row.ids[t] >= info_.vocabulary) {
+        return bad(absl::StrCat("token ", t, " has id ", row.ids[t], "; the vocabulary has ",
+                                info_.vocabulary));
+      }
+      if (row.types[t] < 0 || row.types[t] >= std::max(1, info_.token_types)) {
+        return bad(absl::StrCat("token ", t, " has type ", row.types[t], "; the model has ",
+                                info_.token_types));
+      }
+    }
+    if (!std::isnan(row.exit_threshold)) {
+      if (!info_.has_exits) return bad("exit_threshold is set, but this model has no early exits");
+      if (row.exit_threshold < info_.threshold_low || row.exit_threshold > info_.threshold_high) {
+        return bad(absl::StrCat("exit_threshold is ", row.exit_threshold, "; ", info_.exit_method,
+                                " takes values from ", info_.threshold_low, " (never) to ",
+                                info_.threshold_high, " (at once)"));
+      }
+    }
+    if (row.max_exit_layer != 0) {
+      if (!info_.has_exits && row.max_exit_layer != info_.layers) {
+        return bad("max_exit_layer is set, but this model has no early exits");
+      }
+      if (row.max_exit_layer < 1 || row.max_exit_layer > info_.layers) {
+        return bad(absl::StrCat("max_exit_layer is ", row.max_exit_layer, "; layers go from 1 to ",
+                                info_.layers));
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  std::vector<Answer> answers(const Trace& trace) const {
+    Tensor logits = trace.logits.to(at::kCPU, at::kFloat).contiguous();
+    Tensor probabilities = at::softmax(logits, -1).contiguous();
+    Tensor exit_layer = trace.exit_layer.to(at::kCPU).contiguous();
+    auto classes = logits.size(1);
+    std::vector<Answer> out(static_cast<size_t>(logits.size(0)));
+    for (size_t i = 0; i < out.size(); ++i) {
+      const float* l = logits.data_ptr<float>() + static_cast<int64_t>(i) * classes;
+      const float* p = probabilities.data_ptr<float>() + static_cast<int64_t>(i) * classes;
+      out[i].logits.assign(l, l + classes);
+      out[i].probabilities.assign(p, p + classes);
+      out[i].label = static_cast<int>(std::max_element(l, l + classes) - l);
+      out[i].exit_layer = static_cast<int>(exit_layer.data_ptr<int64_t>()[i]);
+      out[i].confidence = p[out[i].label];
+    }
+    return out;
+  }
+
+  std::shared_ptr<const Plan> plan_;
+  PackedBackend backend_;
+  std::unique_ptr<Tokenizer> tokenizer_;
+  std::unique_ptr<Task> task_;
+  std::unique_ptr<ExitPolicy> policy_;
+  ModelInfo info_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Engine>> Engine::load(const std::string& folder,
+                                                     const EngineOptions& options) {
+  if (options.threads > 0) at::set_num_threads(options.threads);
+  return guard("loading the artifact", [&]() -> absl::StatusOr<std::unique_ptr<Engine>> {
+    ESPALIER_ASSIGN_OR_RETURN(Artifact artifact, load_artifact(folder));
+    ESPALIER_ASSIGN_OR_RETURN(auto tokenizer, load_tokenizer(folder));
+    ESPALIER_ASSIGN_OR_RETURN(auto task, make_task(artifact.spec.task));
+    std::unique_ptr<ExitPolicy> policy;
+    if (artifact.spec.exit) {
+      ESPALIER_ASSIGN_OR_RETURN(policy, make_exit_policy(artifact.spec.exit->method));
+    }
+    ESPALIER_ASSIGN_OR_RETURN(Golden golden, load_golden(folder));
+    auto engine = std::make_unique<LibTorchEngine>(std::move(artifact), std::move(tokenizer),
+                                                   std::move(task), std::move(policy));
+    ESPALIER_RETURN_IF_ERROR(engine->check_golden(golden));
+    return engine;
+  });
+}
+
+}  // namespace espalier::runtime

@@ -1,0 +1,37 @@
+// The backend of serving: no grad, no padding, no gates. All rows' tokens lie one after the other,
+// and every linear layer is one matrix product over them; only attention knows where a row ends.
+//
+// This is the plain form, on LibTorch's kernels. Reference: core/model/train_backend.h computes the
+// same by another route, and golden logits compare the two whenever an artifact is loaded.
+#pragma once
+
+#include "core/model/backend.h"
+
+namespace espalier::runtime {
+
+// Weights in the layout that the backend wants. Immutable, shared by replicas.
+struct Plan {
+  Model model;
+  std::vector<Linear>
+      query_key_value;  // by layer: q, k and v in one matrix; undefined without attention
+};
+Plan make_plan(Model model);
+
+class PackedBackend : public Backend {
+ public:
+  // `plan` must outlive the backend.
+  explicit PackedBackend(const Plan& plan) : plan_(plan) {}
+  const Model& model() const override { return plan_.model; }
+  Hidden embed(const Batch& batch, const LayerGates& gates) override;
+  Hidden attend(int layer, const Hidden& x, const LayerGates& gates, Tensor* attention) override;
+  Hidden feed(int layer, const Hidden& x, const LayerGates& gates) override;
+  Hidden take(const Hidden& x, const Tensor& index) override;
+  Hidden blend(const Hidden& layer, const Hidden& before, const Tensor& share) override;
+  Tensor cls(const Hidden& x) override;
+  Tensor tokens(const Hidden& x) override;
+
+ private:
+  const Plan& plan_;
+};
+
+}  // namespace espalier::runtime

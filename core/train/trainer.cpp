@@ -1,0 +1,294 @@
+#include "core/train/trainer.h"
+
+#include <cmath>
+
+#include "absl/strings/str_cat.h"
+#include "core/base/guard.h"
+#include "core/base/random.h"
+#include "core/method/schedule.h"
+#include "core/model/task_loss.h"
+#include "core/model/walk.h"
+#include "core/train/evaluate.h"
+
+namespace espalier {
+
+// Walks each teacher at most once a micro-batch, and only if somebody asks.
+class Trainer::TeacherTraces : public Teachers {
+ public:
+  TeacherTraces(const std::vector<const Teacher*>& teachers, const Batch& batch,
+                const Record& record)
+      : teachers_(teachers), batch_(batch), record_(record), traces_(teachers.size()) {}
+  size_t count() const override { return teachers_.size(); }
+  const Trace& trace(size_t teacher) override {
+    TORCH_CHECK(teacher < traces_.size(), "a distiller wants teacher ", teacher, " of ",
+                traces_.size());
+    if (!traces_[teacher]) {
+      torch::NoGradGuard no_grad;
+      TrainBackend backend(teachers_[teacher]->model);
+      WalkOptions options;
+      options.record = record_;
+      traces_[teacher] = std::make_unique<Trace>(walk(backend, batch_, {}, options));
+    }
+    return *traces_[teacher];
+  }
+
+ private:
+  const std::vector<const Teacher*>& teachers_;
+  const Batch& batch_;
+  Record record_;
+  std::vector<std::unique_ptr<Trace>> traces_;
+};
+
+namespace {
+
+std::vector<Method*> methods_of(const Training& training) {
+  std::vector<Method*> out;
+  if (training.pruner != nullptr) out.push_back(training.pruner);
+  out.insert(out.end(), training.distillers.begin(), training.distillers.end());
+  if (training.exit != nullptr) out.push_back(training.exit);
+  return out;
+}
+
+// Biases and norms are not decayed.
+bool decays(const std::string& name) {
+  return !name.ends_with(".bias") && name.find("norm") == std::string::npos;
+}
+
+std::unique_ptr<AdamW> make_optimiser(Model& model, const TrainingSpec& spec,
+                                      const std::vector<Method*>& methods) {
+  OptimiserGroup decayed, plain;
+  decayed.learning_rate = plain.learning_rate = spec.learning_rate;
+  decayed.weight_decay = spec.weight_decay;
+  model.for_each([&](const std::string& name, Tensor& tensor) {
+    bool trained = !name.ends_with(".mask");
+    for (const Method* method : methods) trained = trained && method->trains(name);
+    tensor.set_requires_grad(trained);
+    if (!trained) return;
+    OptimiserGroup& group = decays(name) ? decayed : plain;
+    group.names.push_back(name);
+    group.parameters.push_back(tensor);
+  });
+  std::vector<OptimiserGroup> groups = {std::move(decayed), std::move(plain)};
+  for (Method* method : methods) {
+    for (ParamGroup& own : method->parameters()) {
+      OptimiserGroup group;
+      for (size_t i = 0; i < own.parameters.size(); ++i)
+        group.names.push_back(absl::StrCat(own.name, ".", i));
+      group.parameters = own.parameters;
+      group.learning_rate = own.learning_rate;
+      group.weight_decay = own.weight_decay;
+      group.clip = own.clip;
+      group.ascend = own.ascend;
+      groups.push_back(std::move(group));
+    }
+  }
+  return std::make_unique<AdamW>(std::move(groups));
+}
+
+}  // namespace
+
+int64_t training_steps(const TrainingSpec& spec, int64_t examples) {
+  if (spec.steps > 0) return spec.steps;
+  int64_t per_epoch = examples / std::min<int64_t>(spec.batch_size, examples);
+  return static_cast<int64_t>(std::llround(spec.epochs * static_cast<double>(per_epoch)));
+}
+
+Trainer::Trainer(Model& model, const Training& training, const State* resume)
+    : model_(model),
+      training_(training),
+      methods_(methods_of(training)),
+      backend_(model, training.spec.dropout),
+      sampler_(*training.train, training.spec.batch_size, training.seed, training.phase),
+      total_(training_steps(training.spec, training.train->size())) {
+  for (const Method* method : methods_) {
+    Needs wanted = method->needs();
+    needs_.student = needs_.student | wanted.student;
+    needs_.teacher = needs_.teacher | wanted.teacher;
+    needs_.teachers = needs_.teachers || wanted.teachers;
+    needs_.whole_batch = needs_.whole_batch || wanted.whole_batch;
+  }
+  throw_if_error(
+      needs_.teachers && training_.teachers.empty()
+          ? absl::FailedPreconditionError("a distiller needs a teacher, and this phase has none")
+          : absl::OkStatus());
+  if (resume != nullptr) load(*resume);
+  model_.set_requires_grad(true);  // before calibration; the optimiser narrows it
+  for (Method* method : methods_) method->prepare(*this);
+  optimiser_ = make_optimiser(model_, training_.spec, methods_);
+  if (resume != nullptr) optimiser_->load(*resume);
+}
+
+Trainer::~Trainer() { model_.set_requires_grad(false); }
+
+uint64_t Trainer::seed(const std::string& purpose, int64_t step) const {
+  return derive_seed(training_.seed, training_.phase, step, 0, purpose);
+}
+
+std::vector<Batch> Trainer::draw_batches(int64_t step) {
+  std::vector<int64_t> rows = sampler_.rows(step);
+  size_t micro =
+      needs_.whole_batch ? rows.size() : static_cast<size_t>(training_.spec.micro_batch_size);
+  std::vector<Batch> out;
+  for (size_t begin = 0; begin < rows.size(); begin += micro) {
+    size_t count = std::min(micro, rows.size() - begin);
+    out.push_back(make_batch(*training_.train, std::span(rows).subspan(begin, count)));
+  }
+  return out;
+}
+
+void Trainer::task_gradients(const Gates& gates, int64_t draw) {
+  Sampler sampler(*training_.train, training_.spec.batch_size, training_.seed,
+                  training_.phase + ".calibrate");
+  Batch batch = make_batch(*training_.train, sampler.rows(draw));
+  backend_.set_training(false);
+  Trace trace = walk(backend_, batch, gates);
+  task_loss(trace.logits, batch.labels).backward();
+  model_.for_each([](const std::string&, Tensor& tensor) { tensor.mutable_grad() = Tensor(); });
+}
+
+double Trainer::run_micro(const Step& step, const Batch& batch, int64_t micro,
+                          const std::vector<Gates>& leaves, double share) {
+  double value = 0;
+  double task_weight = 1;
+  for (const Method* method : methods_) task_weight *= method->task_weight(step);
+  TeacherTraces teachers(training_.teachers, batch, needs_.teacher);
+  for (const Gates& gates : leaves) {
+    at::manual_seed(derive_seed(training_.seed, training_.phase, step.index, micro, "dropout"));
+    WalkOptions options;
+    options.record = needs_.student;
+    options.head_dropout = backend_.head_dropout();
+    Trace student = walk(backend_, batch, gates, options);
+    Pass pass{step, batch, gates, student, teachers};
+    Tensor loss;
+    auto add = [&](const Tensor& part) { loss = loss.defined() ? loss + part : part; };
+    if (task_weight > 0) add(task_loss(student.logits, batch.labels) * task_weight);
+    for (Method* method : methods_) {
+      if (Tensor part = method->loss(pass); part.defined()) add(part);
+    }
+    TORCH_CHECK(loss.defined(), "phase ", training_.phase, " has no loss");
+    loss = loss * (share / static_cast<double>(leaves.size()));
+    loss.backward();
+    value += loss.item<double>();
+  }
+  return value;
+}
+
+void Trainer::step() {
+  std::vector<Batch> micro = draw_batches(step_);
+  Step step{step_, total_, micro};
+  backend_.set_training(true);
+  optimiser_->zero_grad();
+  for (Method* method : methods_) method->before_step(*this, step);
+
+  // Gates become leaves, so that micro-batches accumulate into them and the pruner's own graph is
+  // walked backward once.
+  std::vector<Gates> gates, leaves;
+  if (training_.pruner != nullptr) gates = training_.pruner->gates(step, Mode::kTrain);
+  if (gates.empty()) gates.emplace_back();
+  for (const Gates& g : gates) {
+    Gates leaf =
+        g.map([](const Tensor& t) { return t.detach().set_requires_grad(t.requires_grad()); });
+    leaf.seal(model_.config);
+    leaves.push_back(std::move(leaf));
+  }
+  int64_t rows = 0;
+  for (const Batch& batch : micro) rows += batch.rows();
+  double loss = 0;
+  for (size_t i = 0; i < micro.size(); ++i) {
+    double share = static_cast<double>(micro[i].rows()) / static_cast<double>(rows);
+    loss += run_micro(step, micro[i], static_cast<int64_t>(i), leaves, share);
+  }
+  for (size_t variant = 0; variant < gates.size(); ++variant) {
+    std::vector<Tensor> from = gates[variant].tensors(), leaf = leaves[variant].tensors();
+    for (size_t i = 0; i < from.size(); ++i) {
+      if (from[i].requires_grad() && leaf[i].grad().defined()) from[i].backward(leaf[i].grad());
+    }
+  }
+  for (Method* method : methods_) {
+    if (Tensor penalty = method->penalty(step); penalty.defined()) {
+      loss += penalty.item<double>();
+      penalty.backward();
+    }
+  }
+  if (!std::isfinite(loss)) {
+    throw StatusError(absl::FailedPreconditionError(absl::StrCat(
+        "diverged: the loss is ", loss, " at step ", step_ + 1, " of phase ", training_.phase,
+        "; a lower learning_rate (now ", training_.spec.learning_rate, ") may help")));
+  }
+  for (Method* method : methods_) method->after_backward(*this, step);
+  double factor = linear_warmup_decay(step_, total_, training_.spec.warmup);
+  optimiser_->clip(training_.spec.clip);
+  optimiser_->step(factor);
+  for (Method* method : methods_) method->after_step(*this, step);
+
+  ++step_;
+  metrics_["loss"] = loss;
+  metrics_["learning_rate"] = training_.spec.learning_rate * factor;
+  metrics_["examples"] = static_cast<double>(step_ * rows);
+  if (step_ % sampler_.batches_per_epoch() == 0 || done()) select_best();
+}
+
+Gates Trainer::final_gates() {
+  if (training_.pruner == nullptr) return {};
+  Gates gates = training_.pruner->gates(Step{step_, total_, {}}, Mode::kEval).front();
+  gates = gates.map([](const Tensor& t) { return t.detach(); });
+  gates.seal(model_.config);
+  return gates;
+}
+
+void Trainer::select_best() {
+  if (training_.select == nullptr) return;
+  double metric = first_metric(model_, final_gates(), *training_.select, *training_.task);
+  metrics_["select_metric"] = metric;
+  // With a pruner only the newest state has the newest gates, so states are not compared across
+  // cuts.
+  if (training_.pruner != nullptr || metric <= best_metric_) return;
+  best_metric_ = metric;
+  best_ = model_.clone().tensors();
+}
+
+void Trainer::finish() {
+  for (Method* method : methods_) method->finish(*this);
+  optimiser_->zero_grad();
+  if (!best_.empty()) {
+    torch::NoGradGuard no_grad;
+    model_.for_each([&](const std::string& name, Tensor& tensor) { tensor.copy_(best_.at(name)); });
+    metrics_["select_metric"] = best_metric_;
+  }
+}
+
+void Trainer::save(State& state) const {
+  for (const auto& [name, tensor] : best_) state.tensors["best." + name] = tensor;
+  state.json["step"] = step_;
+  state.json["best_metric"] = best_metric_;
+  state.json["metrics"] = metrics_;
+  optimiser_->save(state);
+  for (size_t i = 0; i < methods_.size(); ++i) {
+    State own;
+    methods_[i]->save(own);
+    std::string prefix = absl::StrCat("method.", i, ".");
+    for (const auto& [name, tensor] : own.tensors) state.tensors[prefix + name] = tensor;
+    state.json["methods"].push_back(own.json);
+  }
+}
+
+void Trainer::load(const State& state) {
+  constexpr char kBest[] = "best.";
+  for (const auto& [name, tensor] : state.tensors) {
+    if (name.starts_with(kBest)) best_[name.substr(sizeof(kBest) - 1)] = tensor.clone();
+  }
+  step_ = state.json.at("step").get<int64_t>();
+  best_metric_ = state.json.at("best_metric").get<double>();
+  metrics_ = state.json.at("metrics").get<std::map<std::string, double>>();
+  for (size_t i = 0; i < methods_.size(); ++i) {
+    State own;
+    std::string prefix = absl::StrCat("method.", i, ".");
+    for (const auto& [name, tensor] : state.tensors) {
+      if (name.starts_with(prefix)) own.tensors[name.substr(prefix.size())] = tensor;
+    }
+    own.json = state.json.at("methods").at(i);
+    methods_[i]->load(own);
+  }
+}
+
+}  // namespace espalier

@@ -1,0 +1,87 @@
+// The trainer: one loop, parameter groups, selection of the best state, checkpoint and resume. It
+// names no method; what a technique does stands in its hooks (method/method.h).
+//
+// A resumed run continues to the same bits on the same compute class: batches, dropout and every
+// other draw come from (seed, phase, step, micro, purpose), and save() holds all the rest.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/data/dataset.h"
+#include "core/method/method.h"
+#include "core/model/train_backend.h"
+#include "core/spec/recipe.h"
+#include "core/train/adamw.h"
+
+namespace espalier {
+
+// What one training consists of. Pointers must outlive the trainer; methods may be null or empty.
+struct Training {
+  std::string phase;
+  TrainingSpec spec;
+  uint64_t seed = 1;
+  const Task* task = nullptr;
+  const Examples* train = nullptr;
+  const Examples* select = nullptr;  // null: the last state is the result
+  std::vector<const Teacher*> teachers;
+  Pruner* pruner = nullptr;
+  std::vector<Distiller*> distillers;
+  ExitMethod* exit = nullptr;
+};
+
+class Trainer : public Session {
+ public:
+  // `model` is trained in place. With `resume` everything continues where save() stood; `model`
+  // must then be the model as it was there (the caller keeps it, heads included).
+  Trainer(Model& model, const Training& training, const State* resume = nullptr);
+  ~Trainer() override;
+
+  int64_t step_index() const { return step_; }
+  int64_t total_steps() const { return total_; }
+  bool done() const { return step_ >= total_; }
+  // One optimiser step. Throws StatusError (FAILED_PRECONDITION, naming the step) when the loss is
+  // no number any more.
+  void step();
+  // After the last step: methods finish, the best state (if states were selected) is put into the
+  // model.
+  void finish();
+  // Figures of the last step: loss, learning_rate, examples (so far), sparsity, select_<metric>.
+  const std::map<std::string, double>& metrics() const { return metrics_; }
+  // The pruner's evaluation gates, sealed; empty without one.
+  Gates final_gates();
+  // Optimiser, methods and the best state so far; all but the model.
+  void save(State& state) const;
+
+  Model& model() override { return model_; }
+  const Task& task() const override { return *training_.task; }
+  size_t teachers() const override { return training_.teachers.size(); }
+  uint64_t seed(const std::string& purpose, int64_t step) const override;
+  void task_gradients(const Gates& gates, int64_t draw) override;
+
+ private:
+  class TeacherTraces;
+  std::vector<Batch> draw_batches(int64_t step);
+  double run_micro(const Step& step, const Batch& batch, int64_t micro,
+                   const std::vector<Gates>& leaves, double share);
+  void select_best();
+  void load(const State& state);
+
+  Model& model_;
+  Training training_;
+  std::vector<Method*> methods_;
+  Needs needs_;
+  TrainBackend backend_;
+  Sampler sampler_;
+  std::unique_ptr<AdamW> optimiser_;
+  int64_t step_ = 0, total_ = 0;
+  std::map<std::string, double> metrics_;
+  double best_metric_ = -1;
+  std::map<std::string, Tensor> best_;  // copies, by name
+};
+
+// Optimiser steps of a training over `examples` rows.
+int64_t training_steps(const TrainingSpec& spec, int64_t examples);
+
+}  // namespace espalier
