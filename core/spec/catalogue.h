@@ -1,8 +1,9 @@
-// The registries as data. Core's own program writes it at build time (`espalier-catalogue`), so that the
-// control plane, which has no torch, can list methods and check options.
+// The registries as data. Core's own program writes it at build time (`espalier-catalogue`), so
+// that the control plane, which has no torch, can list methods and check options.
 //
 // {"methods": [{"kind": "pruner" | "distiller" | "exit", "name", "summary", "source", "digest",
-//               "options": [{"name", "type", "default", "minimum"?, "maximum"?, "choices"?, "description"}]}]}
+//               "options": [{"name", "type", "default", "minimum"?, "maximum"?, "choices"?,
+//               "description"}]}]}
 #pragma once
 
 #include <string>
@@ -22,8 +23,8 @@ class Catalogue {
  public:
   static absl::StatusOr<Catalogue> read(const Json& json);
   const std::vector<CatalogueMethod>& methods() const { return methods_; }
-  // Checks a {name, options} and returns it with every default filled in and "digest" set. Errors read
-  // like the registry's: unknown pruner "cofl"; known: magnitude, taylor.
+  // Checks a {name, options} and returns it with every default filled in and "digest" set. Errors
+  // read like the registry's: unknown pruner "cofl"; known: magnitude, taylor.
   absl::StatusOr<Json> resolve(const std::string& kind, const Json& choice) const;
 
  private:

@@ -14,14 +14,15 @@ namespace espalier {
 enum class TableFormat { kByExtension, kTsv, kCsv, kJsonLines, kParquet };
 
 struct DatasetSpec {
-  std::string folder;                          // where the files lie
-  std::map<std::string, std::string> splits;   // "train", "select", "calibrate", "report" -> relative path
+  std::string folder;  // where the files lie
+  std::map<std::string, std::string>
+      splits;  // "train", "select", "calibrate", "report" -> relative path
   TableFormat format = TableFormat::kByExtension;
   std::string task = "text-classification";
   std::string text_column = "text";
-  std::string text_pair_column;                // empty: single texts
+  std::string text_pair_column;  // empty: single texts
   std::string label_column = "label";
-  std::vector<std::string> label_names;        // by id; empty: sorted distinct values of train
+  std::vector<std::string> label_names;  // by id; empty: train's values, sorted
 };
 
 // The JSON has the field names of proto espalier.v1.Dataset (splits is a list of {name, path}).
@@ -34,9 +35,9 @@ struct Rows {
   int64_t size() const { return static_cast<int64_t>(text.size()); }
 };
 
-// Reads one split through Arrow. TSV: quotes are literal and a BOM is skipped. Errors name the file, the
-// row and the column; a missing column names the columns found; an unknown label names the known ones.
-// Text that is not UTF-8 is an error with its row.
+// Reads one split through Arrow. TSV: quotes are literal and a BOM is skipped. Errors name the
+// file, the row and the column; a missing column names the columns found; an unknown label names
+// the known ones. Text that is not UTF-8 is an error with its row.
 absl::StatusOr<Rows> read_split(const DatasetSpec& spec, const std::string& split);
 
 // What a full scan found: label names resolved, rows a split. Every split is read.

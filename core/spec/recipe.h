@@ -43,11 +43,13 @@ struct RecipeSpec {
   uint64_t seed = 1;
 };
 
-// Fills every default of what a user wrote: recipe "auto" picks a pruner, a distiller and an exit method;
-// recipe "dense" leaves them out. Checks everything that needs no weights; messages say what was asked
-// and what would work ("target.sparsity is 1.5; it must be at least 0 and less than 1"). Unknown fields
-// are refused by name. Targets that this build cannot aim at yet (speed-up, latency, size) are
-// UNIMPLEMENTED, said so. Returns the resolved JSON, in which methods carry their "digest".
+// Fills every default of what a user wrote: recipe "auto" picks a pruner, a distiller and an exit
+// method; recipe "dense" leaves them out. Checks everything that needs no weights; messages say
+// what was asked and what would work ("target.sparsity is 1.5; it must be at least 0 and less than
+// 1"). Unknown fields are refused by name. Targets that this build cannot aim at yet (speed-up,
+// latency, size) are UNIMPLEMENTED, said so. Returns the resolved JSON, in which methods carry
+// their "digest"; a method that is left out stands there as {"name": "none"}, which users may write
+// too. Resolving twice changes nothing.
 absl::StatusOr<Json> resolve_recipe(const Json& written, const Catalogue& catalogue);
 
 // Reads a resolved recipe.

@@ -1,4 +1,5 @@
-// One task = text -> features, logits -> answers and its metrics; the same in training and in serving.
+// One task = text -> features, logits -> answers and its metrics; the same in training and in
+// serving.
 #pragma once
 
 #include <cstdint>
@@ -15,10 +16,10 @@ namespace espalier {
 
 // A metric with its interval, in points of 0 to 100.
 struct Metric {
-  std::string name;       // "accuracy"
+  std::string name;                     // "accuracy"
   double value = 0, low = 0, high = 0;  // low, high: 95 % interval
-  int64_t count = 0;      // examples
-  std::string interval;   // "clopper-pearson"
+  int64_t count = 0;                    // examples
+  std::string interval;                 // "clopper-pearson"
 };
 
 // What a model answered for one example.
@@ -50,7 +51,8 @@ struct Interval {
 };
 Interval clopper_pearson(int64_t successes, int64_t trials, double confidence = 0.95);
 
-// Two-sided exact McNemar test of two models on the same examples: p-value from the discordant pairs.
+// Two-sided exact McNemar test of two models on the same examples: p-value from the discordant
+// pairs.
 double mcnemar_exact(std::span<const bool> first_right, std::span<const bool> second_right);
 
 }  // namespace espalier

@@ -1,0 +1,363 @@
+#include "core/spec/recipe.h"
+
+#include <limits>
+
+#include "absl/strings/str_cat.h"
+#include "core/base/guard.h"
+#include "core/base/status_macros.h"
+#include "core/spec/fields.h"
+
+namespace espalier {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+// Named instead of a method to leave its kind out, since an empty list or message cannot be told
+// from an unset one.
+constexpr char kNone[] = "none";
+
+const Json kNothing = Json::object();
+const Json& child(const Fields& fields, const char* name) {
+  const Json* found = fields.find(name);
+  return found ? *found : kNothing;
+}
+
+// --- target ---
+
+absl::StatusOr<TargetSpec> read_goal(const Json& json, const char* where, const char* field,
+                                     TargetKind kind, Range range) {
+  Fields fields(json, where);
+  TargetSpec out{kind, 0};
+  fields.require({field});
+  fields.number(field, out.value, range);
+  ESPALIER_RETURN_IF_ERROR(fields.status());
+  return out;
+}
+
+absl::StatusOr<TargetSpec> read_size(const Json& json) {
+  Fields fields(json, "target.size");
+  fields.refuse_unknown({"parameters", "bytes", "macs"});
+  ESPALIER_RETURN_IF_ERROR(fields.status());
+  if (json.size() != 1)
+    return absl::InvalidArgumentError("target.size must hold one of parameters, bytes, macs");
+  const Range positive{0, kInfinity, true, true};
+  if (fields.has("parameters"))
+    return read_goal(json, "target.size", "parameters", TargetKind::kParameters, positive);
+  if (fields.has("bytes"))
+    return read_goal(json, "target.size", "bytes", TargetKind::kBytes, positive);
+  return read_goal(json, "target.size", "macs", TargetKind::kMacs, positive);
+}
+
+absl::StatusOr<TargetSpec> read_target(const Json& json) {
+  Fields fields(json, "target");
+  fields.refuse_unknown({"sparsity", "speedup", "latency", "size"});
+  ESPALIER_RETURN_IF_ERROR(fields.status());
+  if (json.empty()) return TargetSpec{};
+  if (json.size() != 1)
+    return absl::InvalidArgumentError(
+        "target must hold one goal: sparsity, speedup, latency or size");
+  if (fields.has("sparsity"))
+    return read_goal(json, "target", "sparsity", TargetKind::kSparsity, {0, 1, false, true});
+  if (const Json* speedup = fields.find("speedup")) {
+    return read_goal(*speedup, "target.speedup", "factor", TargetKind::kSpeedup,
+                     {1, kInfinity, false, true});
+  }
+  if (const Json* latency = fields.find("latency")) {
+    return read_goal(*latency, "target.latency", "milliseconds", TargetKind::kLatency,
+                     {0, kInfinity, true, true});
+  }
+  return read_size(child(fields, "size"));
+}
+
+absl::Status check_reachable(const TargetSpec& target) {
+  const char* name = nullptr;
+  switch (target.kind) {
+    case TargetKind::kNone:
+    case TargetKind::kSparsity:
+      return absl::OkStatus();
+    case TargetKind::kSpeedup:
+      name = "target.speedup";
+      break;
+    case TargetKind::kLatency:
+      name = "target.latency";
+      break;
+    default:
+      name = "target.size";
+      break;
+  }
+  return absl::UnimplementedError(
+      absl::StrCat(name, " is a goal that this build cannot aim at yet; use target.sparsity"));
+}
+
+// --- training ---
+
+absl::StatusOr<TrainingSpec> read_training(const Json& json, const char* phase, TrainingSpec out) {
+  Fields fields(json, phase);
+  fields.refuse_unknown({"epochs", "steps", "batch_size", "micro_batch_size", "learning_rate",
+                         "weight_decay", "warmup", "clip", "dropout"});
+  fields.number("epochs", out.epochs, {0, 1000});
+  fields.integer("steps", out.steps, 0, 1'000'000'000);
+  fields.integer("batch_size", out.batch_size, 1, 65536);
+  out.micro_batch_size = out.batch_size;
+  fields.integer("micro_batch_size", out.micro_batch_size, 1, 65536);
+  fields.number("learning_rate", out.learning_rate, {0, 1, true, false});
+  fields.number("weight_decay", out.weight_decay, {0, 1});
+  fields.number("warmup", out.warmup, {0, 1});
+  fields.number("clip", out.clip, {0, 1e6});
+  fields.number("dropout", out.dropout, {0, 1, false, true});
+  if (fields.status().ok() && out.batch_size % out.micro_batch_size != 0) {
+    fields.fail(absl::StrCat(fields.path("batch_size"), " is ", out.batch_size,
+                             "; it must be a multiple of micro_batch_size, which is ",
+                             out.micro_batch_size));
+  }
+  ESPALIER_RETURN_IF_ERROR(fields.status());
+  return out;
+}
+
+Json write_training(const TrainingSpec& spec) {
+  Json out = {{"epochs", spec.epochs},
+              {"batch_size", spec.batch_size},
+              {"micro_batch_size", spec.micro_batch_size},
+              {"learning_rate", spec.learning_rate},
+              {"weight_decay", spec.weight_decay},
+              {"warmup", spec.warmup},
+              {"clip", spec.clip}};
+  if (spec.steps > 0) out["steps"] = spec.steps;
+  if (spec.dropout >= 0) out["dropout"] = spec.dropout;
+  return out;
+}
+
+TrainingSpec training_defaults(double epochs, double learning_rate) {
+  TrainingSpec out;
+  out.epochs = epochs;
+  out.learning_rate = learning_rate;
+  return out;
+}
+
+bool trains(const TrainingSpec& spec) { return spec.epochs > 0 || spec.steps > 0; }
+
+// --- methods ---
+
+bool is_none(const Json& choice) {
+  if (!choice.is_object()) return false;
+  auto name = choice.find("name");
+  return name != choice.end() && name->is_string() && name->get<std::string>() == kNone;
+}
+Json none() { return {{"name", kNone}}; }
+
+// The written choice, or else the default one, resolved.
+absl::StatusOr<Json> resolve_choice(const Catalogue& catalogue, const char* kind,
+                                    const Json* written, const char* fallback) {
+  const Json choice = written && !written->empty() ? *written : Json{{"name", fallback}};
+  if (is_none(choice)) return none();
+  return catalogue.resolve(kind, choice);
+}
+
+absl::StatusOr<Json> resolve_distillers(const Catalogue& catalogue, const Json* written,
+                                        const char* fallback) {
+  if (written && !written->is_array())
+    return absl::InvalidArgumentError("distillers must be a list of {name, options}");
+  const Json list =
+      written && !written->empty() ? *written : Json::array({Json{{"name", fallback}}});
+  Json out = Json::array();
+  for (const Json& choice : list) {
+    if (is_none(choice)) {
+      if (list.size() > 1)
+        return absl::InvalidArgumentError(
+            "distillers names \"none\" beside others; leave one of them out");
+      return Json::array({none()});
+    }
+    ESPALIER_ASSIGN_OR_RETURN(Json resolved, catalogue.resolve("distiller", choice));
+    for (const Json& other : out) {
+      if (other["name"] == resolved["name"]) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("distillers names ", resolved["name"].get<std::string>(), " twice"));
+      }
+    }
+    out.push_back(std::move(resolved));
+  }
+  return out;
+}
+
+absl::StatusOr<MethodChoice> read_choice(const Json& json, const std::string& where) {
+  MethodChoice out;
+  if (is_none(json)) return out;
+  Fields fields(json, where);
+  fields.string("name", out.name);
+  if (const Json* options = fields.find("options")) out.options = *options;
+  if (!out.options.is_object())
+    fields.fail(absl::StrCat(fields.path("options"), " must be an object"));
+  ESPALIER_RETURN_IF_ERROR(fields.status());
+  return out;
+}
+
+// --- the whole ---
+
+// Everything but the methods. Phases take the epochs that `spec` holds where nothing is written.
+absl::Status read_plain(const Json& json, RecipeSpec& spec) {
+  Fields fields(json);
+  fields.refuse_unknown({"recipe", "target", "constraint", "pruner", "distillers", "exit",
+                         "finetune", "prune", "recover", "exits", "calibration", "precision",
+                         "max_length", "seed"});
+  fields.string("recipe", spec.recipe);
+  if (spec.recipe.empty()) spec.recipe = "auto";
+  if (spec.recipe != "auto" && spec.recipe != "dense") {
+    fields.fail(absl::StrCat("unknown recipe \"", spec.recipe, "\"; known: auto, dense"));
+  }
+  std::string precision;
+  fields.string("precision", precision);
+  ESPALIER_RETURN_IF_ERROR(fields.status());
+  if (!precision.empty() && precision != "fp32") {
+    return absl::UnimplementedError(
+        absl::StrCat("precision \"", precision, "\" is not written by this build; known: fp32"));
+  }
+  ESPALIER_ASSIGN_OR_RETURN(spec.target, read_target(child(fields, "target")));
+
+  Fields constraint(child(fields, "constraint"), "constraint");
+  constraint.refuse_unknown({"max_metric_drop", "metric"});
+  constraint.number("max_metric_drop", spec.max_metric_drop, {0, 100});
+  std::string metric;
+  constraint.string("metric", metric);
+  if (!metric.empty() && metric != "accuracy") {
+    constraint.fail(absl::StrCat("constraint.metric is \"", metric, "\"; known: accuracy"));
+  }
+  fields.check(constraint.status());
+  Fields calibration(child(fields, "calibration"), "calibration");
+  calibration.refuse_unknown({"max_metric_drop"});
+  calibration.number("max_metric_drop", spec.exit_max_metric_drop, {0, 100});
+  fields.check(calibration.status());
+
+  int64_t max_length = 0, seed = 0;  // 0 is proto's unset
+  fields.integer("max_length", max_length, 0, 8192);
+  fields.integer("seed", seed, 0, UINT32_MAX);
+  if (max_length > 0 && max_length < 8) {
+    fields.fail(absl::StrCat("max_length is ", max_length, "; it must be between 8 and 8192"));
+  }
+  if (max_length > 0) spec.max_length = static_cast<int>(max_length);
+  if (seed > 0) spec.seed = static_cast<uint64_t>(seed);
+  ESPALIER_RETURN_IF_ERROR(fields.status());
+
+  ESPALIER_ASSIGN_OR_RETURN(spec.finetune,
+                            read_training(child(fields, "finetune"), "finetune", spec.finetune));
+  ESPALIER_ASSIGN_OR_RETURN(spec.prune, read_training(child(fields, "prune"), "prune", spec.prune));
+  ESPALIER_ASSIGN_OR_RETURN(spec.recover,
+                            read_training(child(fields, "recover"), "recover", spec.recover));
+  ESPALIER_ASSIGN_OR_RETURN(spec.exits, read_training(child(fields, "exits"), "exits", spec.exits));
+  return absl::OkStatus();
+}
+
+Json write_resolved(const RecipeSpec& spec, Json pruner, Json distillers, Json exit) {
+  Json out = {{"recipe", spec.recipe},
+              {"pruner", std::move(pruner)},
+              {"distillers", std::move(distillers)},
+              {"exit", std::move(exit)},
+              {"finetune", write_training(spec.finetune)},
+              {"prune", write_training(spec.prune)},
+              {"recover", write_training(spec.recover)},
+              {"exits", write_training(spec.exits)},
+              {"calibration", {{"max_metric_drop", spec.exit_max_metric_drop}}},
+              {"precision", spec.precision},
+              {"max_length", spec.max_length},
+              {"seed", spec.seed}};
+  if (spec.target.kind == TargetKind::kSparsity) out["target"] = {{"sparsity", spec.target.value}};
+  if (spec.max_metric_drop >= 0) out["constraint"] = {{"max_metric_drop", spec.max_metric_drop}};
+  return out;
+}
+
+RecipeSpec auto_defaults() {
+  RecipeSpec spec;
+  spec.finetune = training_defaults(2, 5e-5);
+  spec.prune = training_defaults(1.5, 5e-5);
+  spec.recover = training_defaults(1.5, 5e-5);
+  spec.exits = training_defaults(1, 1e-3);
+  return spec;
+}
+
+absl::StatusOr<Json> resolve_auto(const Json& written, RecipeSpec spec,
+                                  const Catalogue& catalogue) {
+  if (spec.target.kind == TargetKind::kNone) {
+    return absl::InvalidArgumentError(
+        "recipe \"auto\" needs a target, for example target.sparsity 0.6 (remove 60 % of the "
+        "encoder's parameters); recipe \"dense\" needs none");
+  }
+  ESPALIER_RETURN_IF_ERROR(check_reachable(spec.target));
+  Fields fields(written);
+  const bool prunes = spec.target.value > 0;
+  ESPALIER_ASSIGN_OR_RETURN(Json pruner, resolve_choice(catalogue, "pruner", fields.find("pruner"),
+                                                        prunes ? "taylor" : kNone));
+  ESPALIER_ASSIGN_OR_RETURN(
+      Json distillers, resolve_distillers(catalogue, fields.find("distillers"), "soft_labels"));
+  ESPALIER_ASSIGN_OR_RETURN(Json exit,
+                            resolve_choice(catalogue, "exit", fields.find("exit"), "deebert"));
+  if (prunes && is_none(pruner)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("target.sparsity is ", spec.target.value,
+                     " but the pruner is \"none\"; name a pruner or set the target to 0"));
+  }
+  // Phases without their method: off by default, and a contradiction when asked for.
+  auto drop_phase = [&](const char* phase, const char* kind,
+                        TrainingSpec& training) -> absl::Status {
+    const Json& asked = child(fields, phase);
+    if ((asked.contains("epochs") || asked.contains("steps")) && trains(training)) {
+      return absl::InvalidArgumentError(absl::StrCat(phase, " asks for training, but there is no ",
+                                                     kind, "; set ", phase, ".epochs to 0"));
+    }
+    training.epochs = 0;
+    return absl::OkStatus();
+  };
+  if (is_none(pruner)) ESPALIER_RETURN_IF_ERROR(drop_phase("prune", "pruner", spec.prune));
+  if (is_none(exit)) ESPALIER_RETURN_IF_ERROR(drop_phase("exits", "exit method", spec.exits));
+  if (is_none(pruner) && !child(fields, "recover").contains("epochs")) spec.recover.epochs = 0;
+  return write_resolved(spec, std::move(pruner), std::move(distillers), std::move(exit));
+}
+
+absl::StatusOr<Json> resolve_dense(const Json& written, RecipeSpec spec) {
+  Fields fields(written);
+  for (const char* kind : {"target", "pruner", "exit"}) {
+    if (const Json& json = child(fields, kind); !json.empty() && !is_none(json)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("recipe \"dense\" changes nothing, so ", kind,
+                       " has no place in it; leave it out or use recipe \"auto\""));
+    }
+  }
+  for (const Json& distiller : child(fields, "distillers")) {
+    if (is_none(distiller)) continue;
+    return absl::InvalidArgumentError(
+        "recipe \"dense\" changes nothing, so distillers have no place in it; leave them out or "
+        "use recipe \"auto\"");
+  }
+  for (TrainingSpec* training : {&spec.prune, &spec.recover, &spec.exits}) {
+    training->epochs = 0;
+    training->steps = 0;
+  }
+  return write_resolved(spec, none(), Json::array({none()}), none());
+}
+
+absl::StatusOr<RecipeSpec> read_checked(const Json& resolved) {
+  RecipeSpec spec = auto_defaults();
+  ESPALIER_RETURN_IF_ERROR(read_plain(resolved, spec));
+  Fields fields(resolved);
+  ESPALIER_ASSIGN_OR_RETURN(spec.pruner, read_choice(child(fields, "pruner"), "pruner"));
+  ESPALIER_ASSIGN_OR_RETURN(spec.exit, read_choice(child(fields, "exit"), "exit"));
+  for (const Json& json : child(fields, "distillers")) {
+    ESPALIER_ASSIGN_OR_RETURN(MethodChoice choice, read_choice(json, "distillers"));
+    if (!choice.name.empty()) spec.distillers.push_back(std::move(choice));
+  }
+  return spec;
+}
+
+}  // namespace
+
+absl::StatusOr<Json> resolve_recipe(const Json& written, const Catalogue& catalogue) {
+  return guard("resolving the recipe", [&]() -> absl::StatusOr<Json> {
+    RecipeSpec spec = auto_defaults();
+    ESPALIER_RETURN_IF_ERROR(read_plain(written, spec));
+    return spec.recipe == "dense" ? resolve_dense(written, std::move(spec))
+                                  : resolve_auto(written, std::move(spec), catalogue);
+  });
+}
+
+absl::StatusOr<RecipeSpec> read_recipe(const Json& resolved) {
+  return guard("reading the recipe", [&] { return read_checked(resolved); });
+}
+
+}  // namespace espalier

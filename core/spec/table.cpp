@@ -1,0 +1,276 @@
+#include "core/spec/table.h"
+
+#include <arrow/api.h>
+#include <arrow/csv/api.h>
+#include <arrow/io/api.h>
+#include <arrow/util/utf8.h>
+#include <parquet/arrow/reader.h>
+
+#include <algorithm>
+#include <charconv>
+#include <fstream>
+#include <mutex>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "core/base/guard.h"
+#include "core/base/options.h"
+#include "core/base/status_macros.h"
+
+namespace espalier {
+namespace {
+
+using Columns = std::vector<std::vector<Cell>>;
+
+absl::Status bad(const std::string& path, const std::string& why) {
+  return absl::InvalidArgumentError(absl::StrCat(path, ": ", why));
+}
+absl::Status bad_cell(const std::string& path, int64_t row, const std::string& column,
+                      const std::string& why) {
+  return bad(path, absl::StrCat("row ", row, ", column ", column, ": ", why));
+}
+absl::Status no_column(const std::string& path, const std::string& column,
+                       const std::vector<std::string>& found) {
+  return bad(path, absl::StrCat("has no column ", column,
+                                "; columns found: ", absl::StrJoin(found, ", ")));
+}
+absl::Status from_arrow(const std::string& path, const arrow::Status& status) {
+  return bad(path, status.message());
+}
+
+bool is_utf8(std::string_view text) {
+  static std::once_flag once;
+  std::call_once(once, arrow::util::InitializeUTF8);
+  return arrow::util::ValidateUTF8(text);
+}
+
+std::string decimal(double value) {
+  char buffer[32];
+  auto end = std::to_chars(buffer, buffer + sizeof buffer, value).ptr;
+  return std::string(buffer, end);
+}
+
+// Column names of a delimited file.
+absl::StatusOr<std::vector<std::string>> header_of(const std::string& path,
+                                                   arrow::csv::ParseOptions parse) {
+  // A bad row is the full read's to tell.
+  parse.invalid_row_handler = [](const arrow::csv::InvalidRow&) {
+    return arrow::csv::InvalidRowResult::Skip;
+  };
+  auto file = arrow::io::ReadableFile::Open(path);
+  if (!file.ok()) return from_arrow(path, file.status());
+  auto read = arrow::csv::ReadOptions::Defaults();
+  read.use_threads = false;
+  auto convert = arrow::csv::ConvertOptions::Defaults();
+  convert.check_utf8 = false;
+  auto reader = arrow::csv::StreamingReader::Make(arrow::io::default_io_context(), *file, read,
+                                                  parse, convert);
+  if (!reader.ok()) return from_arrow(path, reader.status());
+  return (*reader)->schema()->field_names();
+}
+
+absl::StatusOr<std::string> text_of(const arrow::Array& array, int64_t i) {
+  using arrow::Type;
+  switch (array.type_id()) {
+    case Type::STRING:
+    case Type::BINARY:
+      return static_cast<const arrow::BinaryArray&>(array).GetString(i);
+    case Type::LARGE_STRING:
+    case Type::LARGE_BINARY:
+      return static_cast<const arrow::LargeBinaryArray&>(array).GetString(i);
+    case Type::STRING_VIEW:
+      return std::string(static_cast<const arrow::StringViewArray&>(array).GetView(i));
+    case Type::DICTIONARY: {
+      const auto& dictionary = static_cast<const arrow::DictionaryArray&>(array);
+      return text_of(*dictionary.dictionary(), dictionary.GetValueIndex(i));
+    }
+    case Type::BOOL:
+      return std::string(static_cast<const arrow::BooleanArray&>(array).Value(i) ? "true"
+                                                                                 : "false");
+    case Type::FLOAT:
+      return decimal(static_cast<const arrow::FloatArray&>(array).Value(i));
+    case Type::DOUBLE:
+      return decimal(static_cast<const arrow::DoubleArray&>(array).Value(i));
+    default:
+      break;
+  }
+  if (!arrow::is_integer(array.type_id())) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("type ", array.type()->ToString(), " is no text, number or boolean"));
+  }
+  auto scalar = array.GetScalar(i);
+  if (!scalar.ok()) return absl::InternalError(scalar.status().message());
+  return (*scalar)->ToString();
+}
+
+bool is_text(const arrow::DataType& type) {
+  if (type.id() == arrow::Type::DICTIONARY) {
+    return is_text(*static_cast<const arrow::DictionaryType&>(type).value_type());
+  }
+  return arrow::is_base_binary_like(type.id()) || type.id() == arrow::Type::STRING_VIEW;
+}
+
+absl::StatusOr<std::vector<Cell>> cells_of(const std::string& path,
+                                           const arrow::ChunkedArray& column,
+                                           const TextColumn& wanted) {
+  if (wanted.must_be_text && !is_text(*column.type())) {
+    return bad(path, absl::StrCat("column ", wanted.name, " holds ", column.type()->ToString(),
+                                  "; text must be strings"));
+  }
+  std::vector<Cell> out;
+  out.reserve(static_cast<size_t>(column.length()));
+  for (const auto& chunk : column.chunks()) {
+    for (int64_t i = 0; i < chunk->length(); ++i) {
+      const int64_t row = static_cast<int64_t>(out.size()) + 1;
+      if (chunk->IsNull(i)) {
+        out.emplace_back();
+        continue;
+      }
+      auto text = text_of(*chunk, i);
+      if (!text.ok()) return bad_cell(path, row, wanted.name, std::string(text.status().message()));
+      if (!is_utf8(*text)) return bad_cell(path, row, wanted.name, "the text is not UTF-8");
+      out.emplace_back(*std::move(text));
+    }
+  }
+  return out;
+}
+
+absl::StatusOr<Columns> read_delimited(const std::string& path, bool tabs,
+                                       const std::vector<TextColumn>& columns) {
+  auto parse = arrow::csv::ParseOptions::Defaults();
+  parse.delimiter = tabs ? '\t' : ',';
+  parse.quoting = !tabs;  // in a TSV a quote is a character like any other
+  parse.escaping = false;
+  parse.newlines_in_values = !tabs;
+  ESPALIER_ASSIGN_OR_RETURN(std::vector<std::string> names, header_of(path, parse));
+
+  auto convert = arrow::csv::ConvertOptions::Defaults();
+  convert.check_utf8 = false;  // cells_of checks, and knows the row
+  convert.strings_can_be_null = false;
+  for (const TextColumn& column : columns) {
+    if (std::count(names.begin(), names.end(), column.name) == 0)
+      return no_column(path, column.name, names);
+    convert.include_columns.push_back(column.name);
+    convert.column_types[column.name] = arrow::utf8();
+  }
+  std::string row_error;
+  parse.invalid_row_handler = [&](const arrow::csv::InvalidRow& row) {
+    row_error = absl::StrCat(row.number > 1 ? absl::StrCat("row ", row.number - 1) : "a row",
+                             " has ", row.actual_columns, " cells, but the header names ",
+                             row.expected_columns, " columns");
+    return arrow::csv::InvalidRowResult::Error;
+  };
+  auto read = arrow::csv::ReadOptions::Defaults();
+  read.use_threads = false;  // row numbers are known in one thread only
+  auto file = arrow::io::ReadableFile::Open(path);
+  if (!file.ok()) return from_arrow(path, file.status());
+  auto reader =
+      arrow::csv::TableReader::Make(arrow::io::default_io_context(), *file, read, parse, convert);
+  if (!reader.ok()) return from_arrow(path, reader.status());
+  auto table = (*reader)->Read();
+  if (!row_error.empty()) return bad(path, row_error);
+  if (!table.ok()) return from_arrow(path, table.status());
+  Columns out;
+  for (const TextColumn& column : columns) {
+    ESPALIER_ASSIGN_OR_RETURN(auto cells,
+                              cells_of(path, *(*table)->GetColumnByName(column.name), column));
+    out.push_back(std::move(cells));
+  }
+  return out;
+}
+
+absl::StatusOr<Columns> read_parquet(const std::string& path,
+                                     const std::vector<TextColumn>& columns) {
+  auto file = arrow::io::ReadableFile::Open(path);
+  if (!file.ok()) return from_arrow(path, file.status());
+  auto reader = parquet::arrow::OpenFile(*file, arrow::default_memory_pool());
+  if (!reader.ok()) return from_arrow(path, reader.status());
+  std::shared_ptr<arrow::Schema> schema;
+  if (auto status = (*reader)->GetSchema(&schema); !status.ok()) return from_arrow(path, status);
+  Columns out;
+  for (const TextColumn& column : columns) {
+    const int index = schema->GetFieldIndex(column.name);
+    if (index < 0) return no_column(path, column.name, schema->field_names());
+    std::shared_ptr<arrow::ChunkedArray> values;
+    if (auto status = (*reader)->ReadColumn(index, &values); !status.ok())
+      return from_arrow(path, status);
+    ESPALIER_ASSIGN_OR_RETURN(auto cells, cells_of(path, *values, column));
+    out.push_back(std::move(cells));
+  }
+  return out;
+}
+
+// Line by line rather than through Arrow's JSON reader, whose errors do not tell the row.
+absl::StatusOr<Columns> read_json_lines(const std::string& path,
+                                        const std::vector<TextColumn>& columns) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) return absl::NotFoundError(absl::StrCat("cannot read ", path));
+  Columns out(columns.size());
+  std::string line;
+  for (int64_t row = 1; std::getline(in, line);) {
+    if (row == 1 && line.rfind("\xEF\xBB\xBF", 0) == 0) line.erase(0, 3);
+    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
+    Json object = Json::parse(line, nullptr, false);
+    if (!object.is_object()) {
+      return bad(path, absl::StrCat("row ", row,
+                                    is_utf8(line) ? " is not a JSON object" : " is not UTF-8"));
+    }
+    for (size_t c = 0; c < columns.size(); ++c) {
+      const std::string& name = columns[c].name;
+      auto it = object.find(name);
+      if (it == object.end()) {
+        std::vector<std::string> found;
+        for (const auto& [key, value] : object.items()) found.push_back(key);
+        return no_column(absl::StrCat(path, ": row ", row), name, found);
+      }
+      if (it->is_null()) {
+        out[c].emplace_back();
+      } else if (it->is_string()) {
+        out[c].emplace_back(it->get<std::string>());
+      } else if (columns[c].must_be_text || it->is_structured()) {
+        return bad_cell(
+            path, row, name,
+            columns[c].must_be_text ? "text must be a string" : "a list or object is no label");
+      } else {
+        out[c].emplace_back(it->is_number_float() ? decimal(it->get<double>()) : it->dump());
+      }
+    }
+    ++row;
+  }
+  if (in.bad()) return absl::DataLossError(absl::StrCat("reading ", path, " failed"));
+  return out;
+}
+
+}  // namespace
+
+absl::StatusOr<TableFormat> format_of_extension(const std::string& path) {
+  const std::string extension = path.substr(std::min(path.size(), path.rfind('.')));
+  if (extension == ".tsv") return TableFormat::kTsv;
+  if (extension == ".csv") return TableFormat::kCsv;
+  if (extension == ".jsonl" || extension == ".ndjson") return TableFormat::kJsonLines;
+  if (extension == ".parquet") return TableFormat::kParquet;
+  return absl::InvalidArgumentError(
+      absl::StrCat("cannot tell the format of ", path,
+                   " by its extension; known: .tsv, .csv, .jsonl, .parquet; or set the format"));
+}
+
+absl::StatusOr<Columns> read_table(const std::string& path, TableFormat format,
+                                   const std::vector<TextColumn>& columns) {
+  if (format == TableFormat::kByExtension) {
+    ESPALIER_ASSIGN_OR_RETURN(format, format_of_extension(path));
+  }
+  return guard("reading a table", [&]() -> absl::StatusOr<Columns> {
+    switch (format) {
+      case TableFormat::kTsv:
+        return read_delimited(path, true, columns);
+      case TableFormat::kCsv:
+        return read_delimited(path, false, columns);
+      case TableFormat::kParquet:
+        return read_parquet(path, columns);
+      default:
+        return read_json_lines(path, columns);
+    }
+  });
+}
+
+}  // namespace espalier

@@ -1,0 +1,68 @@
+#include "core/base/files.h"
+
+#include <filesystem>
+#include <fstream>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace espalier {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+class Files : public ::testing::Test {
+ protected:
+  void SetUp() override { ASSERT_TRUE(make_folders(root_).ok()); }
+  void TearDown() override { std::filesystem::remove_all(root_); }
+  const std::string root_ = ::testing::TempDir() + "espalier_files_" +
+                            ::testing::UnitTest::GetInstance()->current_test_info()->name();
+};
+
+TEST_F(Files, ReadBackWhatWasWritten) {
+  const std::string bytes("a\0b\n\xff", 5);
+  ASSERT_TRUE(write_file(root_ + "/x", bytes).ok());
+  EXPECT_EQ(*read_file(root_ + "/x"), bytes);
+}
+
+TEST_F(Files, AreReplacedWholeAndLeaveNothingBeside) {
+  ASSERT_TRUE(write_file(root_ + "/x", "first, and longer").ok());
+  ASSERT_TRUE(write_file(root_ + "/x", "second").ok());
+  EXPECT_EQ(*read_file(root_ + "/x"), "second");
+  EXPECT_THAT(*list_files(root_), ElementsAre("x"));
+}
+
+TEST_F(Files, AreListedSortedAndBelowTheRoot) {
+  ASSERT_TRUE(make_folders(root_ + "/b/c").ok());
+  ASSERT_TRUE(write_file(root_ + "/b/c/2", "").ok());
+  ASSERT_TRUE(write_file(root_ + "/a", "").ok());
+  EXPECT_THAT(*list_files(root_), ElementsAre("a", "b/c/2"));
+}
+
+TEST_F(Files, ThatAreNotThereAreNotFound) {
+  EXPECT_TRUE(absl::IsNotFound(read_file(root_ + "/none").status()));
+  EXPECT_TRUE(absl::IsNotFound(read_file(root_).status()));
+  EXPECT_TRUE(absl::IsNotFound(list_files(root_ + "/none").status()));
+  EXPECT_FALSE(write_file(root_ + "/none/x", "").ok());
+}
+
+TEST_F(Files, ThatAreNoJsonAreNamed) {
+  ASSERT_TRUE(write_file(root_ + "/x.json", "{\"a\": }").ok());
+  auto status = read_json(root_ + "/x.json").status();
+  EXPECT_TRUE(absl::IsInvalidArgument(status));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("x.json"));
+}
+
+TEST(RelativePath, StaysBelowItsRoot) {
+  for (const char* good : {"a", "a/b", "a.b/c-d_e", "..a", "a.."})
+    EXPECT_TRUE(check_relative_path(good).ok()) << good;
+  for (const char* bad : {"", "/a", "a/", "a//b", ".", "..", "a/../b", "a/./b", "a\\b"}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(check_relative_path(bad))) << bad;
+  }
+  EXPECT_FALSE(check_relative_path(std::string_view("a\0b", 3)).ok());
+  EXPECT_FALSE(check_relative_path(std::string(513, 'a')).ok());
+}
+
+}  // namespace
+}  // namespace espalier

@@ -1,0 +1,176 @@
+#include "core/spec/recipe.h"
+
+#include "tests/core/spec/catalogue_fixture.h"
+#include "tests/core/spec/scratch.h"
+
+namespace espalier {
+namespace {
+
+using testing::Refuses;
+using testing::sample_catalogue;
+
+absl::StatusOr<Json> resolve(const char* written) {
+  return resolve_recipe(Json::parse(written), sample_catalogue());
+}
+absl::Status refuse(const char* written) { return resolve(written).status(); }
+RecipeSpec run(const char* written) {
+  auto resolved = resolve(written);
+  EXPECT_TRUE(resolved.ok()) << resolved.status();
+  auto spec = read_recipe(*resolved);
+  EXPECT_TRUE(spec.ok()) << spec.status();
+  return *spec;
+}
+
+TEST(Recipe, AutoNeedsOnlyATarget) {
+  const RecipeSpec spec = run(R"({"target": {"sparsity": 0.6}})");
+  EXPECT_EQ(spec.recipe, "auto");
+  EXPECT_EQ(spec.target.kind, TargetKind::kSparsity);
+  EXPECT_EQ(spec.target.value, 0.6);
+  EXPECT_EQ(spec.pruner.name, "taylor");
+  EXPECT_EQ(spec.pruner.options["every"], 10);
+  ASSERT_EQ(spec.distillers.size(), 1u);
+  EXPECT_EQ(spec.distillers[0].name, "soft_labels");
+  EXPECT_EQ(spec.exit.name, "deebert");
+  EXPECT_EQ(spec.finetune.epochs, 2);
+  EXPECT_EQ(spec.prune.epochs, 1.5);
+  EXPECT_EQ(spec.recover.epochs, 1.5);
+  EXPECT_EQ(spec.exits.epochs, 1);
+  EXPECT_EQ(spec.exits.learning_rate, 1e-3);
+  EXPECT_EQ(spec.prune.learning_rate, 5e-5);
+  EXPECT_EQ(spec.max_length, 128);
+  EXPECT_EQ(spec.seed, 1u);
+  EXPECT_EQ(spec.max_metric_drop, -1);
+  EXPECT_EQ(spec.exit_max_metric_drop, 1);
+  EXPECT_LT(spec.finetune.dropout, 0);
+}
+
+TEST(Recipe, CarriesTheDigestsOfItsMethods) {
+  Json resolved = *resolve(R"({"target": {"sparsity": 0.6}})");
+  EXPECT_TRUE(resolved["pruner"].contains("digest") && resolved["exit"].contains("digest"));
+  EXPECT_TRUE(resolved["distillers"][0].contains("digest"));
+}
+
+TEST(Recipe, KeepsWhatTheUserWrote) {
+  const RecipeSpec spec = run(
+      R"({"target": {"sparsity": 0.5}, "constraint": {"max_metric_drop": 2, "metric": "accuracy"},
+    "pruner": {"name": "magnitude"}, "distillers": [{"name": "layer_match"}, {"name": "soft_labels"}],
+    "finetune": {"epochs": 3, "batch_size": 64, "micro_batch_size": 16, "learning_rate": 1e-4, "dropout": 0.2},
+    "prune": {"steps": 100, "warmup": 0, "clip": 0, "weight_decay": 0}, "calibration": {"max_metric_drop": 0.5},
+    "max_length": 64, "seed": 7, "precision": "fp32"})");
+  EXPECT_EQ(spec.pruner.name, "magnitude");
+  EXPECT_EQ(spec.distillers.size(), 2u);
+  EXPECT_EQ(spec.max_metric_drop, 2);
+  EXPECT_EQ(spec.finetune.micro_batch_size, 16);
+  EXPECT_EQ(spec.finetune.dropout, 0.2);
+  EXPECT_EQ(spec.prune.steps, 100);
+  EXPECT_EQ(spec.prune.clip, 0);
+  EXPECT_EQ(spec.prune.batch_size, 32);
+  EXPECT_EQ(spec.exit_max_metric_drop, 0.5);
+  EXPECT_EQ(spec.max_length, 64);
+  EXPECT_EQ(spec.seed, 7u);
+}
+
+TEST(Recipe, ResolvesToTheSameAgain) {
+  for (
+      const char* written :
+      {R"({"target": {"sparsity": 0.6}})", R"({"recipe": "dense"})",
+       R"({"target": {"sparsity": 0}})",
+       R"({"target": {"sparsity": 0.6}, "exit": {"name": "none"}, "distillers": [{"name": "none"}]})"}) {
+    const Json once = *resolve(written);
+    auto twice = resolve_recipe(once, sample_catalogue());
+    ASSERT_TRUE(twice.ok()) << twice.status();
+    EXPECT_EQ(*twice, once) << written;
+  }
+}
+
+TEST(Recipe, MayLeaveMethodsOut) {
+  const RecipeSpec spec = run(
+      R"({"target": {"sparsity": 0.6}, "exit": {"name": "none"}, "distillers": [{"name": "none"}]})");
+  EXPECT_EQ(spec.exit.name, "");
+  EXPECT_EQ(spec.exits.epochs, 0);
+  EXPECT_TRUE(spec.distillers.empty());
+  const RecipeSpec exits_only = run(R"({"target": {"sparsity": 0}})");
+  EXPECT_EQ(exits_only.pruner.name, "");
+  EXPECT_EQ(exits_only.prune.epochs, 0);
+  EXPECT_EQ(exits_only.recover.epochs, 0);
+  EXPECT_EQ(exits_only.exit.name, "deebert");
+}
+
+TEST(Recipe, DenseOnlyFineTunes) {
+  const RecipeSpec spec = run(R"({"recipe": "dense", "distillers": []})");
+  EXPECT_EQ(spec.finetune.epochs, 2);
+  EXPECT_EQ(spec.prune.epochs + spec.recover.epochs + spec.exits.epochs, 0);
+  EXPECT_EQ(spec.pruner.name + spec.exit.name, "");
+  EXPECT_TRUE(spec.distillers.empty());
+  EXPECT_EQ(spec.target.kind, TargetKind::kNone);
+  EXPECT_THAT(refuse(R"({"recipe": "dense", "pruner": {"name": "taylor"}})"),
+              Refuses("pruner has no place"));
+  EXPECT_THAT(refuse(R"({"recipe": "dense", "target": {"sparsity": 0.5}})"),
+              Refuses("target has no place"));
+}
+
+TEST(Recipe, RefusesWithWhatWouldWork) {
+  const struct {
+    const char *written, *message;
+  } kCases[] = {
+      {"{}", "needs a target"},
+      {"[]", "must be an object"},
+      {R"({"recipe": "tiny"})", "unknown recipe \"tiny\"; known: auto, dense"},
+      {R"({"target": {"sparsity": 1.5}})",
+       "target.sparsity is 1.5; it must be at least 0 and less than 1"},
+      {R"({"target": {"sparsity": 1}})", "less than 1"},
+      {R"({"target": {"sparsity": -0.1}})", "target.sparsity is -0.1"},
+      {R"({"target": {"sparsity": "much"}})", "must be a number"},
+      {R"({"target": {"sparsity": 0.5, "speedup": {"factor": 2}}})", "one goal"},
+      {R"({"target": {"sparcity": 0.5}})", "unknown field target.sparcity; known: sparsity"},
+      {R"({"target": {"speedup": {"factor": 0.5}}})",
+       "target.speedup.factor is 0.5; it must be at least 1"},
+      {R"({"target": {"latency": {}}})", "target.latency.milliseconds is missing"},
+      {R"({"target": {"size": {}}})", "one of parameters, bytes, macs"},
+      {R"({"target": {"sparsity": 0.5}, "prunner": {}})",
+       "unknown field prunner; known: recipe, target"},
+      {R"({"target": {"sparsity": 0.5}, "pruner": {"name": "cofl"}})",
+       "unknown pruner \"cofl\"; known: magnitude, taylor"},
+      {R"({"target": {"sparsity": 0.5}, "pruner": {"name": "none"}})",
+       "but the pruner is \"none\""},
+      {R"({"target": {"sparsity": 0.5}, "distillers": [{"name": "soft_labels"}, {"name": "soft_labels"}]})",
+       "soft_labels twice"},
+      {R"({"target": {"sparsity": 0.5}, "distillers": {"name": "x"}})", "must be a list"},
+      {R"({"target": {"sparsity": 0.5}, "exit": {"name": "none"}, "exits": {"epochs": 2}})",
+       "there is no exit method"},
+      {R"({"target": {"sparsity": 0.5}, "finetune": {"epoch": 2}})",
+       "unknown field finetune.epoch"},
+      {R"({"target": {"sparsity": 0.5}, "finetune": {"batch_size": 0}})",
+       "finetune.batch_size is 0"},
+      {R"({"target": {"sparsity": 0.5}, "finetune": {"batch_size": 32, "micro_batch_size": 12}})",
+       "must be a multiple of micro_batch_size, which is 12"},
+      {R"({"target": {"sparsity": 0.5}, "recover": {"learning_rate": 0}})",
+       "recover.learning_rate is 0; it must be above 0"},
+      {R"({"target": {"sparsity": 0.5}, "constraint": {"max_metric_drop": -1}})",
+       "constraint.max_metric_drop is -1"},
+      {R"({"target": {"sparsity": 0.5}, "constraint": {"metric": "bleu"}})", "known: accuracy"},
+      {R"({"target": {"sparsity": 0.5}, "max_length": 3})", "max_length is 3"},
+      {R"({"target": {"sparsity": 0.5}, "seed": -1})", "seed is -1"},
+  };
+  for (const auto& c : kCases) EXPECT_THAT(refuse(c.written), Refuses(c.message)) << c.written;
+}
+
+TEST(Recipe, SaysWhatThisBuildCannotDoYet) {
+  for (const char* written :
+       {R"({"target": {"speedup": {"factor": 2}}})",
+        R"({"target": {"latency": {"milliseconds": 5}}})", R"({"target": {"size": {"macs": 1e9}}})",
+        R"({"target": {"sparsity": 0.5}, "precision": "int8"})"}) {
+    EXPECT_TRUE(absl::IsUnimplemented(refuse(written))) << written;
+  }
+}
+
+TEST(Recipe, TakesProtosUnsetValues) {
+  const RecipeSpec spec = run(
+      R"({"recipe": "", "target": {"sparsity": 0.5}, "seed": 0, "max_length": 0, "precision": "", "distillers": [], "constraint": {}})");
+  EXPECT_EQ(spec.seed, 1u);
+  EXPECT_EQ(spec.max_length, 128);
+  EXPECT_EQ(spec.distillers.size(), 1u);
+}
+
+}  // namespace
+}  // namespace espalier
