@@ -1,0 +1,73 @@
+#include "server/control/inspect.h"
+
+#include <sys/resource.h>
+
+#include <cstdio>
+
+#include "core/base/guard.h"
+#include "core/base/status_macros.h"
+#include "core/spec/dataset_spec.h"
+#include "core/spec/model_folder.h"
+
+namespace espalier::server {
+namespace {
+
+absl::StatusOr<Json> inspect_model(const std::string& folder) {
+  ESPALIER_ASSIGN_OR_RETURN(const ModelFolder model, inspect_model_folder(folder));
+  return Json{{"ok", true},
+              {"family", "bert"},
+              {"parameters", model.counts.parameters},
+              {"layers", model.config.layers.size()},
+              {"hidden", model.config.hidden}};
+}
+
+absl::StatusOr<Json> inspect_data(const std::string& folder, const Json& dataset) {
+  ESPALIER_ASSIGN_OR_RETURN(const DatasetSpec spec, read_dataset_spec(dataset, folder));
+  ESPALIER_ASSIGN_OR_RETURN(const DatasetFacts facts, inspect_dataset(spec));
+  return Json{{"ok", true}, {"label_names", facts.label_names}, {"rows", facts.rows}};
+}
+
+std::string reason_for(ResourceKind kind) {
+  return kind == ResourceKind::kModel ? "BAD_MODEL" : "BAD_DATA";
+}
+
+// A limit that this process sets for itself: nothing has to happen between fork and exec.
+bool limit(int what, rlim_t value) {
+  const struct rlimit limits = {value, value};
+  return ::setrlimit(static_cast<__rlimit_resource>(what), &limits) == 0;
+}
+
+}  // namespace
+
+Json inspect(ResourceKind kind, const std::string& folder, const Json& spec) {
+  auto facts = guard("checking the files", [&] {
+    return kind == ResourceKind::kModel ? inspect_model(folder) : inspect_data(folder, spec);
+  });
+  if (facts.ok()) return *facts;
+  return {
+      {"ok", false},
+      {"reason", reason_for(kind)},
+      {"message", std::string(facts.status().message().data(), facts.status().message().size())}};
+}
+
+int inspect_main(const std::vector<std::string>& arguments) {
+  const bool is_model = arguments.size() == 2 && arguments[0] == "model";
+  const bool is_dataset = arguments.size() == 3 && arguments[0] == "dataset";
+  if (!is_model && !is_dataset) {
+    std::fprintf(stderr,
+                 "usage: espalierd --inspect model FOLDER | --inspect dataset FOLDER SPEC\n");
+    return 2;
+  }
+  if (!limit(RLIMIT_AS, rlim_t{4} << 30) || !limit(RLIMIT_CPU, 120) || !limit(RLIMIT_CORE, 0)) {
+    std::perror("setrlimit");
+    return 2;
+  }
+  const Json spec = is_dataset ? Json::parse(arguments[2], nullptr, false) : Json();
+  const Json answer =
+      inspect(is_model ? ResourceKind::kModel : ResourceKind::kDataset, arguments[1], spec);
+  // Labels of a hostile file may be no UTF-8.
+  std::puts(answer.dump(-1, ' ', false, Json::error_handler_t::replace).c_str());
+  return 0;
+}
+
+}  // namespace espalier::server

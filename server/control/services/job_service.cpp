@@ -1,0 +1,134 @@
+#include "server/control/services/job_service.h"
+
+#include <spdlog/spdlog.h>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "core/base/status_macros.h"
+#include "server/common/serve.h"
+#include "server/control/convert.h"
+#include "server/control/services/new_job.h"
+#include "server/control/services/user_fields.h"
+
+namespace espalier::server {
+
+using namespace espalier::v1;  // NOLINT: messages only
+
+namespace {
+
+constexpr int kEventsAtOnce = 200;
+// How soon a watch notices that its client has gone.
+constexpr std::chrono::milliseconds kLook{500};
+
+absl::StatusOr<JobQuery> job_query(const ListJobsRequest& request, const std::string& filter) {
+  JobQuery query;
+  ESPALIER_ASSIGN_OR_RETURN(static_cast<PageQuery&>(query), page_query(request, filter));
+  if (!request.order_by().empty() && request.order_by() != "create_time" &&
+      request.order_by() != "create_time desc") {
+    return with_reason(
+        absl::InvalidArgumentError(absl::StrCat("order_by is \"", request.order_by(),
+                                                "\"; known: create_time, create_time desc")),
+        "BAD_ORDER", "order_by");
+  }
+  query.oldest_first = request.order_by() == "create_time";
+  for (int state : request.states()) query.states.push_back(static_cast<JobState>(state));
+  return query;
+}
+
+}  // namespace
+
+grpc::Status JobService::CreateJob(grpc::ServerContext* context, const CreateJobRequest* request,
+                                   CreateJobResponse* response) {
+  return serve("CreateJob", desk_.metrics, context, [&]() -> absl::Status {
+    ESPALIER_ASSIGN_OR_RETURN(Job job, new_job(*request, desk_.catalogue));
+    ESPALIER_ASSIGN_OR_RETURN(
+        *response->mutable_job(),
+        desk_.store.create_job(std::move(job), request_of(*request), request->validate_only()));
+    if (request->validate_only()) return absl::OkStatus();
+    spdlog::info("{} is {}", response->job().name(), state_name(response->job().state()));
+    desk_.notifier.notify();
+    return absl::OkStatus();
+  });
+}
+
+grpc::Status JobService::GetJob(grpc::ServerContext* context, const GetJobRequest* request,
+                                GetJobResponse* response) {
+  return serve("GetJob", desk_.metrics, context, [&]() -> absl::Status {
+    ESPALIER_ASSIGN_OR_RETURN(const Key key, parse_name(request->name(), "jobs"));
+    ESPALIER_ASSIGN_OR_RETURN(*response->mutable_job(), desk_.store.job(key));
+    return absl::OkStatus();
+  });
+}
+
+grpc::Status JobService::ListJobs(grpc::ServerContext* context, const ListJobsRequest* request,
+                                  ListJobsResponse* response) {
+  return serve("ListJobs", desk_.metrics, context, [&]() -> absl::Status {
+    const std::string filter =
+        absl::StrCat("jobs|", absl::StrJoin(request->states(), ","), "|", request->order_by());
+    ESPALIER_ASSIGN_OR_RETURN(const JobQuery query, job_query(*request, filter));
+    ESPALIER_ASSIGN_OR_RETURN(auto page, desk_.store.jobs(query));
+    for (Job& job : page.rows) *response->add_jobs() = std::move(job);
+    response->set_next_page_token(next_token(page.next, *request, filter));
+    return absl::OkStatus();
+  });
+}
+
+grpc::Status JobService::CancelJob(grpc::ServerContext* context, const CancelJobRequest* request,
+                                   CancelJobResponse* response) {
+  return serve("CancelJob", desk_.metrics, context, [&]() -> absl::Status {
+    ESPALIER_ASSIGN_OR_RETURN(const Key key, parse_name(request->name(), "jobs"));
+    ESPALIER_ASSIGN_OR_RETURN(*response->mutable_job(), desk_.store.cancel_job(key));
+    spdlog::info("{} is {}", request->name(), state_name(response->job().state()));
+    desk_.notifier.notify();
+    return absl::OkStatus();
+  });
+}
+
+grpc::Status JobService::DeleteJob(grpc::ServerContext* context, const DeleteJobRequest* request,
+                                   DeleteJobResponse*) {
+  return serve("DeleteJob", desk_.metrics, context, [&]() -> absl::Status {
+    ESPALIER_ASSIGN_OR_RETURN(const Key key, parse_name(request->name(), "jobs"));
+    ESPALIER_RETURN_IF_ERROR(desk_.store.delete_job(key));
+    desk_.notifier.notify();
+    return absl::OkStatus();
+  });
+}
+
+grpc::Status JobService::WatchJob(grpc::ServerContext* context, const WatchJobRequest* request,
+                                  grpc::ServerWriter<WatchJobResponse>* writer) {
+  return serve("WatchJob", desk_.metrics, context, [&]() -> absl::Status {
+    ESPALIER_ASSIGN_OR_RETURN(const Key key, parse_name(request->name(), "jobs"));
+    return watch(context, key, request->after_seq(), *writer);
+  });
+}
+
+absl::Status JobService::watch(grpc::ServerContext* context, const Key& key, uint64_t after_seq,
+                               grpc::ServerWriter<WatchJobResponse>& writer) {
+  auto slot = watchers_.take();
+  if (!slot)
+    return absl::ResourceExhaustedError(
+        "too many watches run; poll with GetJob, or try again later");
+  while (!context->IsCancelled()) {
+    const uint64_t seen = desk_.notifier.version();
+    ESPALIER_ASSIGN_OR_RETURN(const Job job,
+                              desk_.store.job(key));  // before the events: none is missed
+    ESPALIER_ASSIGN_OR_RETURN(const auto events, desk_.store.events(key, after_seq, kEventsAtOnce));
+    for (const JobEvent& event : events) {
+      WatchJobResponse response;
+      *response.mutable_event() = event;
+      if (!writer.Write(response)) return absl::CancelledError("the client has gone");
+      after_seq = event.seq();
+    }
+    if (events.size() == kEventsAtOnce) continue;
+    if (has_ended(job.state())) return absl::OkStatus();
+    if (desk_.notifier.is_stopped()) {
+      return with_reason(absl::UnavailableError(absl::StrCat(
+                             "espalierd is stopping; watch again after_seq ", after_seq)),
+                         "STOPPING");
+    }
+    desk_.notifier.wait(seen, kLook);
+  }
+  return absl::CancelledError("the client has gone");
+}
+
+}  // namespace espalier::server

@@ -1,0 +1,94 @@
+// What inference servers shall serve.
+#include <google/protobuf/util/time_util.h>
+
+#include "absl/strings/str_cat.h"
+#include "core/base/status_macros.h"
+#include "server/common/status.h"
+#include "server/control/sqlite/sqlite_job_store.h"
+
+namespace espalier::server {
+
+using espalier::v1::Endpoint;
+using google::protobuf::util::TimeUtil;
+
+namespace {
+
+absl::Status no_endpoint(const Key& key) {
+  return with_reason(absl::NotFoundError(absl::StrCat("there is no ", make_name(key, "endpoints"))),
+                     "NOT_FOUND");
+}
+
+}  // namespace
+
+absl::StatusOr<Endpoint> SqliteJobStore::set_endpoint(Endpoint endpoint, bool check_only) {
+  return write("setting an endpoint", [&]() -> absl::StatusOr<Endpoint> {
+    ESPALIER_ASSIGN_OR_RETURN(const Key key, parse_name(endpoint.name(), "endpoints"));
+    for (const auto& route : endpoint.routes()) {
+      ESPALIER_ASSIGN_OR_RETURN(const Key artifact, parse_name(route.artifact(), "artifacts"));
+      if (!db_->query("SELECT 1 FROM artifacts WHERE project = ? AND id = ?", artifact.project,
+                      artifact.id)
+               .step()) {
+        return with_reason(absl::NotFoundError(absl::StrCat("there is no ", route.artifact())),
+                           "NOT_FOUND", "endpoint.routes.artifact");
+      }
+    }
+    *endpoint.mutable_update_time() = TimeUtil::MillisecondsToTimestamp(clock_.wall_ms());
+    if (check_only) return endpoint;
+    // From the common counter, so that it grows even when the endpoint is deleted and made again.
+    const int64_t generation = next_seq();
+    endpoint.set_generation(generation);
+    db_->run("DELETE FROM endpoint_routes WHERE project = ? AND endpoint = ?", key.project, key.id);
+    for (const auto& route : endpoint.routes()) {
+      ESPALIER_ASSIGN_OR_RETURN(const Key artifact, parse_name(route.artifact(), "artifacts"));
+      db_->run("INSERT OR IGNORE INTO endpoint_routes VALUES (?, ?, ?)", key.project, key.id,
+               artifact.id);
+    }
+    db_->run(
+        "INSERT INTO endpoints VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET body = excluded.body",
+        key.project, key.id, generation, sqlite::Blob{endpoint.SerializeAsString()});
+    return endpoint;
+  });
+}
+
+absl::StatusOr<Endpoint> SqliteJobStore::endpoint(const Key& key) {
+  return read("reading an endpoint", [&]() -> absl::StatusOr<Endpoint> {
+    auto row =
+        db_->query("SELECT body FROM endpoints WHERE project = ? AND id = ?", key.project, key.id);
+    if (!row.step()) return no_endpoint(key);
+    Endpoint endpoint;
+    endpoint.ParseFromString(row.text(0));
+    return endpoint;
+  });
+}
+
+absl::StatusOr<Page<Endpoint>> SqliteJobStore::endpoints(const PageQuery& query) {
+  return read("listing endpoints", [&]() -> absl::StatusOr<Page<Endpoint>> {
+    Page<Endpoint> page;
+    auto rows = db_->query(
+        "SELECT body, seq FROM endpoints WHERE project = ?1 AND (?2 = 0 OR seq < ?2) "
+        "ORDER BY seq DESC LIMIT ?3",
+        query.project, query.after, query.rows + 1);
+    int64_t last = 0;
+    while (rows.step()) {
+      if (static_cast<int>(page.rows.size()) == query.rows) {
+        page.next = last;
+        break;
+      }
+      page.rows.emplace_back().ParseFromString(rows.text(0));
+      last = rows.integer(1);
+    }
+    return page;
+  });
+}
+
+absl::Status SqliteJobStore::delete_endpoint(const Key& key) {
+  return write("deleting an endpoint", [&]() -> absl::Status {
+    if (db_->run("DELETE FROM endpoints WHERE project = ? AND id = ?", key.project, key.id) == 0) {
+      return no_endpoint(key);
+    }
+    db_->run("DELETE FROM endpoint_routes WHERE project = ? AND endpoint = ?", key.project, key.id);
+    return absl::OkStatus();
+  });
+}
+
+}  // namespace espalier::server
