@@ -1,0 +1,124 @@
+#include "server/worker/blob_cache.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "core/base/files.h"
+#include "core/base/hash.h"
+#include "core/base/status_macros.h"
+
+namespace espalier::server {
+namespace {
+namespace fs = std::filesystem;
+
+// The hash becomes a file name.
+absl::Status check_hash(const std::string& sha256) {
+  bool good = sha256.size() == 64 && std::all_of(sha256.begin(), sha256.end(), [](unsigned char c) {
+                return absl::ascii_isdigit(c) || (c >= 'a' && c <= 'f');
+              });
+  if (good) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("\"", sha256, "\" is no SHA-256 in lower-case hex"));
+}
+
+absl::Status hard_link(const std::string& from, const std::string& to) {
+  std::error_code error;
+  fs::create_hard_link(from, to, error);
+  if (error)
+    return absl::InternalError(absl::StrCat("link ", from, " to ", to, ": ", error.message()));
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status BlobCache::link(const std::string& sha256, uint64_t size, const Read& read,
+                             const std::string& destination) {
+  ESPALIER_RETURN_IF_ERROR(check_hash(sha256));
+  std::string path = path_of(sha256);
+  std::error_code error;
+  if (fs::file_size(path, error) != size || error) {
+    ESPALIER_RETURN_IF_ERROR(download(sha256, size, read));
+  }
+  fs::last_write_time(path, fs::file_time_type::clock::now(), error);  // used just now
+  ESPALIER_RETURN_IF_ERROR(hard_link(path, destination));
+  trim();
+  return absl::OkStatus();
+}
+
+absl::Status BlobCache::adopt(const std::string& path, const std::string& sha256) {
+  ESPALIER_RETURN_IF_ERROR(check_hash(sha256));
+  if (fs::exists(path_of(sha256))) return absl::OkStatus();
+  ESPALIER_RETURN_IF_ERROR(hard_link(path, path_of(sha256)));
+  trim();
+  return absl::OkStatus();
+}
+
+void BlobCache::forget(const std::string& sha256) {
+  std::error_code ignored;
+  if (check_hash(sha256).ok()) fs::remove(path_of(sha256), ignored);
+}
+
+absl::Status BlobCache::download(const std::string& sha256, uint64_t size, const Read& read) {
+  std::string aside = path_of(sha256) + ".part";
+  Sha256 hash;
+  uint64_t done = 0;
+  {
+    std::ofstream out(aside, std::ios::binary | std::ios::trunc);
+    while (true) {
+      ESPALIER_ASSIGN_OR_RETURN(std::string bytes, read(done));
+      if (bytes.empty() || done + bytes.size() > size) {
+        done += bytes.size();
+        break;
+      }
+      hash.update(bytes);
+      out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+      done += bytes.size();
+    }
+    out.flush();
+    if (!out) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat("cannot write ", aside, "; is the disk full?"));
+    }
+  }
+  std::string found = hash.hex();
+  if (done != size || found != sha256) {
+    fs::remove(aside);
+    return absl::DataLossError(absl::StrCat("blob ", sha256, " of ", size, " bytes arrived with ",
+                                            done, " bytes and hash ", found));
+  }
+  return publish_file(aside, path_of(sha256));
+}
+
+void BlobCache::trim() {
+  struct Entry {
+    fs::file_time_type used;
+    uint64_t size;
+    fs::path path;
+  };
+  std::vector<Entry> unused;
+  uint64_t total = 0;
+  std::error_code error;
+  for (const auto& file : fs::directory_iterator(folder_, error)) {
+    uint64_t size = file.file_size(error);
+    if (error) continue;
+    total += size;
+    // A second link is a job's: removing this one would free nothing.
+    if (file.hard_link_count(error) == 1) {
+      unused.push_back({file.last_write_time(error), size, file.path()});
+    }
+  }
+  std::sort(unused.begin(), unused.end(),
+            [](const Entry& a, const Entry& b) { return a.used < b.used; });
+  for (const auto& entry : unused) {
+    if (total <= max_bytes_) break;
+    if (fs::remove(entry.path, error)) total -= entry.size;
+  }
+}
+
+}  // namespace espalier::server

@@ -1,0 +1,31 @@
+// The worker's folder:
+//
+//   lock          held while a worker runs: one worker a folder
+//   worker-id     who we are; a worker that is started again gets its own job back at once
+//   blobs/        the blob cache          jobs/   folders of running jobs, emptied at the start
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+
+namespace espalier::server {
+
+class Scratch {
+ public:
+  // FAILED_PRECONDITION when another worker uses the folder.
+  static absl::StatusOr<std::unique_ptr<Scratch>> open(const std::string& folder);
+  ~Scratch();
+
+  const std::string& worker_id() const { return worker_id_; }
+  std::string blobs() const { return folder_ + "/blobs"; }
+  std::string jobs() const { return folder_ + "/jobs"; }
+
+ private:
+  Scratch() = default;
+  std::string folder_, worker_id_;
+  int lock_ = -1;
+};
+
+}  // namespace espalier::server
