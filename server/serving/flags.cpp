@@ -1,0 +1,100 @@
+#include "server/serving/flags.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <iostream>
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "core/base/status_macros.h"
+#include "server/common/version.h"
+
+namespace espalier::server {
+namespace {
+
+absl::Status check(ServeFlags& flags, const std::vector<std::string>& models) {
+  std::set<std::string> names;
+  for (const std::string& text : models) {
+    ESPALIER_ASSIGN_OR_RETURN(auto model, parse_model(text));
+    if (!names.insert(model.first).second) {
+      return absl::InvalidArgumentError(absl::StrCat("--model ", model.first, " is given twice"));
+    }
+    flags.models.push_back(std::move(model));
+  }
+  if (flags.managed() == !flags.models.empty()) {
+    return absl::InvalidArgumentError(
+        "give either --model NAME=FOLDER (static), or --control ADDRESS with --cache FOLDER");
+  }
+  if (flags.managed() && flags.cache.empty()) {
+    return absl::InvalidArgumentError("--control needs --cache FOLDER, where artifacts are kept");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::pair<std::string, std::string>> parse_model(const std::string& text) {
+  const size_t equals = text.find('=');
+  if (equals == std::string::npos || equals == 0 || equals + 1 == text.size()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--model \"", text, "\" is not NAME=FOLDER, e.g. reviews=/models/reviews"));
+  }
+  return std::pair(text.substr(0, equals), text.substr(equals + 1));
+}
+
+ServeFlags parse_flags_or_exit(int argc, char** argv) {
+  ServeFlags flags;
+  std::vector<std::string> models;
+  double drain_seconds = 2, grace_seconds = 30;
+  int64_t linger_us = 2000;
+  runtime::BatcherOptions& batcher = flags.batcher;
+
+  CLI::App app("Serves published artifacts by the Open Inference Protocol (gRPC).");
+  app.set_version_flag("--version", version());
+  app.add_option("--listen", flags.listen, "gRPC address")->capture_default_str();
+  app.add_option("--admin", flags.admin, "HTTP address of /metrics, /livez, /readyz")
+      ->capture_default_str();
+  app.add_option("--model", models, "Serve an artifact's folder under a name: NAME=FOLDER");
+  app.add_option("--control", flags.control, "Serve what the endpoints of this espalierd name");
+  app.add_option("--project", flags.project, "Project of the endpoints")->capture_default_str();
+  app.add_option("--cache", flags.cache, "Folder for downloaded artifacts");
+  app.add_option("--threads", flags.threads, "Threads of an engine; 0: all cores")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--max-batch-rows", batcher.limits.rows, "Most rows of a batch")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--max-batch-tokens", batcher.limits.tokens, "Most tokens of a batch")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--max-queue-rows", batcher.max_queue_rows, "Most rows that wait")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--max-linger-us", linger_us, "Longest wait of a busy engine for a fuller batch")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--drain-seconds", drain_seconds, "Time to serve on after readiness is off")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--grace-seconds", grace_seconds, "Time for requests in flight at the end")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    std::exit(app.exit(error) == 0 ? 0 : 2);
+  }
+  if (const absl::Status status = check(flags, models); !status.ok()) {
+    std::cerr << "espalier-serve: " << std::string(status.message()) << "\n";
+    std::exit(2);
+  }
+  const auto milliseconds = [](double seconds) {
+    return std::chrono::milliseconds(static_cast<int64_t>(seconds * 1000));
+  };
+  flags.drain_wait = milliseconds(drain_seconds);
+  flags.grace = milliseconds(grace_seconds);
+  batcher.limits.max_linger = std::chrono::microseconds(linger_us);
+  return flags;
+}
+
+}  // namespace espalier::server

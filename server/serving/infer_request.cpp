@@ -1,0 +1,238 @@
+#include "server/serving/infer_request.h"
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "core/base/status_macros.h"
+#include "server/common/status.h"
+
+namespace espalier::server {
+namespace {
+
+using runtime::ModelInfo;
+using runtime::Row;
+
+std::string names(std::span<const TensorSpec> specs) {
+  return absl::StrJoin(specs, ", ",
+                       [](std::string* out, const TensorSpec& spec) { out->append(spec.name); });
+}
+
+absl::Status bad_inputs(const std::string& message) {
+  return with_reason(absl::InvalidArgumentError(message), "BAD_INPUT", "inputs");
+}
+
+using Inputs = std::map<std::string, InputTensor, std::less<>>;
+
+absl::StatusOr<Inputs> inputs_by_name(const inference::ModelInferRequest& request) {
+  ESPALIER_ASSIGN_OR_RETURN(const std::vector<InputTensor> tensors, input_tensors(request));
+  Inputs inputs;
+  for (const InputTensor& input : tensors) {
+    const std::string& name = input.tensor->name();
+    const auto specs = input_specs();
+    if (std::none_of(specs.begin(), specs.end(),
+                     [&](const TensorSpec& spec) { return name == spec.name; })) {
+      return bad_input(input, absl::StrCat("is unknown; known: ", names(specs)));
+    }
+    if (!inputs.emplace(name, input).second) return bad_input(input, "appears twice");
+  }
+  return inputs;
+}
+
+absl::Status check_rows(const InputTensor& input, int64_t rows) {
+  if (rows >= 1 && rows <= kMaxRequestRows) return absl::OkStatus();
+  return bad_input(input,
+                   absl::StrCat("has ", rows, " rows; a request takes 1 to ", kMaxRequestRows));
+}
+
+absl::StatusOr<std::vector<std::string_view>> read_texts(const InputTensor& input) {
+  const auto& shape = input.tensor->shape();
+  if (shape.size() != 1 && !(shape.size() == 2 && shape[1] == 1)) {
+    return bad_input(input,
+                     absl::StrCat("has shape ", shape_text(shape), "; it takes [n] or [n,1]"));
+  }
+  ESPALIER_RETURN_IF_ERROR(check_rows(input, shape[0]));
+  return read_bytes(input);
+}
+
+absl::Status parse_texts(const Inputs& inputs, ParsedRequest& parsed) {
+  const InputTensor& text = inputs.at("text");
+  ESPALIER_ASSIGN_OR_RETURN(parsed.texts, read_texts(text));
+  const auto pair = inputs.find("text_pair");
+  if (pair == inputs.end()) return absl::OkStatus();
+  ESPALIER_ASSIGN_OR_RETURN(parsed.pairs, read_texts(pair->second));
+  if (parsed.pairs.size() != parsed.texts.size()) {
+    return bad_input(pair->second, absl::StrCat("has ", parsed.pairs.size(), " rows; \"text\" has ",
+                                                parsed.texts.size()));
+  }
+  return absl::OkStatus();
+}
+
+// Length of one row by its mask: ones, then zeros.
+absl::StatusOr<size_t> row_length(const InputTensor& mask, std::span<const int64_t> values,
+                                  size_t row) {
+  const auto odd = std::find_if(values.begin(), values.end(),
+                                [](int64_t value) { return value != 0 && value != 1; });
+  if (odd != values.end()) {
+    return bad_input(mask, absl::StrCat("holds ", *odd, " in row ", row, "; it takes 0 and 1"));
+  }
+  const auto length =
+      static_cast<size_t>(std::find(values.begin(), values.end(), 0) - values.begin());
+  if (std::find(values.begin() + static_cast<std::ptrdiff_t>(length), values.end(), 1) !=
+      values.end()) {
+    return bad_input(mask, absl::StrCat("has a 1 after a 0 in row ", row,
+                                        "; pad on the right, so that ones come before zeros"));
+  }
+  if (length == 0) return bad_input(mask, absl::StrCat("leaves no token in row ", row));
+  return length;
+}
+
+// Checks that 0 <= values < limit.
+absl::Status check_range(const InputTensor& input, std::span<const int64_t> values, int limit,
+                         size_t row, const char* what) {
+  for (int64_t value : values) {
+    if (value >= 0 && value < limit) continue;
+    return bad_input(
+        input, absl::StrCat("holds ", value, " in row ", row, "; ", what, " are 0 to ", limit - 1));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status check_id_shapes(const Inputs& inputs, const ModelInfo& info) {
+  const InputTensor& ids = inputs.at("input_ids");
+  const auto& shape = ids.tensor->shape();
+  if (shape.size() != 2) {
+    return bad_input(ids, absl::StrCat("has shape ", shape_text(shape), "; it takes [n,T]"));
+  }
+  ESPALIER_RETURN_IF_ERROR(check_rows(ids, shape[0]));
+  if (shape[1] < 1 || shape[1] > info.max_length) {
+    return bad_input(ids, absl::StrCat("has rows of ", shape[1], " tokens; the model takes 1 to ",
+                                       info.max_length));
+  }
+  for (const auto& [name, input] : inputs) {
+    const auto& other = input.tensor->shape();
+    if (!std::equal(shape.begin(), shape.end(), other.begin(), other.end())) {
+      return bad_input(input, absl::StrCat("has shape ", shape_text(other), "; \"input_ids\" has ",
+                                           shape_text(shape)));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status parse_ids(const Inputs& inputs, const ModelInfo& info, ParsedRequest& parsed) {
+  const InputTensor& id_input = inputs.at("input_ids");
+  const auto mask_input = inputs.find("attention_mask");
+  if (mask_input == inputs.end()) {
+    return bad_inputs("\"input_ids\" came without \"attention_mask\"; send both");
+  }
+  ESPALIER_RETURN_IF_ERROR(check_id_shapes(inputs, info));
+  ESPALIER_ASSIGN_OR_RETURN(const std::vector<int64_t> ids, read_integers(id_input));
+  ESPALIER_ASSIGN_OR_RETURN(const std::vector<int64_t> mask, read_integers(mask_input->second));
+  const auto type_input = inputs.find("token_type_ids");
+  std::vector<int64_t> types;
+  if (type_input != inputs.end()) {
+    ESPALIER_ASSIGN_OR_RETURN(types, read_integers(type_input->second));
+  }
+  const auto rows = static_cast<size_t>(id_input.tensor->shape(0));
+  const auto width = static_cast<size_t>(id_input.tensor->shape(1));
+  for (size_t i = 0; i < rows; ++i) {
+    ESPALIER_ASSIGN_OR_RETURN(
+        const size_t length,
+        row_length(mask_input->second, std::span(mask).subspan(i * width, width), i));
+    const auto row_ids = std::span(ids).subspan(i * width, length);
+    ESPALIER_RETURN_IF_ERROR(check_range(id_input, row_ids, info.vocabulary, i, "token ids"));
+    Row row;
+    row.ids.assign(row_ids.begin(), row_ids.end());
+    row.types.assign(length, 0);
+    if (!types.empty()) {
+      const auto row_types = std::span(types).subspan(i * width, length);
+      ESPALIER_RETURN_IF_ERROR(check_range(type_input->second, row_types,
+                                           std::max(info.token_types, 1), i, "token types"));
+      row.types.assign(row_types.begin(), row_types.end());
+    }
+    parsed.rows.push_back(std::move(row));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<Output>> parse_outputs(const inference::ModelInferRequest& request) {
+  std::vector<Output> outputs;
+  for (int i = 0; i < request.outputs_size(); ++i) {
+    const auto& wanted = request.outputs(i);
+    const std::string field = absl::StrCat("outputs[", i, "]");
+    const auto refuse = [&](absl::Status status) {
+      return with_reason(std::move(status), "BAD_OUTPUT", field);
+    };
+    const std::optional<Output> output = output_by_name(wanted.name());
+    if (!output.has_value()) {
+      return refuse(absl::InvalidArgumentError(absl::StrCat(
+          "output \"", wanted.name(), "\" is unknown; known: ", names(output_specs()))));
+    }
+    if (std::find(outputs.begin(), outputs.end(), *output) != outputs.end()) {
+      return refuse(absl::InvalidArgumentError(
+          absl::StrCat("output \"", wanted.name(), "\" is asked for twice")));
+    }
+    if (!wanted.parameters().empty()) {
+      return refuse(absl::UnimplementedError(
+          absl::StrCat("output \"", wanted.name(), "\" has the parameter \"",
+                       wanted.parameters().begin()->first, "\"; outputs take none here")));
+    }
+    outputs.push_back(*output);
+  }
+  for (size_t i = 0; request.outputs().empty() && i < output_specs().size(); ++i) {
+    outputs.push_back(static_cast<Output>(i));
+  }
+  return outputs;
+}
+
+}  // namespace
+
+absl::StatusOr<ParsedRequest> parse_infer_request(const inference::ModelInferRequest& request,
+                                                  const ModelInfo& info) {
+  ParsedRequest parsed;
+  ESPALIER_ASSIGN_OR_RETURN(parsed.parameters, parse_parameters(request.parameters(), info));
+  ESPALIER_ASSIGN_OR_RETURN(parsed.outputs, parse_outputs(request));
+  ESPALIER_ASSIGN_OR_RETURN(const Inputs inputs, inputs_by_name(request));
+  const auto any = [&](std::initializer_list<const char*> wanted) {
+    return std::any_of(wanted.begin(), wanted.end(),
+                       [&](const char* name) { return inputs.contains(name); });
+  };
+  const bool text = any({"text", "text_pair"});
+  const bool ids = any({"input_ids", "attention_mask", "token_type_ids"});
+  if (text == ids) {
+    return bad_inputs(absl::StrCat("the request has ", text ? "both texts and ids" : "no inputs",
+                                   "; send either text (and text_pair), or input_ids and "
+                                   "attention_mask (and token_type_ids)"));
+  }
+  if (text && !inputs.contains("text")) return bad_inputs("\"text_pair\" came without \"text\"");
+  if (ids && !inputs.contains("input_ids")) {
+    return bad_inputs("\"input_ids\" is missing; send it with attention_mask");
+  }
+  ESPALIER_RETURN_IF_ERROR(text ? parse_texts(inputs, parsed) : parse_ids(inputs, info, parsed));
+  return parsed;
+}
+
+EncodedRequest encode_request(ParsedRequest request, const runtime::Engine& engine) {
+  EncodedRequest encoded;
+  encoded.rows = std::move(request.rows);
+  const bool has_pair = !request.pairs.empty();
+  for (size_t i = 0; i < request.texts.size(); ++i) {
+    Encoding encoding =
+        engine.encode(request.texts[i], has_pair ? request.pairs[i] : std::string_view(), has_pair);
+    encoded.truncated = encoded.truncated || encoding.truncated;
+    Row row;
+    row.ids = std::move(encoding.ids);
+    row.types = std::move(encoding.types);
+    encoded.rows.push_back(std::move(row));
+  }
+  for (Row& row : encoded.rows) {
+    row.exit_threshold = request.parameters.exit_threshold;
+    row.max_exit_layer = request.parameters.max_exit_layer;
+  }
+  return encoded;
+}
+
+}  // namespace espalier::server

@@ -1,0 +1,38 @@
+// A ModelInferRequest, checked against the model it is for: pure functions from protobuf to rows.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "core/runtime/engine.h"
+#include "inference/grpc_service.pb.h"
+#include "server/serving/infer_parameters.h"
+#include "server/serving/tensors.h"
+
+namespace espalier::server {
+
+inline constexpr int kMaxRequestRows = 4096;
+
+struct ParsedRequest {
+  // Either texts, as views into the request and of equal counts unless `pairs` is empty, ...
+  std::vector<std::string_view> texts, pairs;
+  // ... or rows of ids without padding; knobs are not set yet.
+  std::vector<runtime::Row> rows;
+  InferParameters parameters;
+  std::vector<Output> outputs;  // in the order asked for; all when the request names none
+};
+
+// INVALID_ARGUMENT says which tensor or parameter is wrong, what was found and what would work.
+absl::StatusOr<ParsedRequest> parse_infer_request(const inference::ModelInferRequest& request,
+                                                  const runtime::ModelInfo& info);
+
+struct EncodedRequest {
+  std::vector<runtime::Row> rows;  // ready for the engine, knobs set
+  bool truncated = false;          // any row was cut to the model's length
+};
+
+// Tokenises texts on the calling thread.
+EncodedRequest encode_request(ParsedRequest request, const runtime::Engine& engine);
+
+}  // namespace espalier::server

@@ -1,0 +1,144 @@
+#include "server/serving/metadata.h"
+
+#include <map>
+#include <set>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "server/common/version.h"
+#include "server/serving/infer_request.h"
+
+namespace espalier::server {
+namespace {
+
+// Says what has run: a torch engine over a published artifact.
+constexpr char kPlatform[] = "espalier_encoder";
+
+std::map<std::string, std::string> properties(const runtime::ModelInfo& info) {
+  std::map<std::string, std::string> result = {
+      {"task", info.task},
+      {"labels", absl::StrJoin(info.label_names, ",")},
+      {"layers", std::to_string(info.layers)},
+      {"max_length", std::to_string(info.max_length)},
+      {"precision", info.precision},
+      {"weights_sha256", info.weights_sha256},
+      {"inputs",
+       "text and optionally text_pair; or input_ids, attention_mask and optionally "
+       "token_type_ids, right-padded"},
+  };
+  if (info.has_exits) {
+    result["exit_method"] = info.exit_method;
+    result["exit_threshold"] = absl::StrCat(info.exit_threshold);
+    result["exit_threshold_range"] = absl::StrCat(info.threshold_low, "..", info.threshold_high);
+  }
+  return result;
+}
+
+void fill_tensor(const TensorSpec& spec, int64_t width,
+                 inference::ModelMetadataResponse::TensorMetadata* tensor) {
+  tensor->set_name(spec.name);
+  tensor->set_datatype(spec.datatype);
+  tensor->add_shape(-1);
+  if (spec.wide) tensor->add_shape(width);
+}
+
+// Models of a name, each once, with their first alias.
+std::map<std::string, std::shared_ptr<Model>> by_version(const ServedName& served) {
+  std::map<std::string, std::shared_ptr<Model>> models;
+  for (const Route& route : served.routes)
+    models.emplace(route.model->card()->version, route.model);
+  return models;
+}
+
+}  // namespace
+
+void fill_server_metadata(inference::ServerMetadataResponse* response) {
+  response->set_name("espalier");
+  response->set_version(version());
+  for (const char* extension : {"model_configuration", "parameters", "statistics"}) {
+    response->add_extensions(extension);
+  }
+}
+
+void fill_model_metadata(const ModelCard& card, const ServedName& served,
+                         inference::ModelMetadataResponse* response) {
+  response->set_name(card.name);
+  for (const auto& [version, model] : by_version(served)) response->add_versions(version);
+  response->set_platform(kPlatform);
+  for (const TensorSpec& spec : input_specs()) fill_tensor(spec, -1, response->add_inputs());
+  const auto classes = static_cast<int64_t>(card.info.label_names.size());
+  for (const TensorSpec& spec : output_specs()) fill_tensor(spec, classes, response->add_outputs());
+  for (auto& [key, value] : properties(card.info)) (*response->mutable_properties())[key] = value;
+}
+
+void fill_model_config(const ModelCard& card, const runtime::BatcherOptions& options,
+                       inference::ModelConfig* config) {
+  config->set_name(card.name);
+  config->set_platform(kPlatform);
+  config->set_backend("espalier");
+  config->set_max_batch_size(kMaxRequestRows);
+  // Sizes of one row: the protocol leaves the batch out here. Without further sizes it wants [1].
+  for (const TensorSpec& spec : input_specs()) {
+    inference::ModelInput* input = config->add_input();
+    input->set_name(spec.name);
+    input->set_data_type(spec.type);
+    input->add_dims(spec.wide ? -1 : 1);
+    input->set_optional(spec.optional);
+    input->set_allow_ragged_batch(true);
+  }
+  const auto classes = static_cast<int64_t>(card.info.label_names.size());
+  for (const TensorSpec& spec : output_specs()) {
+    inference::ModelOutput* output = config->add_output();
+    output->set_name(spec.name);
+    output->set_data_type(spec.type);
+    output->add_dims(spec.wide ? classes : 1);
+  }
+  inference::ModelDynamicBatching* batching = config->mutable_dynamic_batching();
+  batching->set_max_queue_delay_microseconds(static_cast<uint64_t>(
+      std::chrono::duration_cast<std::chrono::microseconds>(options.limits.max_linger).count()));
+  inference::ModelQueuePolicy* policy = batching->mutable_default_queue_policy();
+  policy->set_allow_timeout_override(true);
+  policy->set_max_queue_size(static_cast<uint32_t>(options.max_queue_rows));
+  config->mutable_model_transaction_policy()->set_decoupled(false);
+  for (auto& [key, value] : properties(card.info)) {
+    (*config->mutable_parameters())[key].set_string_value(value);
+  }
+}
+
+void fill_repository_index(const Snapshot& snapshot, bool ready_only,
+                           inference::RepositoryIndexResponse* response) {
+  const auto add = [&](const std::string& name, const std::string& version,
+                       const std::string& state, const std::string& reason) {
+    auto* entry = response->add_models();
+    entry->set_name(name);
+    entry->set_version(version);
+    entry->set_state(state);
+    entry->set_reason(reason);
+  };
+  for (const auto& [name, served] : snapshot) {
+    for (const auto& [version, model] : by_version(served)) add(name, version, "READY", "");
+    if (ready_only) continue;
+    for (const Absence& absence : served.absences) {
+      add(name, absence.version, absence.state, absence.reason);
+    }
+  }
+}
+
+bool fill_statistics(const Snapshot& snapshot, const std::string& name, const std::string& version,
+                     inference::ModelStatisticsResponse* response) {
+  for (const auto& [served_name, served] : snapshot) {
+    if (!name.empty() && name != served_name) continue;
+    const Route* wanted = version.empty() ? nullptr : choose_route(served, version, 0);
+    for (const auto& [served_version, model] : by_version(served)) {
+      if (!version.empty() && (wanted == nullptr || wanted->model != model)) continue;
+      inference::ModelStatistics* stats = response->add_model_stats();
+      *stats = model->recorder()->statistics();
+      stats->set_name(served_name);
+      stats->set_version(served_version);
+    }
+  }
+  return name.empty() || response->model_stats_size() > 0;
+}
+
+}  // namespace espalier::server

@@ -1,0 +1,22 @@
+// What clients may read about the server and its models: pure functions from a snapshot to
+// protobuf.
+#pragma once
+
+#include "inference/grpc_service.pb.h"
+#include "server/serving/model_repository.h"
+
+namespace espalier::server {
+
+void fill_server_metadata(inference::ServerMetadataResponse* response);
+void fill_model_metadata(const ModelCard& card, const ServedName& served,
+                         inference::ModelMetadataResponse* response);
+void fill_model_config(const ModelCard& card, const runtime::BatcherOptions& options,
+                       inference::ModelConfig* config);
+// READY for what is served; LOADING and UNAVAILABLE for what is wanted, with the reason.
+void fill_repository_index(const Snapshot& snapshot, bool ready_only,
+                           inference::RepositoryIndexResponse* response);
+// Empty name: all models; empty version: all versions. False when nothing matches a given name.
+bool fill_statistics(const Snapshot& snapshot, const std::string& name, const std::string& version,
+                     inference::ModelStatisticsResponse* response);
+
+}  // namespace espalier::server

@@ -1,0 +1,137 @@
+#include "server/serving/serve_process.h"
+
+#include <spdlog/spdlog.h>
+
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "core/base/files.h"
+#include "core/base/status_macros.h"
+
+namespace espalier::server {
+namespace {
+
+constexpr int kMaxMessageBytes = 64 << 20;  // 4096 rows of long texts
+
+std::shared_ptr<grpc::Channel> control_channel(const std::string& address) {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(8 << 20);
+  // A control plane that comes back is found within seconds, and one that vanished without a word
+  // is noticed; gRPC servers allow a ping every five minutes.
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 5'000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 360'000);
+  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<ServeProcess>> ServeProcess::start(const ServeFlags& flags,
+                                                                  EngineLoader load_engine) {
+  std::unique_ptr<ServeProcess> process(new ServeProcess(flags, std::move(load_engine)));
+  ESPALIER_RETURN_IF_ERROR(process->listen());
+  ESPALIER_RETURN_IF_ERROR(flags.managed() ? process->serve_managed() : process->serve_static());
+  return process;
+}
+
+ServeProcess::ServeProcess(const ServeFlags& flags, EngineLoader load_engine)
+    : flags_(flags),
+      load_engine_(std::move(load_engine)),
+      repository_(
+          [this](const std::string& name, const DesiredRoute& route) { return load(name, route); }),
+      service_(repository_, flags_.batcher, metrics_) {}
+
+ServeProcess::~ServeProcess() { stop(); }
+
+absl::Status ServeProcess::listen() {
+  ESPALIER_ASSIGN_OR_RETURN(grpc_, GrpcServer::start({.listen = flags_.listen,
+                                                      .services = {&service_},
+                                                      .max_message_bytes = kMaxMessageBytes}));
+  ESPALIER_ASSIGN_OR_RETURN(
+      admin_, AdminServer::start(flags_.admin, {.metrics = [this] { return metrics_.text(); },
+                                                .readiness = [this] { return readiness(); }}));
+  spdlog::info("listening on {}, admin on {}", grpc_->address(), admin_->address());
+  return absl::OkStatus();
+}
+
+absl::Status ServeProcess::serve_static() {
+  std::vector<DesiredModel> desired;
+  for (const auto& [name, folder] : flags_.models) {
+    desired.push_back({name, {{.alias = "", .artifact = folder}}});
+  }
+  if (repository_.apply(desired) > 0) {
+    const std::shared_ptr<const Snapshot> snapshot = repository_.snapshot();
+    for (const auto& [name, served] : *snapshot) {
+      for (const Absence& absence : served.absences) {
+        return absl::FailedPreconditionError(
+            absl::StrCat("model \"", name, "\" does not load: ", absence.reason));
+      }
+    }
+  }
+  become_ready();
+  return absl::OkStatus();
+}
+
+absl::Status ServeProcess::serve_managed() {
+  const std::string folder = absl::StrCat(flags_.cache, "/", flags_.project);
+  ESPALIER_RETURN_IF_ERROR(make_folders(folder));
+  const std::shared_ptr<grpc::Channel> channel = control_channel(flags_.control);
+  artifacts_ = std::make_unique<RemoteArtifacts>(channel);
+  cache_ = std::make_unique<ArtifactCache>(folder, *artifacts_);
+  FollowerOptions options;
+  options.parent = absl::StrCat("projects/", flags_.project);
+  options.snapshot = absl::StrCat(folder, "/endpoints.json");
+  follower_ = std::make_unique<EndpointFollower>(channel, std::move(options), *cache_, repository_,
+                                                 [this] { become_ready(); });
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::shared_ptr<Model>> ServeProcess::load(const std::string& name,
+                                                          const DesiredRoute& route) {
+  std::string folder = route.artifact;
+  if (flags_.managed()) {
+    ESPALIER_ASSIGN_OR_RETURN(folder, cache_->folder_of(route.artifact));
+  }
+  ESPALIER_ASSIGN_OR_RETURN(std::unique_ptr<runtime::Engine> engine, load_engine_(folder));
+  return Model::make(name, route.version(), std::move(engine), flags_.batcher, metrics_, labels_);
+}
+
+void ServeProcess::become_ready() {
+  Stage expected = Stage::kStarting;  // never out of draining
+  if (!stage_.compare_exchange_strong(expected, Stage::kServing)) return;
+  service_.set_ready(true);
+  grpc_->set_ready(true);
+  spdlog::info("ready, serving {} models", repository_.snapshot()->size());
+}
+
+Readiness ServeProcess::readiness() const {
+  switch (stage_) {
+    case Stage::kStarting:
+      return {false, "the models are being loaded"};
+    case Stage::kServing:
+      return {true, "serving"};
+    case Stage::kDraining:
+      return {false, "draining"};
+  }
+  return {};
+}
+
+void ServeProcess::stop() {
+  const Stage before = stage_.exchange(Stage::kDraining);
+  if (before == Stage::kDraining) return;
+  service_.set_ready(false);
+  if (grpc_ != nullptr) {
+    grpc_->set_ready(false);
+    if (before == Stage::kServing) {
+      spdlog::info("draining: serving for {} ms more", flags_.drain_wait.count());
+      std::this_thread::sleep_for(flags_.drain_wait);
+    }
+    grpc_->shutdown(flags_.grace);
+  }
+  if (artifacts_ != nullptr) artifacts_->cancel();
+  if (follower_ != nullptr) follower_->stop();
+  repository_.drain();
+  spdlog::info("stopped");
+}
+
+}  // namespace espalier::server

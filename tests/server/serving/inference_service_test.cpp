@@ -1,0 +1,316 @@
+// The protocol over a real connection, with an engine without weights.
+#include "server/serving/inference_service.h"
+
+#include <gmock/gmock.h>
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+
+#include <future>
+#include <thread>
+
+#include "server/common/grpc_server.h"
+#include "server/common/version.h"
+#include "tests/server/serving/infer_testing.h"
+#include "tests/testing/fake_engine.h"
+
+namespace espalier::server {
+namespace {
+
+using espalier::testing::FakeEngine;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+class InferenceServiceTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    repository.apply({{"m", {{"stable", "x/one"}}}});
+    service.set_ready(true);
+    auto started = GrpcServer::start(
+        {.listen = "127.0.0.1:0", .services = {&service}, .max_message_bytes = 64 << 20});
+    ASSERT_TRUE(started.ok()) << started.status();
+    server = *std::move(started);
+    stub = inference::GRPCInferenceService::NewStub(
+        grpc::CreateChannel(server->address(), grpc::InsecureChannelCredentials()));
+  }
+
+  grpc::Status infer(const InferRequest& request, inference::ModelInferResponse& response) {
+    grpc::ClientContext context;
+    return stub->ModelInfer(&context, request, &response);
+  }
+  template <class Request, class Response>
+  grpc::Status call(grpc::Status (inference::GRPCInferenceService::Stub::*method)(
+                        grpc::ClientContext*, const Request&, Response*),
+                    const Request& request, Response& response) {
+    grpc::ClientContext context;
+    return ((*stub).*method)(&context, request, &response);
+  }
+
+  Metrics metrics{"serve"};
+  ModelLabels labels;
+  runtime::BatcherOptions options{.max_queue_rows = 5000};
+  std::function<absl::Status(std::span<const runtime::Row>)> on_predict;
+  ModelRepository repository{[this](const std::string& name, const DesiredRoute& route) {
+    auto engine = std::make_unique<FakeEngine>();
+    engine->on_predict = [this](std::span<const runtime::Row> rows) {
+      return on_predict ? on_predict(rows) : absl::OkStatus();
+    };
+    return Model::make(name, route.version(), std::move(engine), options, metrics, labels);
+  }};
+  InferenceService service{repository, options, metrics};
+  std::unique_ptr<GrpcServer> server;
+  std::unique_ptr<inference::GRPCInferenceService::Stub> stub;
+};
+
+using Stub = inference::GRPCInferenceService::Stub;
+
+TEST_F(InferenceServiceTest, IsLiveAndReadyUntilItDrains) {
+  inference::ServerLiveResponse live;
+  ASSERT_TRUE(call(&Stub::ServerLive, {}, live).ok());
+  EXPECT_TRUE(live.live());
+  inference::ServerReadyResponse ready;
+  ASSERT_TRUE(call(&Stub::ServerReady, {}, ready).ok());
+  EXPECT_TRUE(ready.ready());
+  service.set_ready(false);
+  ASSERT_TRUE(call(&Stub::ServerReady, {}, ready).ok());
+  EXPECT_FALSE(ready.ready());
+}
+
+TEST_F(InferenceServiceTest, AnUnknownModelIsSimplyNotReady) {
+  inference::ModelReadyRequest request;
+  inference::ModelReadyResponse response;
+  request.set_name("m");
+  ASSERT_TRUE(call(&Stub::ModelReady, request, response).ok());
+  EXPECT_TRUE(response.ready());
+  request.set_name("n");
+  ASSERT_TRUE(call(&Stub::ModelReady, request, response).ok());
+  EXPECT_FALSE(response.ready());
+}
+
+TEST_F(InferenceServiceTest, DescribesItselfAndItsModel) {
+  inference::ServerMetadataResponse server_metadata;
+  ASSERT_TRUE(call(&Stub::ServerMetadata, {}, server_metadata).ok());
+  EXPECT_EQ(server_metadata.name(), "espalier");
+  EXPECT_EQ(server_metadata.version(), version());
+  inference::ModelMetadataRequest request;
+  request.set_name("m");
+  inference::ModelMetadataResponse response;
+  ASSERT_TRUE(call(&Stub::ModelMetadata, request, response).ok());
+  EXPECT_THAT(response.versions(), ElementsAre("one"));
+  ASSERT_EQ(response.outputs_size(), 5);
+  EXPECT_THAT(response.outputs(0).shape(), ElementsAre(-1, 2));
+  EXPECT_EQ(response.properties().at("exit_threshold_range"), "0..1");
+}
+
+TEST_F(InferenceServiceTest, ConfigTellsLoadGeneratorsTheBatchSize) {
+  inference::ModelConfigRequest request;
+  request.set_name("m");
+  inference::ModelConfigResponse response;
+  ASSERT_TRUE(call(&Stub::ModelConfig, request, response).ok());
+  EXPECT_EQ(response.config().max_batch_size(), 4096);
+  EXPECT_EQ(response.config().dynamic_batching().default_queue_policy().max_queue_size(), 5000u);
+}
+
+TEST_F(InferenceServiceTest, AnswersTextsAsTheEngineDoes) {
+  InferRequest request = text_request({"ab", "c"});
+  request.set_id("r1");
+  inference::ModelInferResponse response;
+  const grpc::Status status = infer(request, response);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(response.id(), "r1");
+  EXPECT_EQ(response.model_version(), "one");
+  EXPECT_FALSE(response.parameters().at("truncated").bool_param());
+  const FakeEngine engine;
+  runtime::Row row;
+  row.ids = {101, 'a', 'b', 102};
+  row.types = {0, 0, 0, 0};
+  EXPECT_EQ(values_of<float>(response.raw_output_contents(0))[1], engine.answer(row).logits[1]);
+}
+
+TEST_F(InferenceServiceTest, TextsAndTheirIdsGetTheSameAnswer) {
+  inference::ModelInferResponse by_text, by_ids;
+  ASSERT_TRUE(infer(text_request({"ab"}), by_text).ok());
+  ASSERT_TRUE(infer(id_request({101, 'a', 'b', 102, 0}, {1, 1, 1, 1, 0}, 1), by_ids).ok());
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_EQ(by_text.raw_output_contents(i), by_ids.raw_output_contents(i));
+  }
+}
+
+TEST_F(InferenceServiceTest, KnobsReachTheEngine) {
+  InferRequest request = text_request({"a"});
+  request.add_outputs()->set_name("exit_layer");
+  (*request.mutable_parameters())["exit_threshold"].set_double_param(1.0);
+  inference::ModelInferResponse response;
+  ASSERT_TRUE(infer(request, response).ok());
+  EXPECT_THAT(values_of<int32_t>(response.raw_output_contents(0)), ElementsAre(4));
+  (*request.mutable_parameters())["max_exit_layer"].set_int64_param(2);
+  ASSERT_TRUE(infer(request, response).ok());
+  EXPECT_THAT(values_of<int32_t>(response.raw_output_contents(0)), ElementsAre(2));
+}
+
+TEST_F(InferenceServiceTest, SaysThatATextWasCut) {
+  inference::ModelInferResponse response;
+  ASSERT_TRUE(infer(text_request({"a", "a text beyond sixteen tokens"}), response).ok());
+  EXPECT_TRUE(response.parameters().at("truncated").bool_param());
+}
+
+TEST_F(InferenceServiceTest, AnUnknownModelIsNotFoundAndABadTensorInvalid) {
+  InferRequest request = text_request({"a"});
+  request.set_model_name("n");
+  inference::ModelInferResponse response;
+  grpc::Status status = infer(request, response);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::NOT_FOUND);
+  EXPECT_THAT(status.error_message(), HasSubstr("served: m"));
+  request = text_request({"a"});
+  request.mutable_inputs(0)->set_name("txt");
+  status = infer(request, response);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(status.error_message(), HasSubstr("input \"txt\" is unknown"));
+}
+
+TEST_F(InferenceServiceTest, ACrowdGetsWhatEachWouldGetAlone) {
+  constexpr int kThreads = 8, kRequests = 25;
+  std::vector<std::string> alone(kThreads);
+  const auto text = [](int thread) {
+    return std::string(1 + thread, static_cast<char>('a' + thread));
+  };
+  for (int thread = 0; thread < kThreads; ++thread) {
+    inference::ModelInferResponse response;
+    ASSERT_TRUE(infer(text_request({text(thread)}), response).ok());
+    alone[thread] = response.raw_output_contents(0);
+  }
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> threads;
+  for (int thread = 0; thread < kThreads; ++thread) {
+    threads.emplace_back([&, thread] {
+      for (int i = 0; i < kRequests; ++i) {
+        inference::ModelInferResponse response;
+        if (!infer(text_request({text(thread)}), response).ok() ||
+            response.raw_output_contents(0) != alone[thread]) {
+          ++wrong;
+        }
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(wrong, 0);
+}
+
+TEST_F(InferenceServiceTest, ASwapInMidTrafficFailsNobody) {
+  std::atomic<bool> stop{false};
+  std::atomic<int> failed{0};
+  std::thread client([&] {
+    while (!stop) {
+      inference::ModelInferResponse response;
+      if (!infer(text_request({"a"}), response).ok()) ++failed;
+    }
+  });
+  for (int i = 0; i < 20; ++i) {
+    repository.apply({{"m", {{"stable", "x/" + std::to_string(i)}}}});
+  }
+  stop = true;
+  client.join();
+  EXPECT_EQ(failed, 0);
+}
+
+TEST_F(InferenceServiceTest, WhatWaitsWhenItsCallerLeavesNeverRuns) {
+  std::promise<void> entered, release;
+  std::atomic<int> batches{0};
+  on_predict = [&](std::span<const runtime::Row>) {
+    if (++batches == 1) {
+      entered.set_value();
+      release.get_future().wait();
+    }
+    return absl::OkStatus();
+  };
+  std::thread first([&] {
+    inference::ModelInferResponse response;
+    EXPECT_TRUE(infer(text_request({"a"}), response).ok());
+  });
+  entered.get_future().wait();
+  // The engine is busy: this one waits, and its time runs out while it does.
+  InferRequest hurried = text_request({"b"});
+  (*hurried.mutable_parameters())["timeout"].set_int64_param(1);
+  std::thread second([&] {
+    inference::ModelInferResponse response;
+    EXPECT_EQ(infer(hurried, response).error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+  });
+  while (metrics.text().find("espalier_inference_queue_depth{model=\"m\"} 1") ==
+         std::string::npos) {
+    std::this_thread::yield();
+  }
+  release.set_value();
+  first.join();
+  second.join();
+  EXPECT_EQ(batches, 1);
+}
+
+TEST_F(InferenceServiceTest, AFullQueueIsUnavailable) {
+  std::promise<void> entered, release;
+  std::atomic<int> batches{0};
+  on_predict = [&](std::span<const runtime::Row>) {
+    if (++batches == 1) {
+      entered.set_value();
+      release.get_future().wait();
+    }
+    return absl::OkStatus();
+  };
+  const auto rows = [](int n) { return text_request(std::vector<std::string>(n, "a")); };
+  std::vector<std::thread> clients;
+  const auto ask = [&](int n) {
+    clients.emplace_back([&, n] {
+      inference::ModelInferResponse response;
+      EXPECT_TRUE(infer(rows(n), response).ok());
+    });
+  };
+  ask(1);
+  entered.get_future().wait();
+  ask(4096);
+  while (metrics.text().find("espalier_inference_queue_depth{model=\"m\"} 4096") ==
+         std::string::npos) {
+    std::this_thread::yield();
+  }
+  inference::ModelInferResponse response;
+  const grpc::Status status = infer(rows(1000), response);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_THAT(status.error_message(), HasSubstr("queue is full"));
+  release.set_value();
+  for (std::thread& client : clients) client.join();
+}
+
+TEST_F(InferenceServiceTest, CountsWhatItDid) {
+  inference::ModelInferResponse response;
+  ASSERT_TRUE(infer(text_request({"a", "b"}), response).ok());
+  InferRequest unknown = text_request({"a"});
+  unknown.set_model_name("someone-elses-secret");
+  infer(unknown, response);
+  const std::string text = metrics.text();
+  EXPECT_THAT(text, HasSubstr("espalier_inference_requests_total{code=\"OK\",model=\"m\"} 1"));
+  EXPECT_THAT(text, HasSubstr("espalier_inference_rows_total{model=\"m\"} 2"));
+  EXPECT_THAT(text, HasSubstr("espalier_inference_exit_layer_total{layer=\"2\",model=\"m\"} 2"));
+  EXPECT_THAT(text, HasSubstr("espalier_inference_batch_rows_count{model=\"m\"} 1"));
+  EXPECT_THAT(text, ::testing::Not(HasSubstr("secret")));
+
+  inference::ModelStatisticsResponse statistics;
+  ASSERT_TRUE(call(&Stub::ModelStatistics, {}, statistics).ok());
+  ASSERT_EQ(statistics.model_stats_size(), 1);
+  EXPECT_EQ(statistics.model_stats(0).inference_count(), 2u);
+  EXPECT_EQ(statistics.model_stats(0).execution_count(), 1u);
+  EXPECT_EQ(statistics.model_stats(0).inference_stats().success().count(), 1u);
+}
+
+TEST_F(InferenceServiceTest, WhatIsNotOfferedSaysSo) {
+  inference::RepositoryModelLoadResponse load;
+  grpc::Status status = call(&Stub::RepositoryModelLoad, {}, load);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNIMPLEMENTED);
+  EXPECT_THAT(status.error_message(), HasSubstr("endpoints set"));
+  grpc::ClientContext context;
+  const auto stream = stub->ModelStreamInfer(&context);
+  inference::ModelStreamInferResponse response;
+  EXPECT_FALSE(stream->Read(&response));
+  status = stream->Finish();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNIMPLEMENTED);
+  EXPECT_THAT(status.error_message(), HasSubstr("use ModelInfer"));
+}
+
+}  // namespace
+}  // namespace espalier::server
