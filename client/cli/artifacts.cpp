@@ -1,0 +1,142 @@
+// espalier artifacts: create, list, get, report, download, delete.
+#include <iostream>
+
+#include "absl/strings/str_cat.h"
+#include "client/cli/app.h"
+#include "client/cli/job_document.h"
+#include "client/cli/output.h"
+#include "client/cli/report_text.h"
+#include "client/cli/table.h"
+#include "client/cli/transfer_view.h"
+#include "client/cli/watching.h"
+#include "client/cpp/names.h"
+
+namespace espalier::cli {
+namespace {
+
+std::string text_of(const v1::Artifact& artifact) {
+  std::string text = absl::StrCat("name      ", client::short_name(artifact.name()), "\njob       ",
+                                  client::short_name(artifact.job()), "\ntask      ",
+                                  artifact.task(), "\nmanifest  ", artifact.manifest_sha256(),
+                                  "\nweights   ", artifact.weights_sha256(), "\ncreated   ",
+                                  time_text(artifact.create_time()), "\n");
+  for (const auto& file : artifact.files()) {
+    absl::StrAppend(&text, "file      ", file.path(), "  ", bytes_text(file.size()), "\n");
+  }
+  return text;
+}
+
+std::string text_of(const v1::ListArtifactsResponse& list) {
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& artifact : list.artifacts()) {
+    uint64_t bytes = 0;
+    for (const auto& file : artifact.files()) bytes += file.size();
+    rows.push_back({client::short_name(artifact.name()), artifact.task(), bytes_text(bytes),
+                    client::short_name(artifact.job()), time_text(artifact.create_time())});
+  }
+  return table({"NAME", "TASK", "SIZE", "JOB", "CREATED"}, rows);
+}
+
+struct Flags {
+  std::string id, folder, from_model, dataset, name;
+};
+
+// The dense model as an artifact, through a job like any other.
+ExitCode create(const Context& context, const Flags& flags) {
+  JobFlags job_flags;
+  job_flags.model = flags.from_model;
+  job_flags.dataset = flags.dataset;
+  job_flags.artifact = flags.name;
+  job_flags.base_recipe = "dense";
+  auto wanted = job_of(job_flags);
+  if (!wanted.ok()) return report_error(wanted.status());
+  auto job = context.client().create_job("", *wanted);
+  if (!job.ok()) return report_error(job.status());
+  if (!context.quiet) std::cerr << "submitted job " << client::short_name(job->name()) << "\n";
+  auto ended = watch(context, job->name());
+  if (!ended.ok()) return report_error(ended.status());
+  if (ended->state() != v1::Job::STATE_SUCCEEDED || ended->artifacts().empty())
+    return show_ended(context, ended);
+  return show(context, context.client().get_artifact(ended->artifacts(0)),
+              [](const v1::Artifact& a) { return text_of(a); });
+}
+
+ExitCode report(const Context& context, const std::string& id) {
+  auto report = context.client().get_report(id);
+  return show(context, report,
+              [](const google::protobuf::Struct& r) { return report_text(to_json(r)); });
+}
+
+ExitCode download(const Context& context, const Flags& flags) {
+  absl::StatusOr<v1::Artifact> artifact;
+  {
+    TransferView view(context.quiet);
+    artifact = context.client().download_artifact(flags.id, flags.folder, view.callback());
+  }
+  return show(context, artifact, [](const v1::Artifact& a) { return text_of(a); });
+}
+
+}  // namespace
+
+void add_artifacts(CLI::App& app, Context& context) {
+  auto* artifacts = add_command(app, "artifacts", "Published results", "espalier artifacts list");
+  artifacts->require_subcommand(1);
+  auto flags = std::make_shared<Flags>();
+
+  auto* created = add_command(
+      *artifacts, "create", "Publish a dense model, fine-tuned when a data set is given",
+      "espalier artifacts create --from-model minilm --dataset reviews --name dense");
+  created->add_option("--from-model", flags->from_model, "The model")->required();
+  created->add_option("--dataset", flags->dataset, "Data set to fine-tune and measure on");
+  created->add_option("--name", flags->name, "Name of the artifact; default: the job's");
+  created->callback([&context, flags] {
+    context.action = [&context, flags] { return create(context, *flags); };
+  });
+
+  auto* list =
+      add_command(*artifacts, "list", "All artifacts, newest first", "espalier artifacts list");
+  list->callback([&context] {
+    context.action = [&context] {
+      return show(context, context.client().list_artifacts(),
+                  [](const v1::ListArtifactsResponse& l) { return text_of(l); });
+    };
+  });
+
+  auto* get = add_command(*artifacts, "get", "One artifact with its files and hashes",
+                          "espalier artifacts get first");
+  get->add_option("NAME", flags->id, "The artifact")->required();
+  get->callback([&context, flags] {
+    context.action = [&context, flags] {
+      return show(context, context.client().get_artifact(flags->id),
+                  [](const v1::Artifact& a) { return text_of(a); });
+    };
+  });
+
+  auto* reported = add_command(*artifacts, "report",
+                               "What an artifact costs and is worth, against the dense model",
+                               "espalier artifacts report first");
+  reported->add_option("NAME", flags->id, "The artifact")->required();
+  reported->callback([&context, flags] {
+    context.action = [&context, flags] { return report(context, flags->id); };
+  });
+
+  auto* downloaded =
+      add_command(*artifacts, "download", "Write an artifact's files to a folder, hashes checked",
+                  "espalier artifacts download first ./first");
+  downloaded->add_option("NAME", flags->id, "The artifact")->required();
+  downloaded->add_option("FOLDER", flags->folder, "Where to")->required();
+  downloaded->callback([&context, flags] {
+    context.action = [&context, flags] { return download(context, *flags); };
+  });
+
+  auto* remove = add_command(*artifacts, "delete", "Remove an artifact that no endpoint serves",
+                             "espalier artifacts delete first");
+  remove->add_option("NAME", flags->id, "The artifact")->required();
+  remove->callback([&context, flags] {
+    context.action = [&context, flags] {
+      return show_deleted(context, flags->id, context.client().delete_artifact(flags->id));
+    };
+  });
+}
+
+}  // namespace espalier::cli

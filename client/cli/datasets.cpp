@@ -1,0 +1,147 @@
+// espalier datasets: upload, list, get, delete.
+#include <filesystem>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "client/cli/app.h"
+#include "client/cli/output.h"
+#include "client/cli/table.h"
+#include "client/cli/transfer_view.h"
+#include "client/cpp/names.h"
+
+namespace espalier::cli {
+namespace {
+
+struct UploadFlags {
+  std::string id, format, text_column, text_pair_column, label_column;
+  std::vector<std::string> label_names;
+  std::map<std::string, std::string> splits;  // split -> local file
+};
+
+std::string text_of(const v1::Dataset& dataset) {
+  std::string text = absl::StrCat("name     ", client::short_name(dataset.name()), "\nstate    ",
+                                  state_text(v1::Dataset::State_Name(dataset.state())), "\n");
+  if (dataset.has_failure() && !dataset.failure().reason().empty()) {
+    absl::StrAppend(&text, "refused  ", dataset.failure().reason(), ": ",
+                    dataset.failure().message(), "\n");
+  }
+  absl::StrAppend(&text, "task     ", dataset.task(), "\ncolumns  text: ", dataset.text_column());
+  if (!dataset.text_pair_column().empty())
+    absl::StrAppend(&text, ", pair: ", dataset.text_pair_column());
+  absl::StrAppend(&text, ", label: ", dataset.label_column(), "\nlabels   ",
+                  absl::StrJoin(dataset.label_names(), ", "), "\n");
+  for (const auto& split : dataset.splits()) {
+    absl::StrAppend(&text, "split    ", split.name(), "  ", split.rows(), " rows  ", split.path(),
+                    "\n");
+  }
+  return absl::StrCat(text, "created  ", time_text(dataset.create_time()), "\n");
+}
+
+std::string text_of(const v1::ListDatasetsResponse& list) {
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& dataset : list.datasets()) {
+    std::vector<std::string> splits;
+    for (const auto& split : dataset.splits()) {
+      splits.push_back(absl::StrCat(split.name(), " ", split.rows()));
+    }
+    rows.push_back({client::short_name(dataset.name()),
+                    state_text(v1::Dataset::State_Name(dataset.state())), dataset.task(),
+                    absl::StrJoin(dataset.label_names(), ","), absl::StrJoin(splits, ", "),
+                    time_text(dataset.create_time())});
+  }
+  return table({"NAME", "STATE", "TASK", "LABELS", "SPLITS", "CREATED"}, rows);
+}
+
+ExitCode upload(const Context& context, const UploadFlags& flags) {
+  v1::Dataset dataset;
+  dataset.set_task("text-classification");
+  dataset.set_text_column(flags.text_column);
+  dataset.set_text_pair_column(flags.text_pair_column);
+  dataset.set_label_column(flags.label_column);
+  for (const auto& name : flags.label_names) dataset.add_label_names(name);
+  if (flags.format == "tsv") dataset.set_format(v1::Dataset::FORMAT_TSV);
+  if (flags.format == "csv") dataset.set_format(v1::Dataset::FORMAT_CSV);
+  if (flags.format == "jsonl") dataset.set_format(v1::Dataset::FORMAT_JSONL);
+  if (flags.format == "parquet") dataset.set_format(v1::Dataset::FORMAT_PARQUET);
+  std::vector<client::LocalFile> files;
+  for (const auto& [name, local] : flags.splits) {
+    if (local.empty()) continue;
+    // "train.tsv": two splits may come from files of one name in different folders.
+    const std::string path = name + std::filesystem::path(local).extension().string();
+    auto& split = *dataset.add_splits();
+    split.set_name(name);
+    split.set_path(path);
+    files.push_back({path, local});
+  }
+  TransferView view(context.quiet);
+  return show(context,
+              context.client().upload_dataset(flags.id, std::move(dataset), files, view.callback()),
+              [](const v1::Dataset& d) { return text_of(d); });
+}
+
+}  // namespace
+
+void add_datasets(CLI::App& app, Context& context) {
+  auto* datasets = add_command(app, "datasets", "Labelled data to train and measure on",
+                               "espalier datasets list");
+  datasets->require_subcommand(1);
+  auto flags = std::make_shared<UploadFlags>();
+
+  auto* command = add_command(
+      *datasets, "upload", "Upload a data set and wait until it is checked",
+      "espalier datasets upload sst2 --train train.tsv --report dev.tsv --text-column sentence");
+  command->add_option("NAME", flags->id, "Name: lower-case letters, digits and dashes")->required();
+  command
+      ->add_option("--train", flags->splits["train"],
+                   "File to train on; missing splits are carved from it")
+      ->required();
+  command->add_option("--select", flags->splits["select"], "File to choose checkpoints on");
+  command->add_option("--calibrate", flags->splits["calibrate"],
+                      "File to choose exit thresholds on");
+  command->add_option("--report", flags->splits["report"], "File to report figures on");
+  command->add_option("--format", flags->format, "Default: by the files' extension")
+      ->check(CLI::IsMember({"tsv", "csv", "jsonl", "parquet"}));
+  command->add_option("--text-column", flags->text_column, "Column of the text")
+      ->default_val("text")
+      ->capture_default_str();
+  command->add_option("--text-pair-column", flags->text_pair_column,
+                      "Column of the second text of a pair");
+  command->add_option("--label-column", flags->label_column, "Column of the label")
+      ->default_val("label")
+      ->capture_default_str();
+  command
+      ->add_option("--label-names", flags->label_names, "Labels in the order of their ids, as a,b")
+      ->delimiter(',');
+  command->callback([&context, flags] {
+    context.action = [&context, flags] { return upload(context, *flags); };
+  });
+
+  auto* list =
+      add_command(*datasets, "list", "All data sets, newest first", "espalier datasets list");
+  list->callback([&context] {
+    context.action = [&context] {
+      return show(context, context.client().list_datasets(),
+                  [](const v1::ListDatasetsResponse& l) { return text_of(l); });
+    };
+  });
+
+  auto* get = add_command(*datasets, "get", "One data set", "espalier datasets get sst2");
+  get->add_option("NAME", flags->id, "The data set")->required();
+  get->callback([&context, flags] {
+    context.action = [&context, flags] {
+      return show(context, context.client().get_dataset(flags->id),
+                  [](const v1::Dataset& d) { return text_of(d); });
+    };
+  });
+
+  auto* remove = add_command(*datasets, "delete", "Remove a data set that no unfinished job uses",
+                             "espalier datasets delete sst2");
+  remove->add_option("NAME", flags->id, "The data set")->required();
+  remove->callback([&context, flags] {
+    context.action = [&context, flags] {
+      return show_deleted(context, flags->id, context.client().delete_dataset(flags->id));
+    };
+  });
+}
+
+}  // namespace espalier::cli

@@ -1,0 +1,120 @@
+// espalier predict: ask the inference server.
+#include <fstream>
+#include <iostream>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "client/cli/app.h"
+#include "client/cli/output.h"
+#include "client/cli/table.h"
+#include "core/base/status_macros.h"
+
+namespace espalier::cli {
+namespace {
+
+// One request holds so many rows, so that a long file neither waits for its last line nor fills a
+// batcher's queue.
+constexpr size_t kRowsARequest = 64;
+
+struct Flags {
+  std::string model, file;
+  std::vector<std::string> texts, pairs;
+  client::PredictOptions options;
+};
+
+absl::Status read_lines(const std::string& path, std::vector<std::string>& lines) {
+  std::ifstream file;
+  if (path != "-") {
+    file.open(path);
+    if (!file) return absl::NotFoundError(absl::StrCat("cannot read ", path));
+  }
+  std::istream& in = path == "-" ? std::cin : file;
+  for (std::string line; std::getline(in, line);) {
+    if (!line.empty() && line.back() == '\r') line.pop_back();
+    if (!line.empty()) lines.push_back(line);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<client::Predictions> predict(const Context& context, Flags& flags) {
+  if (!flags.file.empty()) ESPALIER_RETURN_IF_ERROR(read_lines(flags.file, flags.texts));
+  if (!flags.pairs.empty() && flags.pairs.size() != flags.texts.size()) {
+    return absl::InvalidArgumentError(absl::StrCat("there are ", flags.texts.size(), " texts but ",
+                                                   flags.pairs.size(),
+                                                   " times --pair; give one a text"));
+  }
+  auto server = context.inference();
+  client::Predictions all;
+  for (size_t begin = 0; begin < flags.texts.size() || begin == 0; begin += kRowsARequest) {
+    auto slice = [&](const std::vector<std::string>& rows) {
+      auto first = rows.begin() + static_cast<std::ptrdiff_t>(std::min(begin, rows.size()));
+      auto last =
+          rows.begin() + static_cast<std::ptrdiff_t>(std::min(begin + kRowsARequest, rows.size()));
+      return std::vector<std::string>(first, last);
+    };
+    ESPALIER_ASSIGN_OR_RETURN(auto part, server.predict(flags.model, slice(flags.texts),
+                                                        slice(flags.pairs), flags.options));
+    all.model = part.model;
+    all.version = part.version;
+    all.rows.insert(all.rows.end(), part.rows.begin(), part.rows.end());
+  }
+  return all;
+}
+
+std::string json_text(const Flags& flags, const client::Predictions& predictions) {
+  Json rows = Json::array();
+  for (size_t r = 0; r < predictions.rows.size(); ++r) {
+    const auto& row = predictions.rows[r];
+    Json json = {{"text", flags.texts[r]},       {"label", row.label},
+                 {"confidence", row.confidence}, {"exit_layer", row.exit_layer},
+                 {"logits", row.logits},         {"probabilities", row.probabilities}};
+    if (!flags.pairs.empty()) json["text_pair"] = flags.pairs[r];
+    rows.push_back(std::move(json));
+  }
+  Json document = {
+      {"model", predictions.model}, {"version", predictions.version}, {"predictions", rows}};
+  return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::string table_text(const Flags& flags, const client::Predictions& predictions) {
+  std::vector<std::vector<std::string>> rows;
+  for (size_t r = 0; r < predictions.rows.size(); ++r) {
+    const auto& row = predictions.rows[r];
+    rows.push_back({row.label, absl::StrFormat("%.4f", row.confidence),
+                    std::to_string(row.exit_layer),
+                    flags.pairs.empty() ? flags.texts[r]
+                                        : absl::StrCat(flags.texts[r], " | ", flags.pairs[r])});
+  }
+  return table({"LABEL", "CONFIDENCE", "EXIT LAYER", "TEXT"}, rows);
+}
+
+}  // namespace
+
+void add_predict(CLI::App& app, Context& context) {
+  auto flags = std::make_shared<Flags>();
+  auto* command = add_command(app, "predict", "Ask a served model",
+                              "espalier predict reviews \"what a lovely film\"");
+  command->add_option("NAME", flags->model, "The endpoint")->required();
+  auto* texts = command->add_option("TEXT", flags->texts, "Texts");
+  command->add_option("--pair", flags->pairs, "Second text, once a text, for models of text pairs")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  auto* file =
+      command->add_option("--file", flags->file, "File with one text a line; - is standard input");
+  command->add_option("--threshold", flags->options.exit_threshold,
+                      "Exit threshold, instead of the calibrated one");
+  command->add_option("--max-exit-layer", flags->options.max_exit_layer,
+                      "Leave at this layer at the latest");
+  command->add_option("--version", flags->options.version, "Alias or version, for example canary");
+  command->callback([&context, flags, texts, file] {
+    if (texts->count() + file->count() == 0) throw CLI::RequiredError("TEXT or --file");
+    context.action = [&context, flags] {
+      auto predictions = predict(context, *flags);
+      if (!predictions.ok()) return report_error(predictions.status());
+      print(context.json() ? json_text(*flags, *predictions) : table_text(*flags, *predictions));
+      return ExitCode::kOk;
+    };
+  });
+}
+
+}  // namespace espalier::cli

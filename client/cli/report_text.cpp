@@ -1,0 +1,135 @@
+#include "client/cli/report_text.h"
+
+#include <set>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "client/cli/table.h"
+
+namespace espalier::cli {
+namespace {
+
+bool is_flat(const Json& value) {
+  return value.is_array() &&
+         std::none_of(value.begin(), value.end(), [](const Json& e) { return e.is_structured(); });
+}
+
+std::string scalar_text(const Json& value) {
+  if (value.is_number()) return number_text(value.get<double>());
+  if (value.is_null() || value == "") return "-";
+  if (value.is_string()) return value.get<std::string>();
+  if (value.is_structured() && value.empty()) return "none";
+  if (is_flat(value)) {
+    std::vector<std::string> parts;
+    for (const auto& element : value) parts.push_back(scalar_text(element));
+    return absl::StrJoin(parts, ", ");
+  }
+  return value.dump();
+}
+
+// "0.8921 (0.8712 to 0.9102, n 872)".
+std::string metric_text(const Json& metric) {
+  if (!metric.is_object() || !metric.contains("value")) return scalar_text(metric);
+  std::string text = scalar_text(metric["value"]);
+  std::vector<std::string> notes;
+  if (metric.contains("low") && metric.contains("high")) {
+    notes.push_back(absl::StrCat(scalar_text(metric["low"]), " to ", scalar_text(metric["high"])));
+  }
+  if (metric.contains("count")) notes.push_back("n " + scalar_text(metric["count"]));
+  return notes.empty() ? text : absl::StrCat(text, " (", absl::StrJoin(notes, ", "), ")");
+}
+
+std::string latency_text(const Json& latency) {
+  const Json& value =
+      latency.is_object() && latency.contains("median") ? latency["median"] : latency;
+  return value.is_number() ? absl::StrFormat("%.2f ms", value.get<double>()) : scalar_text(value);
+}
+
+std::string count_cell(const Json& value) {
+  return value.is_number() ? count_text(value.get<double>()) : scalar_text(value);
+}
+
+struct Row {
+  const char* key;
+  const char* title;
+  std::string (*text)(const Json&);
+};
+constexpr Row kRows[] = {
+    {"parameters", "parameters", count_cell},
+    {"encoder_parameters", "encoder parameters", count_cell},
+    {"macs", "MACs an example", count_cell},
+    {"latency_ms", "latency, median", latency_text},
+    {"metric", "metric", metric_text},
+    {"mean_exit_layer", "mean exit layer", scalar_text},
+};
+
+const Json& member(const Json& object, const std::string& key) {
+  static const Json kNone;
+  auto found = object.is_object() ? object.find(key) : object.end();
+  return object.is_object() && found != object.end() ? *found : kNone;
+}
+
+std::string title_of(const Row& row, const Json& side) {
+  const Json& metric = member(side, "metric");
+  if (std::string(row.key) == "metric" && metric.is_object() && metric.contains("name")) {
+    return scalar_text(metric["name"]);
+  }
+  return row.title;
+}
+
+std::string side_by_side(const Json& dense, const Json& compressed) {
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& row : kRows) {
+    const Json& left = member(dense, row.key);
+    const Json& right = member(compressed, row.key);
+    if (left.is_null() && right.is_null()) continue;
+    std::vector<std::string> cells = {title_of(row, left.is_null() ? compressed : dense)};
+    if (!dense.is_null()) cells.push_back(left.is_null() ? "-" : row.text(left));
+    if (!compressed.is_null()) cells.push_back(right.is_null() ? "-" : row.text(right));
+    rows.push_back(std::move(cells));
+  }
+  std::vector<std::string> head = {""};
+  if (!dense.is_null()) head.push_back("dense");
+  if (!compressed.is_null()) head.push_back("compressed");
+  return rows.empty() ? "" : table(head, rows);
+}
+
+void append_tree(const Json& value, size_t depth, std::string& text) {
+  const std::string indent(2 * depth, ' ');
+  for (const auto& [key, member] : value.items()) {
+    const std::string name = value.is_array() ? "-" : key + ":";
+    if (member.is_structured() && !member.empty() && !is_flat(member)) {
+      absl::StrAppend(&text, indent, name, "\n");
+      append_tree(member, depth + 1, text);
+    } else {
+      absl::StrAppend(&text, indent, name, " ", scalar_text(member), "\n");
+    }
+  }
+}
+
+// What the table shows already is left out below it.
+Json without_rows(Json side) {
+  for (const auto& row : kRows) side.erase(row.key);
+  return side;
+}
+
+}  // namespace
+
+std::string report_text(const Json& report) {
+  const Json& dense = member(report, "dense");
+  const Json& compressed = member(report, "compressed");
+  std::string text = side_by_side(dense, compressed);
+  Json rest = report;
+  for (const char* side : {"dense", "compressed"}) {
+    if (!member(rest, side).is_object()) continue;
+    rest[side] = without_rows(rest[side]);
+    if (rest[side].empty()) rest.erase(side);
+  }
+  if (!text.empty() && !rest.empty()) text += "\n";
+  append_tree(rest, 0, text);
+  return text;
+}
+
+}  // namespace espalier::cli
