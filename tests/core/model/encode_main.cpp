@@ -1,6 +1,6 @@
 // espalier-encode FOLDER: reads lines {"ids": [[...], ...], "padded": bool} on stdin and prints
-// {"hidden": [[[...]]]}: the last layer's states of a Hugging Face folder, by the padded training backend
-// or by the packed one of serving. The end-to-end tests compare them with other people's.
+// {"hidden": [[[...]]]}: the last layer's states of a Hugging Face folder, by the padded training
+// backend or by the packed one of serving. The end-to-end tests compare them with other people's.
 #include <iostream>
 
 #include "core/model/load.h"

@@ -73,19 +73,21 @@ TEST(Cost, CountsExactlyWhatFoldLeaves) {
     Gates gates = testing::random_gates(model.config, seed);
     gates.weight.clear();
     Model folded = fold(model, gates);
-    EXPECT_EQ(Cost(model.config).actual_parameters(gates), count(folded.config, 1).encoder_parameters)
+    EXPECT_EQ(Cost(model.config).actual_parameters(gates),
+              count(folded.config, 1).encoder_parameters)
         << "seed " << seed;
   }
 }
 
 TEST(Cost, ExpectsByHand) {
-  // One layer of the tiny model: attention 4 * 16 * 16 weights, 3 * 16 biases, 3 * 16 output and norm;
-  // FFN 2 * 16 * 24, 24, 3 * 16.
+  // One layer of the tiny model: attention 4 * 16 * 16 weights, 3 * 16 biases, 3 * 16 output and
+  // norm; FFN 2 * 16 * 24, 24, 3 * 16.
   Model model = tiny_model();
   Gates half;
   half.head = at::full({3, 4}, 0.5);
   double attention = 4 * 16 * 8 + 3 * 8 + 3 * 16, ffn = 2 * 16 * 24 + 24 + 3 * 16;
-  EXPECT_DOUBLE_EQ(Cost(model.config).expected_parameters(half).item<double>(), 3 * (attention + ffn));
+  EXPECT_DOUBLE_EQ(Cost(model.config).expected_parameters(half).item<double>(),
+                   3 * (attention + ffn));
 }
 
 TEST(Cost, IsDifferentiable) {
