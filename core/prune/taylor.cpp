@@ -12,7 +12,7 @@ std::string key_of(const Unit& unit) {
 }  // namespace
 
 void TaylorScore::see(const Unit& unit, const Tensor&, const Tensor&, const Tensor& gate_grad) {
-  Tensor saliency = gate_grad.detach().abs().to(at::kCPU, at::kDouble);
+  Tensor saliency = gate_grad.detach().to(at::kCPU, at::kDouble).square();
   Average& average = averages_[key_of(unit)];
   if (!average.sum.defined()) average.sum = at::zeros_like(saliency);
   average.sum = average.sum * decay_ + saliency * (1 - decay_);

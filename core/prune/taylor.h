@@ -1,12 +1,14 @@
-// First-order saliency of heads and neurons: E|dL/dm| at gate m = 1, which is |g.w| summed over the
-// unit's weights (Michel et al. 2019, arXiv 1905.10650, for heads; Molchanov et al. 2019,
-// arXiv 1906.10771, for neurons). Kept as a moving average over steps, because units leave while
-// the weights are being trained.
+// First-order saliency of heads and neurons: E[(dL/dm)^2] at gate m = 1, where dL/dm is g.w summed
+// over the unit's weights (Molchanov et al. 2019, arXiv 1906.10771; for heads Michel et al. 2019,
+// arXiv 1905.10650, who take E|dL/dm|). Kept as a moving average over steps, because units leave
+// while the weights are being trained.
 //
-// Where the papers differ we choose: |.| is taken of each micro-batch's gradient, not of each
-// example's; the average is exponential with `decay`; scores of a layer are divided by that layer's
-// l2 norm when `normalize` says so (Michel et al. do for heads), so that no layer dies from its
-// scale alone.
+// Why squares: heads and neurons compete for the same parameters. The square of a sum of n terms of
+// either sign grows with n, as the parameters do, so a value a parameter means the same for a head
+// of 50,000 and a neuron of 800; with |.| every head would go first. Where the papers differ we
+// choose: gradients of micro-batches, not of single examples; an exponential average with `decay`;
+// scores of a layer divided by that layer's l2 norm when `normalize` says so (Michel et al. do, for
+// heads).
 #pragma once
 
 #include "core/prune/score.h"
