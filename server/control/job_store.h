@@ -153,8 +153,8 @@ class JobStore {
   // NOT_FOUND when the project has no such content.
   virtual absl::StatusOr<uint64_t> blob_size(const std::string& project,
                                              const std::string& sha256) = 0;
-  // Forgets blobs that nothing refers to and nobody touched since `before_ms` (wall time), and the request
-  // ids of before.
+  // Forgets blobs that nothing refers to and nobody touched since `before_ms` (wall time), and the
+  // request ids of before.
   virtual absl::StatusOr<std::vector<BlobRow>> forget_blobs(int64_t before_ms) = 0;
 
   // ---- jobs, for users -------------------------------------------------------------------------

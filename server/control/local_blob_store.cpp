@@ -154,7 +154,8 @@ absl::Status LocalBlobStore::discard_stale(std::chrono::hours age) {
   const auto oldest = fs::file_time_type::clock::now() - age;
   std::error_code error;
   // Each entry may vanish while we look: a worker publishes, a job ends.
-  for (fs::recursive_directory_iterator it(staged_, error), end; !error && it != end; it.increment(error)) {
+  for (fs::recursive_directory_iterator it(staged_, error), end; !error && it != end;
+       it.increment(error)) {
     std::error_code ignored;
     if (it->is_regular_file(ignored) && it->last_write_time(ignored) < oldest && !ignored) {
       fs::remove(it->path(), ignored);

@@ -4,6 +4,7 @@
 #include <iostream>
 
 #include "core/model/load.h"
+#include "core/model/train_backend.h"
 #include "core/model/walk.h"
 #include "core/runtime/packed_backend.h"
 

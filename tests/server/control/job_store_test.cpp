@@ -154,9 +154,15 @@ TEST_F(Store, JobsAreFilteredByStateAndProject) {
   submit("a").value();
   submit("b").value();
   lease("w");
-  EXPECT_EQ(store->jobs({{"default"}, {Job::STATE_RUNNING}})->rows.size(), 1u);
-  EXPECT_EQ(store->jobs({{"default"}, {Job::STATE_RUNNING, Job::STATE_QUEUED}})->rows.size(), 2u);
-  EXPECT_EQ(store->jobs({{"other"}})->rows.size(), 0u);
+  const auto count = [&](const std::string& project, std::vector<JobState> states) {
+    JobQuery query;
+    query.project = project;
+    query.states = std::move(states);
+    return store->jobs(query)->rows.size();
+  };
+  EXPECT_EQ(count("default", {Job::STATE_RUNNING}), 1u);
+  EXPECT_EQ(count("default", {Job::STATE_RUNNING, Job::STATE_QUEUED}), 2u);
+  EXPECT_EQ(count("other", {}), 0u);
 }
 
 TEST_F(Store, OnlyAnEndedJobIsDeletedAndItsArtifactsStay) {

@@ -90,7 +90,7 @@ TEST_F(Lease, AnotherWorkersNameDoesNotOpenALease) {
 TEST_F(Lease, AnExpiredLeaseCountsAsAnAttemptAndTheLastOneFailsTheJob) {
   submit("a").value();
   for (int attempt = 1; attempt <= rules.max_attempts; ++attempt) {
-    EXPECT_EQ(lease("w" + std::to_string(attempt)).job.id, "a");
+    EXPECT_EQ(lease(absl::StrCat("w", attempt)).job.id, "a");
     expire();
   }
   EXPECT_EQ(state("a"), "FAILED");
