@@ -41,6 +41,8 @@ function(espalier_test name)
   # One ctest entry a binary: torch takes a second to load, and a gtest binary prints its own cases.
   add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}")
   set_tests_properties(${name} PROPERTIES LABELS "${A_LABELS}" TIMEOUT 600)
+  # Test programs run side by side; OpenMP threads that spin for each other's cores would cost tenfold.
+  set_property(TEST ${name} PROPERTY ENVIRONMENT OMP_NUM_THREADS=1)
 endfunction()
 
 # The one place where torch's headers are compiled.
