@@ -12,6 +12,7 @@
 #include "core/job/compress.h"
 #include "core/job/progress.h"
 #include "core/job/report.h"
+#include "core/runtime/engine.h"
 #include "core/spec/recipe.h"
 #include "core/train/trainer.h"
 
@@ -41,6 +42,9 @@ class Job {
   // --- publish.cpp: what is measured and published, through the Engine
   void calibrate();
   void evaluate();
+  // FAILED_PRECONDITION when the recipe's constraint on the metric does not hold on the select
+  // split.
+  void check_constraint(const std::vector<runtime::Engine*>& engines);
   void save_artifacts();
   std::string folder(const std::string& role) const;
   ArtifactSpec artifact_spec(bool with_exits) const;

@@ -126,6 +126,24 @@ void Job::calibrate() {
   throw_if_error(save_spec(folder("compressed"), artifact_spec(true)));
 }
 
+void Job::check_constraint(const std::vector<runtime::Engine*>& engines) {
+  if (!labelled_ || !compresses() || recipe_.max_metric_drop < 0) return;
+  double own = std::numeric_limits<double>::quiet_NaN();
+  std::vector<Metric> metrics;  // compressed, dense
+  for (runtime::Engine* engine : engines) {
+    auto predictions = value_or_throw(predict_all(*engine, splits_.select, own, [] {}));
+    metrics.push_back(task_->evaluate(predictions, splits_.select.labels).front());
+  }
+  double drop = metrics[1].value - metrics[0].value;
+  state_.facts["evaluate"]["constraint"] = {{"asked", recipe_.max_metric_drop}, {"drop", drop}};
+  if (drop <= recipe_.max_metric_drop) return;
+  throw StatusError(absl::FailedPreconditionError(
+      absl::StrCat("the constraint is broken: ", metrics[0].name, " on the select split fell from ",
+                   metrics[1].value, " to ", metrics[0].value, ", by ", drop,
+                   " points where at most ", recipe_.max_metric_drop,
+                   " were allowed; ask for less sparsity, train longer, or allow more")));
+}
+
 void Job::evaluate() {
   save_artifacts();
   std::vector<std::unique_ptr<runtime::Engine>> engines;
@@ -141,6 +159,7 @@ void Job::evaluate() {
       reporter_->step(static_cast<int64_t>(i), static_cast<int64_t>(raw.size()), {});
     })));
   }
+  check_constraint(raw);
   auto latency = value_or_throw(single_row_latency(raw, splits_.report, kLatencyRows));
 
   double mean_tokens = 0;
@@ -207,6 +226,7 @@ JobOutput Job::publish() {
       digests[split] = value_or_throw(sha256_of_file(input_.dataset->folder + "/" + path));
     }
   }
+  if (measured.contains("constraint")) report["constraint"] = measured["constraint"];
   report["data"] = {{"splits", splits},
                     {"sha256", digests},
                     {"truncated", splits_.train.truncated + splits_.report.truncated},

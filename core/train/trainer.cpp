@@ -211,7 +211,7 @@ void Trainer::step() {
     }
   }
   if (!std::isfinite(loss)) {
-    throw StatusError(absl::FailedPreconditionError(absl::StrCat(
+    throw StatusError(absl::OutOfRangeError(absl::StrCat(
         "diverged: the loss is ", loss, " at step ", step_ + 1, " of phase ", training_.phase,
         "; a lower learning_rate (now ", training_.spec.learning_rate, ") may help")));
   }

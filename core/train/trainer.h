@@ -41,7 +41,7 @@ class Trainer : public Session {
   int64_t step_index() const { return step_; }
   int64_t total_steps() const { return total_; }
   bool done() const { return step_ >= total_; }
-  // One optimiser step. Throws StatusError (FAILED_PRECONDITION, naming the step) when the loss is
+  // One optimiser step. Throws StatusError (OUT_OF_RANGE, naming the step) when the loss is
   // no number any more.
   void step();
   // After the last step: methods finish, the best state (if states were selected) is put into the

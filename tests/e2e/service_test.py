@@ -89,6 +89,16 @@ class Service(unittest.TestCase):
         self.assertIn(self.cluster.control, done.stderr)
         self.assertIn("in use", done.stderr)
 
+    def test_a_job_that_breaks_its_constraint_publishes_nothing_and_says_so(self):
+        done = self.cluster.cli("jobs", "submit", "--model", "tiny", "--dataset", "reviews", "--name", "greedy",
+                                "--recipe", self.folder / "recipe.yaml", "--sparsity", 0.97, "--max-drop", 0,
+                                "--prune-epochs", 0.3, "--recover-epochs", 0.1, "--watch", check=False)
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        job = self.cluster.json("jobs", "get", "greedy")
+        self.assertEqual(job["state"], "STATE_FAILED")
+        self.assertIn("the constraint is broken", job["failure"]["message"])
+        self.assertFalse(job.get("artifacts"))
+
     def test_a_queued_job_can_be_cancelled(self):
         self.submit("cancelled", "--finetune-epochs", 500)
         wait_for("the job to run", lambda: self.cluster.json("jobs", "get", "cancelled")["state"] == "STATE_RUNNING")
