@@ -20,6 +20,14 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
+std::vector<std::unique_ptr<Distiller>> make_distillers(const RecipeSpec& recipe) {
+  std::vector<std::unique_ptr<Distiller>> out;
+  for (const MethodChoice& choice : recipe.distillers) {
+    out.push_back(value_or_throw(distillers().make(choice.name, choice.options)));
+  }
+  return out;
+}
+
 // Texts for a job without a data set: golden inputs and latencies need some.
 Examples plain_examples(const Task& task, const Tokenizer& tokenizer, int max_length) {
   Examples out;
@@ -184,7 +192,7 @@ void Job::finetune() {
 void Job::prune() {
   auto pruner = value_or_throw(pruners().make(recipe_.pruner.name, recipe_.pruner.options));
   pruner->aim({recipe_.target.value});
-  std::vector<std::unique_ptr<Distiller>> owned;
+  auto owned = make_distillers(recipe_);
   Teacher teacher{*state_.dense, "dense"};
   Training training;
   training.phase = "prune";
@@ -192,10 +200,7 @@ void Job::prune() {
   training.select = &splits_.select;
   training.pruner = pruner.get();
   training.teachers = {&teacher};
-  for (const MethodChoice& choice : recipe_.distillers) {
-    owned.push_back(value_or_throw(distillers().make(choice.name, choice.options)));
-    training.distillers.push_back(owned.back().get());
-  }
+  for (const auto& distiller : owned) training.distillers.push_back(distiller.get());
   Gates gates = train(training)->final_gates();
   trainer_.reset();
 
@@ -218,17 +223,14 @@ void Job::prune() {
 }
 
 void Job::recover() {
-  std::vector<std::unique_ptr<Distiller>> owned;
+  auto owned = make_distillers(recipe_);
   Teacher teacher{*state_.dense, "dense"};
   Training training;
   training.phase = "recover";
   training.spec = recipe_.recover;
   training.select = &splits_.select;
   training.teachers = {&teacher};
-  for (const MethodChoice& choice : recipe_.distillers) {
-    owned.push_back(value_or_throw(distillers().make(choice.name, choice.options)));
-    training.distillers.push_back(owned.back().get());
-  }
+  for (const auto& distiller : owned) training.distillers.push_back(distiller.get());
   train(training);
   trainer_.reset();
 }

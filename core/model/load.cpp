@@ -74,22 +74,11 @@ absl::StatusOr<Model> load_hugging_face(const std::string& folder) {
   ESPALIER_ASSIGN_OR_RETURN(ModelFolder facts, inspect_model_folder(folder));
   ESPALIER_ASSIGN_OR_RETURN(auto file, SafetensorsFile::open(folder + "/model.safetensors"));
   const auto& stored = file->tensors();
-  auto find = [&](const std::string& name) {
-    auto it = stored.find(facts.name_prefix + name);
-    return it != stored.end() ? it : stored.find(name);  // task heads are never prefixed
-  };
   std::map<std::string, Tensor> tensors;
   for (const auto& [ours, shape] : expected_tensors(facts.config)) {
-    std::string theirs = hugging_face_name(facts.config, ours);
-    auto it = find(theirs);
-    if (it == stored.end()) {  // checkpoints converted from TensorFlow
-      if (theirs.ends_with("LayerNorm.weight"))
-        it = find(theirs.substr(0, theirs.size() - 6) + "gamma");
-      if (theirs.ends_with("LayerNorm.bias"))
-        it = find(theirs.substr(0, theirs.size() - 4) + "beta");
-    }
-    if (it == stored.end()) continue;  // assemble_model names what is missing
-    ESPALIER_ASSIGN_OR_RETURN(Tensor tensor, tensor_of(*file, it->first, it->second));
+    std::string name = stored_name(stored, facts, ours);
+    if (name.empty()) continue;  // assemble_model names what is missing
+    ESPALIER_ASSIGN_OR_RETURN(Tensor tensor, tensor_of(*file, name, stored.at(name)));
     tensors[ours] = tensor.to(at::kFloat);
   }
   return assemble_model(facts.config, std::move(tensors));
