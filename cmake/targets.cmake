@@ -1,25 +1,27 @@
 # One CMake target per folder; its DEPS are the arrows of the architecture.
 #
-#   espalier_library(<name> SOURCES ... [DEPS ...] [TORCH])
-#   espalier_test(<name> SOURCES ... [DEPS ...] [TORCH] [LABELS fast|slow])
+#   espalier_library(<name> SOURCES ... [DEPS ...] [TORCH | RPC])
+#   espalier_program(<name> SOURCES ... [DEPS ...] [TORCH | RPC])
+#   espalier_test(<name> SOURCES ... [DEPS ...] [TORCH | RPC] [LABELS fast|slow])
 #
-# TORCH gives the target torch's headers (PRIVATE, see torch.cmake) and the shared precompiled header.
+# TORCH gives the target torch's headers (PRIVATE, see torch.cmake) and their precompiled form; RPC the
+# precompiled headers of gRPC and of the generated code. No target has both (see torch.cmake).
 function(_espalier_common target)
-  cmake_parse_arguments(A "TORCH" "" "SOURCES;DEPS;LABELS" ${ARGN})
+  cmake_parse_arguments(A "TORCH;RPC" "" "SOURCES;DEPS;LABELS" ${ARGN})
   target_include_directories(${target} PUBLIC "${CMAKE_SOURCE_DIR}")
   target_link_libraries(${target} PUBLIC ${A_DEPS})
   if(A_TORCH)
     target_link_libraries(${target} PRIVATE espalier_torch)
-    if(TARGET espalier_torch_pch)
-      target_precompile_headers(${target} REUSE_FROM espalier_torch_pch)
-    endif()
-    # Every file that sees torch pays some ten seconds for it; one file a folder pays once.
-    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 0)
+    target_precompile_headers(${target} REUSE_FROM espalier_torch_pch)
+  elseif(A_RPC)
+    target_precompile_headers(${target} REUSE_FROM espalier_rpc_pch)
   endif()
+  # Headers of torch, gRPC or Arrow cost a file five to twenty seconds; one unit a folder pays once.
+  set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 0)
 endfunction()
 
 function(espalier_library name)
-  cmake_parse_arguments(A "TORCH" "" "SOURCES;DEPS" ${ARGN})
+  cmake_parse_arguments(A "TORCH;RPC" "" "SOURCES;DEPS" ${ARGN})
   if(A_TORCH AND NOT ESPALIER_WITH_TORCH)
     return()
   endif()
@@ -27,8 +29,14 @@ function(espalier_library name)
   _espalier_common(${name} ${ARGN})
 endfunction()
 
+function(espalier_program name)
+  cmake_parse_arguments(A "TORCH;RPC" "" "SOURCES;DEPS" ${ARGN})
+  add_executable(${name} ${A_SOURCES})
+  _espalier_common(${name} ${ARGN})
+endfunction()
+
 function(espalier_test name)
-  cmake_parse_arguments(A "TORCH" "" "SOURCES;DEPS;LABELS" ${ARGN})
+  cmake_parse_arguments(A "TORCH;RPC" "" "SOURCES;DEPS;LABELS" ${ARGN})
   if(A_TORCH AND NOT ESPALIER_WITH_TORCH)
     return()
   endif()
@@ -45,12 +53,10 @@ function(espalier_test name)
   set_property(TEST ${name} PROPERTY ENVIRONMENT OMP_NUM_THREADS=1)
 endfunction()
 
-# The one place where torch's headers are compiled.
-function(espalier_torch_pch)
-  if(ESPALIER_WITH_TORCH)
-    file(WRITE "${CMAKE_BINARY_DIR}/torch_pch.cpp" "")
-    add_library(espalier_torch_pch OBJECT "${CMAKE_BINARY_DIR}/torch_pch.cpp")
-    target_link_libraries(espalier_torch_pch PRIVATE espalier_torch)
-    target_precompile_headers(espalier_torch_pch PRIVATE "${CMAKE_SOURCE_DIR}/cmake/torch_pch.h")
-  endif()
+# espalier_precompile(<name> <header> <library>): the header's one place to be compiled.
+function(espalier_precompile name header library)
+  file(WRITE "${CMAKE_BINARY_DIR}/${name}.cpp" "")
+  add_library(${name} OBJECT "${CMAKE_BINARY_DIR}/${name}.cpp")
+  target_link_libraries(${name} PRIVATE ${library})
+  target_precompile_headers(${name} PRIVATE "${CMAKE_SOURCE_DIR}/cmake/${header}")
 endfunction()

@@ -37,12 +37,12 @@ std::string text_of(const v1::ListArtifactsResponse& list) {
   return table({"NAME", "TASK", "SIZE", "JOB", "CREATED"}, rows);
 }
 
-struct Flags {
+struct ArtifactFlags {
   std::string id, folder, from_model, dataset, name;
 };
 
 // The dense model as an artifact, through a job like any other.
-ExitCode create(const Context& context, const Flags& flags) {
+ExitCode create(const Context& context, const ArtifactFlags& flags) {
   JobFlags job_flags;
   job_flags.model = flags.from_model;
   job_flags.dataset = flags.dataset;
@@ -67,7 +67,7 @@ ExitCode report(const Context& context, const std::string& id) {
               [](const google::protobuf::Struct& r) { return report_text(to_json(r)); });
 }
 
-ExitCode download(const Context& context, const Flags& flags) {
+ExitCode download(const Context& context, const ArtifactFlags& flags) {
   absl::StatusOr<v1::Artifact> artifact;
   {
     TransferView view(context.quiet);
@@ -81,7 +81,7 @@ ExitCode download(const Context& context, const Flags& flags) {
 void add_artifacts(CLI::App& app, Context& context) {
   auto* artifacts = add_command(app, "artifacts", "Published results", "espalier artifacts list");
   artifacts->require_subcommand(1);
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<ArtifactFlags>();
 
   auto* created = add_command(
       *artifacts, "create", "Publish a dense model, fine-tuned when a data set is given",

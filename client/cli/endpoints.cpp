@@ -30,7 +30,7 @@ absl::StatusOr<v1::Endpoint::Route> parse_route(const std::string& text) {
 
 namespace {
 
-struct Flags {
+struct EndpointFlags {
   std::string id, artifact;
   std::vector<std::string> routes;
   double wait_seconds = 60;
@@ -73,7 +73,7 @@ absl::Status wait_until_served(const Context& context, const v1::Endpoint& endpo
   }
 }
 
-absl::StatusOr<v1::Endpoint> set(const Context& context, const Flags& flags) {
+absl::StatusOr<v1::Endpoint> set(const Context& context, const EndpointFlags& flags) {
   v1::Endpoint endpoint;
   endpoint.set_name(flags.id);
   std::vector<std::string> routes = flags.routes;
@@ -99,7 +99,7 @@ void add_endpoints(CLI::App& app, Context& context) {
   auto* endpoints =
       add_command(app, "endpoints", "What the inference server serves", "espalier endpoints list");
   endpoints->require_subcommand(1);
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<EndpointFlags>();
 
   auto* command =
       add_command(*endpoints, "set", "Serve an artifact under a name, and wait until it is served",

@@ -50,7 +50,7 @@ std::vector<v1::Job::State> parse_states(const std::vector<std::string>& names) 
 
 }  // namespace
 
-std::string text_of(const v1::Job& job) {
+std::string job_text(const v1::Job& job) {
   std::string text = absl::StrCat("name      ", client::short_name(job.name()), "\nstate     ",
                                   state_text(v1::Job::State_Name(job.state())));
   if (!stands_at(job).empty()) absl::StrAppend(&text, "  ", stands_at(job));
@@ -84,7 +84,7 @@ absl::StatusOr<v1::Job> watch(const Context& context, const std::string& id, uin
 }
 
 ExitCode show_ended(const Context& context, const absl::StatusOr<v1::Job>& job) {
-  auto code = show(context, job, [](const v1::Job& j) { return text_of(j); });
+  auto code = show(context, job, [](const v1::Job& j) { return job_text(j); });
   if (code == ExitCode::kOk && job->state() != v1::Job::STATE_SUCCEEDED) return ExitCode::kFailed;
   return code;
 }
@@ -113,7 +113,7 @@ void add_jobs(CLI::App& app, Context& context) {
   get->callback([&context, id] {
     context.action = [&context, id] {
       return show(context, context.client().get_job(*id),
-                  [](const v1::Job& j) { return text_of(j); });
+                  [](const v1::Job& j) { return job_text(j); });
     };
   });
 
@@ -135,7 +135,7 @@ void add_jobs(CLI::App& app, Context& context) {
   cancel->callback([&context, id] {
     context.action = [&context, id] {
       return show(context, context.client().cancel_job(*id),
-                  [](const v1::Job& j) { return text_of(j); });
+                  [](const v1::Job& j) { return job_text(j); });
     };
   });
 

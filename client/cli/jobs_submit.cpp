@@ -69,7 +69,7 @@ ExitCode submit(const Context& context, const SubmitFlags& flags) {
                                       : job->resolved_recipe()));
     return ExitCode::kOk;
   }
-  if (!flags.watch) return show(context, job, [](const v1::Job& j) { return text_of(j); });
+  if (!flags.watch) return show(context, job, [](const v1::Job& j) { return job_text(j); });
   if (!context.quiet) std::cerr << "submitted job " << client::short_name(job->name()) << "\n";
   return show_ended(context, watch(context, job->name()));
 }

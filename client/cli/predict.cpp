@@ -16,7 +16,7 @@ namespace {
 // batcher's queue.
 constexpr size_t kRowsARequest = 64;
 
-struct Flags {
+struct PredictFlags {
   std::string model, file;
   std::vector<std::string> texts, pairs;
   client::PredictOptions options;
@@ -36,7 +36,7 @@ absl::Status read_lines(const std::string& path, std::vector<std::string>& lines
   return absl::OkStatus();
 }
 
-absl::StatusOr<client::Predictions> predict(const Context& context, Flags& flags) {
+absl::StatusOr<client::Predictions> predict(const Context& context, PredictFlags& flags) {
   if (!flags.file.empty()) ESPALIER_RETURN_IF_ERROR(read_lines(flags.file, flags.texts));
   if (!flags.pairs.empty() && flags.pairs.size() != flags.texts.size()) {
     return absl::InvalidArgumentError(absl::StrCat("there are ", flags.texts.size(), " texts but ",
@@ -61,7 +61,7 @@ absl::StatusOr<client::Predictions> predict(const Context& context, Flags& flags
   return all;
 }
 
-std::string json_text(const Flags& flags, const client::Predictions& predictions) {
+std::string json_text(const PredictFlags& flags, const client::Predictions& predictions) {
   Json rows = Json::array();
   for (size_t r = 0; r < predictions.rows.size(); ++r) {
     const auto& row = predictions.rows[r];
@@ -76,7 +76,7 @@ std::string json_text(const Flags& flags, const client::Predictions& predictions
   return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-std::string table_text(const Flags& flags, const client::Predictions& predictions) {
+std::string table_text(const PredictFlags& flags, const client::Predictions& predictions) {
   std::vector<std::vector<std::string>> rows;
   for (size_t r = 0; r < predictions.rows.size(); ++r) {
     const auto& row = predictions.rows[r];
@@ -91,7 +91,7 @@ std::string table_text(const Flags& flags, const client::Predictions& prediction
 }  // namespace
 
 void add_predict(CLI::App& app, Context& context) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<PredictFlags>();
   auto* command = add_command(app, "predict", "Ask a served model",
                               "espalier predict reviews \"what a lovely film\"");
   command->add_option("NAME", flags->model, "The endpoint")->required();

@@ -20,7 +20,7 @@
 namespace espalier::cli {
 namespace {
 
-struct Flags {
+struct UpFlags {
   std::string data = default_data_folder();
   bool detach = false;
   std::string listen = "127.0.0.1:7400", admin = "127.0.0.1:7401", worker_admin = "127.0.0.1:7411";
@@ -41,7 +41,7 @@ absl::StatusOr<std::vector<std::string>> own_arguments() {
   return arguments;
 }
 
-std::vector<ProcessSpec> processes(const Flags& flags, const std::string& project) {
+std::vector<ProcessSpec> processes(const UpFlags& flags, const std::string& project) {
   const std::string bin = own_program().parent_path().string() + "/";
   const std::string control = reachable(flags.listen);
   auto log = [&](const std::string& name) {
@@ -83,7 +83,7 @@ std::vector<ProcessSpec> processes(const Flags& flags, const std::string& projec
   return {espalierd, worker, serve};
 }
 
-absl::Status check_ports(const Flags& flags) {
+absl::Status check_ports(const UpFlags& flags) {
   ESPALIER_RETURN_IF_ERROR(check_port_free(flags.listen, "espalierd --listen", "--listen"));
   ESPALIER_RETURN_IF_ERROR(check_port_free(flags.admin, "espalierd --admin", "--admin"));
   ESPALIER_RETURN_IF_ERROR(
@@ -109,7 +109,7 @@ void say(const std::string& line) {
             << std::endl;
 }
 
-absl::Status run_here(const Flags& flags, const std::vector<ProcessSpec>& specs) {
+absl::Status run_here(const UpFlags& flags, const std::vector<ProcessSpec>& specs) {
   ESPALIER_ASSIGN_OR_RETURN(auto lock, DataLock::take(flags.data));
   ESPALIER_RETURN_IF_ERROR(check_ports(flags));
   say(absl::StrCat("data and logs are in ", flags.data, "; stop with Ctrl-C or 'espalier down'"));
@@ -127,7 +127,7 @@ absl::Status run_here(const Flags& flags, const std::vector<ProcessSpec>& specs)
 }
 
 // The same command without --detach in a session of its own; returns when everything is ready.
-absl::StatusOr<std::vector<ProcessState>> run_detached(const Flags& flags) {
+absl::StatusOr<std::vector<ProcessState>> run_detached(const UpFlags& flags) {
   {
     // For their messages: the detached process checks again.
     ESPALIER_ASSIGN_OR_RETURN(auto lock, DataLock::take(flags.data));
@@ -160,7 +160,7 @@ absl::StatusOr<std::vector<ProcessState>> run_detached(const Flags& flags) {
                    "): see 'espalier status --data ", flags.data, "' and ", log));
 }
 
-ExitCode up(const Context& context, Flags flags) {
+ExitCode up(const Context& context, UpFlags flags) {
   flags.data = std::filesystem::absolute(flags.data);
   const auto specs = processes(flags, context.project);
   if (auto status = check_programs(specs); !status.ok()) return report_error(status);
@@ -180,7 +180,7 @@ ExitCode up(const Context& context, Flags flags) {
 }  // namespace
 
 void add_up(CLI::App& app, Context& context) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<UpFlags>();
   auto* command =
       add_command(app, "up", "Run espalierd, a worker and an inference server on this machine",
                   "espalier up --detach --data ./espalier-data");

@@ -15,6 +15,6 @@ absl::StatusOr<v1::Job> watch(const Context& context, const std::string& id,
 // Prints how the job ended; 0 for SUCCEEDED, 1 otherwise.
 ExitCode show_ended(const Context& context, const absl::StatusOr<v1::Job>& job);
 // One job for people.
-std::string text_of(const v1::Job& job);
+std::string job_text(const v1::Job& job);
 
 }  // namespace espalier::cli

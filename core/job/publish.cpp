@@ -1,6 +1,7 @@
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
+#include "core/base/build.h"
 #include "core/base/files.h"
 #include "core/base/guard.h"
 #include "core/base/hash.h"
@@ -8,10 +9,6 @@
 #include "core/job/measure.h"
 #include "core/model/walk.h"
 #include "core/runtime/engine.h"
-
-#ifndef ESPALIER_COMMIT
-#define ESPALIER_COMMIT "unknown"
-#endif
 
 namespace espalier {
 namespace {
@@ -205,7 +202,7 @@ JobOutput Job::publish() {
                  {"task", task_->name()},
                  {"recipe", input_.recipe},
                  {"seed", recipe_.seed},
-                 {"commit", ESPALIER_COMMIT},
+                 {"commit", commit()},
                  {"machine", machine_description()},
                  {"compute_class", compute_class()},
                  {"resumed", resumed_},

@@ -214,7 +214,7 @@ void read_shapes(Fields& fields, ModelConfig& out) {
   fields.check(espalier.status());
 }
 
-absl::StatusOr<ModelConfig> read_checked(const Json& config) {
+absl::StatusOr<ModelConfig> read_config_checked(const Json& config) {
   Fields fields(config);
   ESPALIER_RETURN_IF_ERROR(fields.status());
   std::string family;
@@ -264,7 +264,7 @@ absl::StatusOr<ModelConfig> read_checked(const Json& config) {
 
 absl::StatusOr<ModelConfig> read_model_config(const Json& config) {
   // nlohmann's accessors throw on what the checks above should have caught; better safe.
-  return guard("reading config.json", [&] { return read_checked(config); });
+  return guard("reading config.json", [&] { return read_config_checked(config); });
 }
 
 Json write_model_config(const ModelConfig& config) {

@@ -332,7 +332,7 @@ absl::StatusOr<Json> resolve_dense(const Json& written, RecipeSpec spec) {
   return write_resolved(spec, none(), Json::array({none()}), none());
 }
 
-absl::StatusOr<RecipeSpec> read_checked(const Json& resolved) {
+absl::StatusOr<RecipeSpec> read_recipe_checked(const Json& resolved) {
   RecipeSpec spec = auto_defaults();
   ESPALIER_RETURN_IF_ERROR(read_plain(resolved, spec));
   Fields fields(resolved);
@@ -357,7 +357,7 @@ absl::StatusOr<Json> resolve_recipe(const Json& written, const Catalogue& catalo
 }
 
 absl::StatusOr<RecipeSpec> read_recipe(const Json& resolved) {
-  return guard("reading the recipe", [&] { return read_checked(resolved); });
+  return guard("reading the recipe", [&] { return read_recipe_checked(resolved); });
 }
 
 }  // namespace espalier

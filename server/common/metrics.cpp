@@ -2,7 +2,7 @@
 
 #include <prometheus/text_serializer.h>
 
-#include "server/common/version.h"
+#include "core/base/build.h"
 
 namespace espalier::server {
 
@@ -25,7 +25,7 @@ const std::vector<double>& size_buckets() {
 
 Metrics::Metrics(const std::string& component) {
   gauge("espalier_build_info", "Always 1; the labels say what runs.",
-        {{"version", version()}, {"component", component}})
+        {{"version", version()}, {"commit", commit()}, {"component", component}})
       .Set(1);
 }
 

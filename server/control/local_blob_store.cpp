@@ -29,14 +29,15 @@ absl::Status system_error(const std::string& doing) {
 }
 
 // A file descriptor that closes itself.
-class File {
+class OpenFile {
  public:
-  File(const std::string& path, int flags) : fd_(::open(path.c_str(), flags | O_CLOEXEC, 0640)) {}
-  ~File() {
+  OpenFile(const std::string& path, int flags)
+      : fd_(::open(path.c_str(), flags | O_CLOEXEC, 0640)) {}
+  ~OpenFile() {
     if (fd_ >= 0) ::close(fd_);
   }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
+  OpenFile(const OpenFile&) = delete;
+  OpenFile& operator=(const OpenFile&) = delete;
   bool is_open() const { return fd_ >= 0; }
   int fd() const { return fd_; }
 
@@ -106,7 +107,7 @@ absl::StatusOr<uint64_t> LocalBlobStore::stage(const std::string& name, uint64_t
 
   const std::string path = staged_path(name);
   ESPALIER_RETURN_IF_ERROR(make_folders(fs::path(path).parent_path()));
-  File file(path, O_WRONLY | O_CREAT);
+  OpenFile file(path, O_WRONLY | O_CREAT);
   if (!file.is_open()) return system_error("open staged bytes");
   if (absl::Status written = write_all(file.fd(), data, there); !written.ok()) {
     [[maybe_unused]] const int undone = ::ftruncate(file.fd(), static_cast<off_t>(there));
@@ -130,7 +131,7 @@ absl::Status LocalBlobStore::publish(const std::string& name, const std::string&
                        "INCOMPLETE");
   }
   ESPALIER_RETURN_IF_ERROR(make_folders(fs::path(from).parent_path()));
-  if (size == 0) File(from, O_WRONLY | O_CREAT);
+  if (size == 0) OpenFile(from, O_WRONLY | O_CREAT);
   ESPALIER_ASSIGN_OR_RETURN(const std::string found, sha256_of_file(from));
   if (found != sha256) {
     fs::remove(from, error);
@@ -167,7 +168,7 @@ absl::Status LocalBlobStore::discard_stale(std::chrono::hours age) {
 absl::StatusOr<std::string> LocalBlobStore::read(const std::string& project,
                                                  const std::string& sha256, uint64_t offset,
                                                  uint64_t limit) {
-  File file(blob_path(project, sha256), O_RDONLY);
+  OpenFile file(blob_path(project, sha256), O_RDONLY);
   if (!file.is_open()) {
     return with_reason(absl::DataLossError(absl::StrCat(
                            "blob ", sha256, " is not in the store: ", std::strerror(errno))),

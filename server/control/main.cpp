@@ -7,11 +7,11 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "core/base/build.h"
 #include "core/base/files.h"
 #include "core/base/status_macros.h"
 #include "server/common/log.h"
 #include "server/common/signals.h"
-#include "server/common/version.h"
 #include "server/control/control_plane.h"
 
 namespace {

@@ -6,8 +6,8 @@
 #include <set>
 
 #include "absl/strings/str_cat.h"
+#include "core/base/build.h"
 #include "core/base/status_macros.h"
-#include "server/common/version.h"
 
 namespace espalier::server {
 namespace {

@@ -6,7 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "server/common/version.h"
+#include "core/base/build.h"
 #include "server/serving/infer_request.h"
 
 namespace espalier::server {

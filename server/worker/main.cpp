@@ -8,11 +8,11 @@
 #include <filesystem>
 #include <thread>
 
+#include "core/base/build.h"
 #include "core/base/status_macros.h"
 #include "server/common/admin_server.h"
 #include "server/common/log.h"
 #include "server/common/signals.h"
-#include "server/common/version.h"
 #include "server/worker/artifact_check.h"
 #include "server/worker/verify.h"
 #include "server/worker/worker.h"

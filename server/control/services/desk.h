@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 
 #include "core/spec/catalogue.h"
 #include "server/common/metrics.h"
@@ -25,6 +26,10 @@ struct Desk {
   ControlMetrics& measured;
   double lease_seconds = 30;
 };
+
+// Streams and long polls sleep no longer than this, to notice clients that have gone and leases
+// that ended.
+inline constexpr std::chrono::milliseconds kLook{500};
 
 // Streams and long polls hold a thread each: so many at a time.
 class Slots {

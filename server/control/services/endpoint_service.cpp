@@ -16,7 +16,6 @@ namespace {
 
 constexpr int kMostRoutes = 16;
 constexpr int kMostEndpoints = 1000;
-constexpr std::chrono::milliseconds kLook{500};
 
 absl::Status bad(const std::string& message, const std::string& field) {
   return with_reason(absl::InvalidArgumentError(message), "BAD_ENDPOINT", field);

@@ -17,8 +17,6 @@ using namespace espalier::v1;  // NOLINT: messages only
 namespace {
 
 constexpr int kEventsAtOnce = 200;
-// How soon a watch notices that its client has gone.
-constexpr std::chrono::milliseconds kLook{500};
 
 absl::StatusOr<JobQuery> job_query(const ListJobsRequest& request, const std::string& filter) {
   JobQuery query;

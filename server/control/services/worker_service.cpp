@@ -20,7 +20,6 @@ using namespace espalier::worker::v1;  // NOLINT: messages only
 namespace {
 
 constexpr double kLongestPoll = 60;
-constexpr std::chrono::milliseconds kLook{500};
 
 absl::Status check_worker(const WorkerInfo& worker) {
   if (worker.id().empty() || worker.id().size() > 200) {

@@ -5,8 +5,9 @@
 
 #include <stdexcept>
 
+#include "absl/strings/str_cat.h"
+#include "core/base/build.h"
 #include "server/common/serve.h"
-#include "server/common/version.h"
 
 namespace espalier::server {
 namespace {
@@ -24,8 +25,8 @@ TEST(Metrics, TheSameNameAndLabelsAreTheSameMetric) {
 
 TEST(Metrics, BuildInfoNamesVersionAndComponent) {
   EXPECT_THAT(Metrics("worker").text(),
-              HasSubstr("espalier_build_info{component=\"worker\",version=\"" +
-                        std::string(version()) + "\"} 1\n"));
+              HasSubstr(absl::StrCat("espalier_build_info{commit=\"", commit(),
+                                     "\",component=\"worker\",version=\"", version(), "\"} 1\n")));
 }
 
 TEST(Serve, CallsAreCountedByCode) {

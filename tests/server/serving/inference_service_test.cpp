@@ -8,8 +8,8 @@
 #include <future>
 #include <thread>
 
+#include "core/base/build.h"
 #include "server/common/grpc_server.h"
-#include "server/common/version.h"
 #include "tests/server/serving/infer_testing.h"
 #include "tests/testing/fake_engine.h"
 

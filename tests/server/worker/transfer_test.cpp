@@ -22,7 +22,7 @@ class TransferTest : public testing::Test {
   ControlClient client_{{.address = control_.address()}};
   StopFlag stop_;
   std::unique_ptr<HeldLease> lease_;
-  const std::string large_ = std::string(5'000'000, 'x') + "end";
+  const std::string large_ = std::string(5'000'003, 'x');
 };
 
 TEST_F(TransferTest, AFolderArrivesWithItsPathsSizesAndHashes) {

@@ -1,0 +1,8 @@
+#include "core/base/build.h"
+
+namespace espalier {
+
+const char* version() { return ESPALIER_VERSION; }
+const char* commit() { return ESPALIER_COMMIT; }
+
+}  // namespace espalier
