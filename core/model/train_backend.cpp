@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
+#include "core/model/dropout.h"
 
 namespace espalier {
 namespace {
@@ -46,8 +47,7 @@ Tensor gated(const Tensor& x, const Tensor& gate) { return gate.defined() ? x * 
 Tensor head_logits(const Linear& pooler, const Linear& classifier, const Tensor& cls,
                    double dropout) {
   Tensor pooled = at::tanh(pooler.forward(cls));
-  if (dropout > 0) pooled = at::dropout(pooled, dropout, true);
-  return classifier.forward(pooled);
+  return classifier.forward(espalier::dropout(pooled, dropout));
 }
 
 Tensor gated_layer_norm(const Tensor& x, const Norm& norm, const Tensor& gate, double eps) {
@@ -66,7 +66,7 @@ TrainBackend::TrainBackend(const Model& model, double dropout)
       attention_dropout_(dropout < 0 ? model.config.attention_dropout : dropout) {}
 
 Tensor TrainBackend::drop(const Tensor& x) const {
-  return training_ && hidden_dropout_ > 0 ? at::dropout(x, hidden_dropout_, true) : x;
+  return training_ ? dropout(x, hidden_dropout_) : x;
 }
 
 Hidden TrainBackend::embed(const Batch& batch, const LayerGates& gates) {
@@ -103,22 +103,22 @@ Hidden TrainBackend::attend(int layer, const Hidden& hidden, const LayerGates& g
   };
   Tensor q = project("query", w.query), k = project("key", w.key), v = project("value", w.value);
 
-  double dropout = training_ ? attention_dropout_ : 0;
+  const double p = training_ ? attention_dropout_ : 0;
   Tensor context;
-  if (attention != nullptr) {
+  if (attention != nullptr || p > 0) {  // with dropout LibTorch has no fused kernel for the CPU
     Tensor scores = at::matmul(q, k.transpose(-1, -2)) / std::sqrt(static_cast<double>(head_dim));
     if (in.key_mask.defined()) scores = scores.masked_fill(in.key_mask.logical_not(), -1e30);
     Tensor probabilities = at::softmax(scores, -1);
-    *attention = probabilities;
-    if (in.key_mask.defined()) {  // rows of padded queries mean nothing
-      *attention = probabilities * in.key_mask.transpose(-1, -2).to(probabilities.dtype());
+    if (attention != nullptr) {
+      *attention = probabilities;
+      if (in.key_mask.defined()) {  // rows of padded queries mean nothing
+        *attention = probabilities * in.key_mask.transpose(-1, -2).to(probabilities.dtype());
+      }
     }
-    context =
-        at::matmul(dropout > 0 ? at::dropout(probabilities, dropout, true) : probabilities, v);
+    context = at::matmul(dropout(probabilities, p), v);
   } else {
     context = at::scaled_dot_product_attention(
-        q, k, v, in.key_mask.defined() ? std::optional<Tensor>(in.key_mask) : std::nullopt,
-        dropout);
+        q, k, v, in.key_mask.defined() ? std::optional<Tensor>(in.key_mask) : std::nullopt);
   }
   if (gates.head.defined()) context = context * gates.head.view({1, heads, 1, 1});
   context = context.transpose(1, 2).reshape({rows, length, heads * head_dim});

@@ -36,12 +36,11 @@ Tensor AdamW::clip(double max_norm) {
       if (group.options.clip) grads.push_back(grad);
     }
   }
+  divisor_ = Tensor();
   if (grads.empty()) return at::zeros({});
   Tensor norm = at::stack(at::_foreach_norm(grads)).norm();
-  if (max_norm > 0) {
-    Tensor factor = (max_norm / (norm + 1e-6)).clamp_max(1.0);
-    at::_foreach_mul_(grads, factor);
-  }
+  // The fused step divides as it reads: no pass over the gradients of its own.
+  divisor_ = max_norm > 0 ? ((norm + 1e-6) / max_norm).clamp_min(1.0) : Tensor();
   return norm;
 }
 
@@ -59,11 +58,13 @@ void AdamW::step(double factor) {
       counts.push_back(slot.count);
     }
     if (parameters.empty()) continue;
-    at::_fused_adamw_(parameters, grads, means, squares, /*max_exp_avg_sqs=*/{}, counts,
-                      group.options.learning_rate * factor, kBeta1, kBeta2,
-                      group.options.weight_decay, kEps,
-                      /*amsgrad=*/false, /*maximize=*/false);
+    at::_fused_adamw_(
+        parameters, grads, means, squares, /*max_exp_avg_sqs=*/{}, counts,
+        group.options.learning_rate * factor, kBeta1, kBeta2, group.options.weight_decay, kEps,
+        /*amsgrad=*/false, /*maximize=*/false,
+        group.options.clip && divisor_.defined() ? std::optional<Tensor>(divisor_) : std::nullopt);
   }
+  divisor_ = Tensor();
 }
 
 void AdamW::save(State& state) const {

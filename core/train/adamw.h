@@ -20,8 +20,8 @@ class AdamW {
  public:
   explicit AdamW(std::vector<OptimiserGroup> groups);
   void zero_grad();
-  // Scales the gradients of clipping groups to at most `max_norm` together (0: no clipping) and
-  // returns their norm before. Ascending groups get their sign flipped here.
+  // Has the next step scale the gradients of clipping groups to at most `max_norm` together (0: no
+  // clipping) and returns their norm before. Ascending groups get their sign flipped here.
   Tensor clip(double max_norm);
   // `factor` is the schedule's multiplier of every group's learning rate.
   void step(double factor);
@@ -38,6 +38,7 @@ class AdamW {
     std::vector<Slot> slots;
   };
   std::vector<Group> groups_;
+  Tensor divisor_;  // of clipping groups' gradients at the next step; undefined: 1
 };
 
 }  // namespace espalier
