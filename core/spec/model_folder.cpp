@@ -116,11 +116,11 @@ absl::StatusOr<ModelFolder> inspect_model_folder(const std::string& path) {
     return absl::InvalidArgumentError(
         "the folder has no config.json; a model is config.json, model.safetensors and vocab.txt");
   }
+  if (!exists(path + "/model.safetensors")) return missing_weights(path);
   ESPALIER_ASSIGN_OR_RETURN(Json json, read_json(path + "/config.json"));
   ModelFolder out;
   ESPALIER_ASSIGN_OR_RETURN(out.config, read_model_config(json));
   ModelConfig& config = out.config;
-  if (!exists(path + "/model.safetensors")) return missing_weights(path);
   ESPALIER_ASSIGN_OR_RETURN(auto file, SafetensorsFile::open(path + "/model.safetensors"));
   const auto& tensors = file->tensors();
 

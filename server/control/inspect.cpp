@@ -4,6 +4,7 @@
 
 #include <cstdio>
 
+#include "absl/strings/str_replace.h"
 #include "core/base/guard.h"
 #include "core/base/status_macros.h"
 #include "core/spec/dataset_spec.h"
@@ -44,10 +45,10 @@ Json inspect(ResourceKind kind, const std::string& folder, const Json& spec) {
     return kind == ResourceKind::kModel ? inspect_model(folder) : inspect_data(folder, spec);
   });
   if (facts.ok()) return *facts;
-  return {
-      {"ok", false},
-      {"reason", reason_for(kind)},
-      {"message", std::string(facts.status().message().data(), facts.status().message().size())}};
+  // The user knows the files by the names they were uploaded under, not by our scratch folder's.
+  return {{"ok", false},
+          {"reason", reason_for(kind)},
+          {"message", absl::StrReplaceAll(facts.status().message(), {{folder + "/", ""}})}};
 }
 
 int inspect_main(const std::vector<std::string>& arguments) {

@@ -176,6 +176,7 @@ absl::Status SqliteJobStore::delete_job(const Key& key) {
                             "DELETE FROM jobs WHERE project = ? AND id = ?"}) {
       db_->run(sql, key.project, key.id);
     }
+    forget(key, "jobs");
     return absl::OkStatus();
   });
 }

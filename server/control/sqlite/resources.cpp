@@ -112,6 +112,7 @@ absl::Status SqliteJobStore::delete_resource(ResourceKind kind, const Key& key) 
              kind, key.id);
     db_->run("DELETE FROM uploads WHERE project = ? AND kind = ? AND resource = ?", key.project,
              kind, key.id);
+    forget(key, collection_of(kind));
     return absl::OkStatus();
   });
 }

@@ -45,4 +45,9 @@ void SqliteJobStore::remember(const Key& key, const std::string& collection,
            request.fingerprint, key.id, clock_.wall_ms());
 }
 
+void SqliteJobStore::forget(const Key& key, const std::string& collection) {
+  db_->run("DELETE FROM requests WHERE project = ? AND collection = ? AND id = ?", key.project,
+           collection, key.id);
+}
+
 }  // namespace espalier::server

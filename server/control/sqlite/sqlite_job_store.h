@@ -116,6 +116,8 @@ class SqliteJobStore : public JobStore {
                                                       const std::string& collection,
                                                       const Request& request);
   void remember(const Key& key, const std::string& collection, const Request& request);
+  // After a delete the request is new again: its answer would name what is no more.
+  void forget(const Key& key, const std::string& collection);
 
   absl::StatusOr<Resource> load_resource(ResourceKind kind, const Key& key);
   bool has_blob(const std::string& project, const StoredFile& file);

@@ -125,6 +125,8 @@ TEST(ModelFolder, NamesWhatIsMissing) {
   EXPECT_THAT(empty.inspect().status(), Refuses("no model.safetensors"));
   empty.files()["pytorch_model.bin"] = "PK";
   EXPECT_THAT(empty.inspect().status(), Refuses("pytorch_model.bin is a pickle"));
+  empty.files()["config.json"] = "broken too";
+  EXPECT_THAT(empty.inspect().status(), Refuses("pytorch_model.bin is a pickle"));
   empty.files()["model.safetensors.index.json"] = "{}";
   EXPECT_THAT(empty.inspect().status(), Refuses("max_shard_size"));
 }

@@ -8,6 +8,7 @@ namespace {
 using namespace espalier::v1;  // NOLINT: messages only
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::Not;
 
 class Service : public ServiceTest {};
 
@@ -116,6 +117,28 @@ TEST_F(Service, AJobIsMadeWithAnIdOfItsOwnAndOnceARequest) {
   EXPECT_EQ(submit(request)->name(), first.name());
   request.mutable_job()->set_priority(3);
   EXPECT_EQ(submit(request).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(Service, ARequestIsNewAgainAfterItsJobWasDeleted) {
+  add_material();
+  auto request = job_request("a");
+  request.set_request_id("r");
+  const Job first = submit(request).value();
+  CancelJobRequest cancel;
+  cancel.set_name(first.name());
+  CancelJobResponse cancelled;
+  ASSERT_TRUE(ESPALIER_CALL(jobs, CancelJob, cancel, cancelled).ok());
+  DeleteJobRequest erase;
+  erase.set_name(first.name());
+  DeleteJobResponse erased;
+  ASSERT_TRUE(ESPALIER_CALL(jobs, DeleteJob, erase, erased).ok());
+  EXPECT_EQ(submit(request)->state(), Job::STATE_QUEUED);
+}
+
+TEST_F(Service, ADatasetsFaultNamesTheFileAsItWasUploaded) {
+  const Dataset dataset = add_dataset("d", {{"train.tsv", "sentence\tlabel\ngood\tpos\n"}});
+  EXPECT_THAT(dataset.failure().message(), HasSubstr("train.tsv"));
+  EXPECT_THAT(dataset.failure().message(), Not(HasSubstr("/")));
 }
 
 TEST_F(Service, ValidateOnlyCreatesNothing) {

@@ -1,0 +1,77 @@
+"""SIGTERM of espalier-serve under load: what was accepted is answered, the rest is turned away before it starts."""
+import os
+import signal
+import threading
+import time
+import unittest
+
+import tiny
+import tritonclient.grpc as triton
+from cluster import Cluster, wait_for
+
+CLIENTS = 8
+ROWS = 32
+
+
+class Client(threading.Thread):
+    """Asks without pause from its start until stop(); keeps every answer and every refusal."""
+
+    def __init__(self, address, model, texts):
+        super().__init__()
+        self.address, self.model, self.texts = address, model, texts
+        self.answers, self.refusals = [], []
+        self.stopped = threading.Event()
+
+    def stop(self):
+        self.stopped.set()
+        self.join()
+
+    def run(self):
+        with triton.InferenceServerClient(self.address) as client:
+            while not self.stopped.is_set():
+                try:
+                    result = client.infer(self.model, [self.texts], client_timeout=30)
+                    self.answers.append((time.monotonic(), result.as_numpy("logits").tobytes()))
+                except triton.InferenceServerException as error:
+                    self.refusals.append((str(error.status()), error.message()))
+                    time.sleep(0.02)
+
+
+class Drain(unittest.TestCase):
+    def test_a_terminated_server_answers_what_it_accepted(self):
+        with Cluster() as cluster:
+            cluster.cli("models", "upload", "tiny", tiny.write_model(cluster.folder / "tiny-bert"))
+            cluster.upload_dataset("reviews", tiny.write_dataset(cluster.folder / "reviews"))
+            cluster.cli("jobs", "submit", "--base", "dense", "--model", "tiny", "--dataset", "reviews", "--name", "dense",
+                        "--finetune-epochs", "1", "--watch")
+            cluster.cli("endpoints", "set", "dense", "dense")
+            wait_for("the endpoint", lambda: cluster.cli("predict", "dense", "a film", check=False).returncode == 0)
+
+            texts = triton.InferInput("text", [ROWS], "BYTES")
+            sentences = [f"the {good} plot was {bad}" for good in tiny.GOOD for bad in tiny.BAD][:ROWS]
+            texts.set_data_from_numpy(triton.np.array([text.encode() for text in sentences], dtype=object))
+            clients = [Client(cluster.serve, "dense", texts) for _ in range(CLIENTS)]
+            for client in clients:
+                client.start()
+            wait_for("answers for all", lambda: all(len(client.answers) >= 5 for client in clients))
+            before = cluster.pid_of("espalier-serve")
+            os.kill(before, signal.SIGTERM)
+            told = time.monotonic()
+            wait_for("another server", lambda: cluster.pid_of("espalier-serve") not in (None, before))
+            back = time.monotonic()
+            wait_for("answers again", lambda: all(client.answers[-1][0] > back for client in clients))
+            for client in clients:
+                client.stop()
+
+        answers = [answer for client in clients for answer in client.answers]
+        self.assertEqual(len({logits for _, logits in answers}), 1, "the same request got different answers")
+        self.assertTrue(any(told < when < back for when, _ in answers), "nothing was served while it drained")
+        for status, message in (refusal for client in clients for refusal in client.refusals):
+            self.assertIn("UNAVAILABLE", status, message)
+            # gRPC's words for a call that had reached the server when the connection went.
+            for lost in ("Socket closed", "reset by peer", "Broken pipe", "Cancelled"):
+                self.assertNotIn(lost, message)
+
+
+if __name__ == "__main__":
+    unittest.main()
