@@ -28,12 +28,12 @@ def ratio(dense, compressed):
 
 def rows(report):
     dense, small = report["dense"], report["compressed"]
-    sentence = f"MACs, {report['data']['mean_tokens']:.0f} tokens"
+    sentence = f"MACs a snippet, mean (about {report['data']['mean_tokens']:.0f} tokens)"
     for name, key in (("parameters", "parameters"), ("  of these in the layers", "encoder_parameters"),
                       ("bytes of weights", "bytes"), (sentence, "macs")):
         yield name, count(dense[key]), count(small[key]), ratio(dense[key], small[key])
     if "macs_with_exits" in small:
-        yield ("  with early exits, mean", "", count(small["macs_with_exits"]), ratio(dense["macs"], small["macs_with_exits"]))
+        yield ("  with early exits", "", count(small["macs_with_exits"]), ratio(dense["macs"], small["macs_with_exits"]))
     yield "mean exit layer", f"{dense['mean_exit_layer']:.2f}", f"{small['mean_exit_layer']:.2f}", ""
     yield ("latency of one request, median", milliseconds(dense), milliseconds(small),
            ratio(dense["latency_ms"]["median"], small["latency_ms"]["median"]))

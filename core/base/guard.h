@@ -37,8 +37,7 @@ inline void throw_if_error(const absl::Status& status) {
 }
 
 // Status of an exception that is being handled; `what` says what was being done. Memory that ran
-// out, of the host or (LibTorch's message) of a device, is RESOURCE_EXHAUSTED: the trainer halves
-// its micro-batch on it.
+// out, of the host or (LibTorch's message) of a device, is RESOURCE_EXHAUSTED.
 absl::Status status_of_current_exception(const char* what);
 
 // Runs `function`, which returns a Status, a StatusOr or nothing, and turns what it throws into a

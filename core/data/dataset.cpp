@@ -10,6 +10,8 @@
 namespace espalier {
 namespace {
 
+// One for all jobs: a row that one job reports on is never a row that another one trained on.
+constexpr uint64_t kCarveSeed = 1;
 constexpr int64_t kWindow = 32;  // batches that are sorted by length together
 
 Examples encode(const Rows& rows, std::span<const int64_t> which, const Task& task,
@@ -28,7 +30,7 @@ Examples encode(const Rows& rows, std::span<const int64_t> which, const Task& ta
 }  // namespace
 
 absl::StatusOr<Splits> load_splits(const DatasetSpec& written, const Task& task,
-                                   const Tokenizer& tokenizer, int max_length, uint64_t seed) {
+                                   const Tokenizer& tokenizer, int max_length) {
   DatasetSpec spec = written;
   ESPALIER_ASSIGN_OR_RETURN(DatasetFacts facts, inspect_dataset(spec));
   spec.label_names = facts.label_names;
@@ -36,7 +38,8 @@ absl::StatusOr<Splits> load_splits(const DatasetSpec& written, const Task& task,
   Splits splits;
   splits.label_names = facts.label_names;
   ESPALIER_ASSIGN_OR_RETURN(Rows train, read_split(spec, "train"));
-  std::vector<int64_t> order = permutation(train.size(), derive_seed(seed, "data", 0, 0, "carve"));
+  std::vector<int64_t> order =
+      permutation(train.size(), derive_seed(kCarveSeed, "data", 0, 0, "carve"));
   int64_t tenth = train.size() / 10, taken = 0;
 
   struct Part {
@@ -106,10 +109,12 @@ void Sampler::shuffle(int64_t epoch) {
   epoch_ = epoch;
   std::vector<int64_t> order =
       permutation(examples_.size(), derive_seed(seed_, phase_, epoch, 0, "rows"));
-  int64_t window = kWindow * batch_size_;
-  for (int64_t begin = 0; begin < examples_.size(); begin += window) {
+  // The rest goes before rows are sorted: else it would be the longest ones in every epoch.
+  int64_t used = batches_ * batch_size_, window = kWindow * batch_size_;
+  order.resize(used);
+  for (int64_t begin = 0; begin < used; begin += window) {
     auto first = order.begin() + begin;
-    auto last = order.begin() + std::min(begin + window, examples_.size());
+    auto last = order.begin() + std::min(begin + window, used);
     std::stable_sort(first, last, [&](int64_t a, int64_t b) {
       return examples_.inputs[a].ids.size() < examples_.inputs[b].ids.size();
     });

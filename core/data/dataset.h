@@ -26,11 +26,11 @@ struct Splits {
   std::vector<std::string> label_names;
 };
 
-// Reads and encodes every split. A split that the data set has no file for is carved from train by
-// `seed`: a tenth each for select, calibrate and report. INVALID_ARGUMENT when a label is missing
-// or nothing is left to train on.
+// Reads and encodes every split. A split that the data set has no file for is carved from train: a
+// tenth each for select, calibrate and report, the same rows in every job. INVALID_ARGUMENT when a
+// label is missing or nothing is left to train on.
 absl::StatusOr<Splits> load_splits(const DatasetSpec& spec, const Task& task,
-                                   const Tokenizer& tokenizer, int max_length, uint64_t seed);
+                                   const Tokenizer& tokenizer, int max_length);
 
 // A packed batch of these rows; labels undefined when `with_labels` is false.
 Batch make_batch(const Examples& examples, std::span<const int64_t> rows, bool with_labels = true);

@@ -4,7 +4,9 @@ namespace espalier {
 
 Tensor entropy(const Tensor& logits) {
   Tensor log_p = at::log_softmax(logits.to(at::kFloat), -1);
-  return -(at::nan_to_num(log_p.exp() * log_p, 0.0)).sum(-1);
+  Tensor p = log_p.exp();
+  // 0 log 0 = 0; a NaN stays one, and leaves nobody confident.
+  return -at::where(p.eq(0), at::zeros({}, p.options()), p * log_p).sum(-1);
 }
 
 Leave DeeBertPolicy::leave(const LayerView& view, RowState& state) const {

@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "absl/strings/str_cat.h"
+#include "core/base/build.h"
 #include "core/distill/registry.h"
 #include "core/exit/registry.h"
 #include "core/job/job.h"
@@ -40,21 +41,25 @@ Json build_catalogue() {
   return {{"methods", methods}};
 }
 
+namespace {
+
+std::string cpu_model() {
+  std::ifstream info("/proc/cpuinfo");
+  for (std::string line; std::getline(info, line);) {
+    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
+  }
+  return "unknown CPU";
+}
+
+}  // namespace
+
 std::string compute_class() {
-  return absl::StrCat("cpu-", at::get_cpu_capability(), "-", at::get_num_threads(), "t-torch",
-                      TORCH_VERSION);
+  return absl::StrCat("cpu-", cpu_model(), "-", at::get_cpu_capability(), "-",
+                      at::get_num_threads(), "t-torch", TORCH_VERSION, "-", commit());
 }
 
 std::string machine_description() {
-  std::string model = "unknown CPU";
-  std::ifstream info("/proc/cpuinfo");
-  for (std::string line; std::getline(info, line);) {
-    if (line.starts_with("model name")) {
-      model = line.substr(line.find(':') + 2);
-      break;
-    }
-  }
-  return absl::StrCat(model, " (", at::get_cpu_capability(), "), ", at::get_num_threads(),
+  return absl::StrCat(cpu_model(), " (", at::get_cpu_capability(), "), ", at::get_num_threads(),
                       " threads, torch ", TORCH_VERSION);
 }
 

@@ -50,7 +50,10 @@ absl::Status save_checkpoint(const std::string& folder, const JobState& state) {
   return sync_folder(fs::path(folder).parent_path().string());
 }
 
-absl::StatusOr<JobState> load_checkpoint(const std::string& folder) {
+absl::StatusOr<JobState> load_checkpoint(const std::string& path) {
+  // Killed between the two renames of a save, the one before stands aside, whole.
+  const bool is_aside = !fs::exists(path + "/state.json") && fs::exists(path + ".old/state.json");
+  const std::string folder = is_aside ? path + ".old" : path;
   if (!fs::exists(folder + "/state.json")) return absl::NotFoundError("no checkpoint");
   JobState state;
   ESPALIER_ASSIGN_OR_RETURN(Json json, read_json(folder + "/state.json"));

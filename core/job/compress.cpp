@@ -1,6 +1,7 @@
 #include "core/job/compress.h"
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "core/base/guard.h"
 #include "core/base/random.h"
 #include "core/distill/registry.h"
@@ -88,9 +89,8 @@ void Job::prepare() {
   int max_length = std::min(recipe_.max_length, config.positions);
   recipe_.max_length = max_length;
   if (labelled_) {
-    splits_ =
-        value_or_throw(load_splits(*input_.dataset, *task_, *tokenizer_, max_length, recipe_.seed));
-    config.label_names = splits_.label_names;
+    splits_ = value_or_throw(load_splits(*input_.dataset, *task_, *tokenizer_, max_length));
+    if (!resumed_) fit_head();
   } else {
     if (compresses() || config.classes == 0) {
       throw StatusError(
@@ -103,7 +103,14 @@ void Job::prepare() {
       splits_.label_names.push_back(absl::StrCat("LABEL_", i));
     }
   }
+  Json& ran_on = state_.facts["compute_classes"];
+  if (ran_on.empty() || ran_on.back() != compute_class()) ran_on.push_back(compute_class());
   if (!recipe_.exit.name.empty()) {
+    if (config.layers.size() < 2) {
+      throw StatusError(absl::InvalidArgumentError(
+          absl::StrCat("early exits need at least 2 layers and the model has ",
+                       config.layers.size(), "; choose the exit method \"none\"")));
+    }
     exit_ = value_or_throw(exit_methods().make(recipe_.exit.name, recipe_.exit.options));
   }
 }
@@ -164,21 +171,34 @@ Trainer* Job::train(Training training) {
   return trainer_.get();
 }
 
-void Job::finetune() {
+// The uploaded head serves this data set's labels, in their order, or a fresh one takes its place.
+void Job::fit_head() {
   ModelConfig& config = state_.model.config;
-  auto classes = static_cast<int>(splits_.label_names.size());
-  bool trains = labelled_ && training_steps(recipe_.finetune, splits_.train.size()) > 0;
-  if (labelled_ && config.classes != task_->outputs(classes)) {
-    if (!trains) {
-      throw StatusError(absl::InvalidArgumentError(absl::StrCat(
-          "the model has a head of ", config.classes, " outputs and the data set has ", classes,
-          " labels; let finetune.epochs be above 0, so that a fresh head can be trained")));
+  const std::vector<std::string>& wanted = splits_.label_names;
+  const int outputs = task_->outputs(static_cast<int>(wanted.size()));
+  // Exits of an earlier job were trained for that job's labels and layers.
+  state_.model.heads.clear();
+  config.heads.clear();
+  const bool fits = config.classes == outputs && state_.model.reorder_classifier(wanted);
+  if (!fits) {
+    if (!finetunes()) {
+      throw StatusError(absl::InvalidArgumentError(
+          absl::StrCat("the model's head has ", config.classes, " outputs (",
+                       absl::StrJoin(config.label_names, ", "), ") and the data set has ",
+                       wanted.size(), " labels (", absl::StrJoin(wanted, ", "),
+                       "); let finetune.epochs be above 0, so that a fresh head can be trained")));
     }
-    state_.model.reset_classifier(task_->outputs(classes),
-                                  derive_seed(recipe_.seed, "finetune", 0, 0, "head"));
-    config.label_names = splits_.label_names;
+    state_.model.reset_classifier(outputs, derive_seed(recipe_.seed, "finetune", 0, 0, "head"));
   }
-  if (trains) {
+  config.label_names = wanted;
+}
+
+bool Job::finetunes() const {
+  return labelled_ && training_steps(recipe_.finetune, splits_.train.size()) > 0;
+}
+
+void Job::finetune() {
+  if (finetunes()) {
     Training training;
     training.phase = "finetune";
     training.spec = recipe_.finetune;

@@ -33,6 +33,8 @@ class Job {
   // --- compress.cpp: the plan and the trainings
   void prepare();
   std::vector<Phase> plan() const;
+  void fit_head();
+  bool finetunes() const;
   void finetune();
   void prune();
   void recover();

@@ -48,8 +48,12 @@ double mean_macs(const ModelConfig& config, const Examples& examples,
                  const std::vector<Prediction>& predictions) {
   auto layers = static_cast<int>(config.layers.size());
   double sum = 0;
-  for (size_t i = 0; i < predictions.size(); ++i) {
+  for (size_t i = 0; i < examples.inputs.size(); ++i) {
     Counts counts = count(config, static_cast<int>(examples.inputs[i].ids.size()));
+    if (predictions.empty()) {
+      sum += counts.macs;
+      continue;
+    }
     int exit = predictions[i].exit_layer;
     double all_layers = std::accumulate(counts.layer_macs.begin(), counts.layer_macs.end(), 0.0);
     sum += std::accumulate(counts.layer_macs.begin(), counts.layer_macs.begin() + exit, 0.0);
@@ -58,7 +62,7 @@ double mean_macs(const ModelConfig& config, const Examples& examples,
     for (const HeadSpec& spec : config.heads) sum += spec.layer < exit ? head : 0;
     if (exit == layers) sum += counts.macs - all_layers;
   }
-  return predictions.empty() ? 0 : sum / static_cast<double>(predictions.size());
+  return sum / static_cast<double>(examples.size());
 }
 
 absl::StatusOr<std::vector<Latency>> single_row_latency(

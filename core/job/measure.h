@@ -19,6 +19,7 @@ absl::StatusOr<std::vector<Prediction>> predict_all(runtime::Engine& engine,
 double mean_exit_layer(const std::vector<Prediction>& predictions);
 // Multiply-accumulates that the predictions took on average: layers up to each row's exit, the exit
 // heads that it passed, and the classifier for those that went through; lengths as they are.
+// Without predictions: every row through the whole model.
 double mean_macs(const ModelConfig& config, const Examples& examples,
                  const std::vector<Prediction>& predictions);
 

@@ -172,7 +172,7 @@ void Job::evaluate() {
     column.config = model.config;
     if (labelled_) column.metrics = task_->evaluate(predictions[i], splits_.report.labels);
     column.latency = latency[i];
-    column.macs = count(model.config, tokens).macs;
+    column.macs = mean_macs(model.config, splits_.report, {});
     column.mean_exit_layer = mean_exit_layer(predictions[i]);
     column.nonzero_parameters = nonzero_parameters(model);
     column.bytes = std::filesystem::file_size(folder(roles()[i]) + "/model.safetensors");
@@ -204,7 +204,7 @@ JobOutput Job::publish() {
                  {"seed", recipe_.seed},
                  {"commit", commit()},
                  {"machine", machine_description()},
-                 {"compute_class", compute_class()},
+                 {"compute_classes", state_.facts.at("compute_classes")},
                  {"resumed", resumed_},
                  {"phases", Json::array()}};
   for (const Phase& phase : plan()) {
@@ -226,7 +226,8 @@ JobOutput Job::publish() {
   if (measured.contains("constraint")) report["constraint"] = measured["constraint"];
   report["data"] = {{"splits", splits},
                     {"sha256", digests},
-                    {"truncated", splits_.train.truncated + splits_.report.truncated},
+                    {"truncated", splits_.train.truncated + splits_.select.truncated +
+                                      splits_.calibrate.truncated + splits_.report.truncated},
                     {"mean_tokens", measured.at("mean_tokens")}};
   for (const std::string& role : roles()) report[role] = measured.at(role);
   if (measured.contains("paired_test")) report["paired_test"] = measured["paired_test"];

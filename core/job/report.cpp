@@ -24,7 +24,6 @@ Json column_json(const Column& column, double dense_encoder_parameters) {
               {"sparsity", 1 - column.nonzero_parameters / dense_encoder_parameters},
               {"macs", column.macs},
               {"bytes", column.bytes},
-              {"metric", metrics.front()},
               {"metrics", metrics},
               {"latency_ms",
                {{"median", column.latency.median_ms},
@@ -33,6 +32,7 @@ Json column_json(const Column& column, double dense_encoder_parameters) {
                 {"tokens", column.latency.mean_tokens}}},
               {"mean_exit_layer", column.mean_exit_layer},
               {"layers", layers}};
+  if (!metrics.empty()) out["metric"] = metrics.front();  // without labels nothing was measured
   if (column.exit_threshold >= 0) {
     out["exit_threshold"] = column.exit_threshold;
     out["macs_with_exits"] = column.macs_with_exits;
@@ -47,14 +47,13 @@ Json summary_of(const Json& report, const std::string& role) {
        {"parameters", "encoder_parameters", "sparsity", "macs", "bytes", "mean_exit_layer"}) {
     out[key] = column.at(key);
   }
-  out["metric"] = column.at("metric");
+  if (column.contains("metric")) out["metric"] = column.at("metric");
   out["latency_ms_median"] = column.at("latency_ms").at("median");
   return out;
 }
 
 std::string model_card(const Json& report, const std::string& role) {
   const Json& column = report.at(role);
-  const Json& metric = column.at("metric");
   std::string card = absl::StrFormat(
       "---\npipeline_tag: %s\nlibrary_name: espalier\n---\n\n# %s model of job %s\n\n"
       "Made by Espalier. `report.json` holds the recipe, every figure and how it was measured; "
@@ -67,10 +66,13 @@ std::string model_card(const Json& report, const std::string& role) {
   row("of these in the layers",
       absl::StrFormat("%.0f", column.at("encoder_parameters").get<double>()));
   row("encoder sparsity", absl::StrFormat("%.1f %%", 100 * column.at("sparsity").get<double>()));
-  row(metric.at("name").get<std::string>(),
-      absl::StrFormat("%.2f (95 %% interval %.2f to %.2f, %d examples)",
-                      metric.at("value").get<double>(), metric.at("low").get<double>(),
-                      metric.at("high").get<double>(), metric.at("count").get<int64_t>()));
+  if (column.contains("metric")) {
+    const Json& metric = column.at("metric");
+    row(metric.at("name").get<std::string>(),
+        absl::StrFormat("%.2f (95 %% interval %.2f to %.2f, %d examples)",
+                        metric.at("value").get<double>(), metric.at("low").get<double>(),
+                        metric.at("high").get<double>(), metric.at("count").get<int64_t>()));
+  }
   row("median latency, one row",
       absl::StrFormat("%.2f ms", column.at("latency_ms").at("median").get<double>()));
   if (column.contains("exit_threshold")) {

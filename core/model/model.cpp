@@ -1,5 +1,6 @@
 #include "core/model/model.h"
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/base/random.h"
@@ -132,6 +133,32 @@ void Model::reset_classifier(int classes, uint64_t seed) {
   }
   classifier = random_linear(classes, pooler.outputs(), generator);
   config.classes = classes;
+}
+
+bool Model::reorder_classifier(const std::vector<std::string>& labels) {
+  const std::vector<std::string>& now = config.label_names;
+  auto numbered = [](const std::vector<std::string>& names, const char* prefix) {
+    for (size_t i = 0; i < names.size(); ++i) {
+      if (names[i] != absl::StrCat(prefix, i)) return false;
+    }
+    return true;
+  };
+  if (static_cast<int>(labels.size()) != config.classes) return false;
+  if (numbered(now, "LABEL_") || numbered(labels, "")) return true;
+  std::vector<int64_t> rows;
+  for (const std::string& label : labels) {
+    auto found = std::find_if(now.begin(), now.end(), [&](const std::string& name) {
+      return absl::EqualsIgnoreCase(name, label);
+    });
+    if (found == now.end()) return false;
+    rows.push_back(found - now.begin());
+  }
+  torch::NoGradGuard no_grad;
+  Tensor index = torch::tensor(rows, torch::kInt64).to(classifier.weight.device());
+  classifier.weight = classifier.weight.index_select(0, index);
+  classifier.bias = classifier.bias.index_select(0, index);
+  config.label_names = labels;
+  return true;
 }
 
 absl::StatusOr<Model> assemble_model(const ModelConfig& config,

@@ -51,6 +51,10 @@ struct Model {
   void attach_head(const std::string& name, int layer, int outputs, uint64_t seed);
   // Replaces the task head by a fresh one, N(0, 0.02) by `seed`; makes a pooler if there is none.
   void reset_classifier(int classes, uint64_t seed);
+  // Puts the classifier's rows in the order of `labels` when config.label_names holds the same ones
+  // in another, and returns true: the head serves them. Names that say nothing ("LABEL_0", a data
+  // set's plain numbers) are taken to stand in order. False: the head was made for other labels.
+  bool reorder_classifier(const std::vector<std::string>& labels);
 };
 
 // Builds a model from named tensors. INVALID_ARGUMENT lists what is missing, extra or misshapen.

@@ -1,11 +1,17 @@
 #include "core/prune/scored_pruner.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "absl/strings/str_cat.h"
+#include "core/base/guard.h"
 #include "core/method/schedule.h"
 
 namespace espalier {
+namespace {
+// Stands for the value of a unit that is closed: below any score, so that it stays closed.
+constexpr double kGone = -std::numeric_limits<double>::infinity();
+}  // namespace
 
 void RampOptions::read(OptionReader& reader) {
   reader.number("ramp_begin", begin, 0, 1, "Share of the steps before the first cut.");
@@ -120,7 +126,7 @@ void ScoredPruner::after_step(Session& session, const Step& step) {
 }
 
 void ScoredPruner::finish(Session& session) {
-  if (aim_.sparsity > 0) cut(session, aim_.sparsity);
+  if (aim_.sparsity > 0 && !eligible()) cut(session, aim_.sparsity);
 }
 
 bool ScoredPruner::eligible() const { return reached_ >= aim_.sparsity - 1e-9; }
@@ -136,12 +142,11 @@ void ScoredPruner::cut(Session& session, double sparsity) {
     Tensor weight = unit.kind == Unit::Kind::kWeight ? linears.at(unit.name)->weight : Tensor();
     Tensor value = score_->value(unit, weight).to(at::kCPU, at::kDouble) / unit.parameters;
     Tensor closed = mask_of(unit).to(at::kCPU).eq(0);
-    values.push_back(value.masked_fill(closed, -1).flatten());
+    values.push_back(value.masked_fill(closed, kGone).flatten());
     parameters.push_back(at::full({unit.count}, unit.parameters, at::kDouble));
   }
   Tensor value = at::cat(values), parameter = at::cat(parameters);
-  Tensor order =
-      std::get<1>(at::sort(value, /*stable=*/true, 0, false));  // gone ones (-1) come first
+  Tensor order = std::get<1>(at::sort(value, /*stable=*/true, 0, false));  // gone ones come first
   Tensor removed = parameter.index_select(0, order).cumsum(0);
 
   auto close_first = [&](int64_t count) {
@@ -158,17 +163,19 @@ void ScoredPruner::cut(Session& session, double sparsity) {
   // the exact count can only be lower: search downwards for the smallest number that reaches the
   // aim.
   double wanted = dense_parameters_ * sparsity;
+  int64_t low = value.eq(kGone).sum().item<int64_t>();  // what is gone stays gone
   int64_t high = at::searchsorted(removed, wanted).item<int64_t>() + 1;
-  high = std::min<int64_t>(high, value.size(0));
-  int64_t low = 0;
+  high = std::clamp<int64_t>(high, low, value.size(0));
   auto reaches = [&](int64_t count) {
     close_first(count);
     return dense_parameters_ - cost_->actual_parameters(gates_) >= wanted - 0.5;
   };
-  if (scope_ == Scope::kWeight) {
-    close_first(high);  // exact already: one unit is one parameter
-  } else {
-    TORCH_CHECK(reaches(high), name_, ": a sparsity of ", sparsity, " cannot be reached");
+  if (!reaches(high)) {
+    throw StatusError(absl::InvalidArgumentError(absl::StrCat(
+        name_, " cannot reach a sparsity of ", sparsity, ": with all it may remove gone, ",
+        1 - cost_->actual_parameters(gates_) / dense_parameters_, " is reached; aim lower")));
+  }
+  if (scope_ != Scope::kWeight) {  // of weights the first guess is exact: one unit, one parameter
     while (low < high) {
       int64_t middle = (low + high) / 2;
       if (reaches(middle)) {

@@ -36,9 +36,11 @@ Admission admit(std::span<const Waiting> queue, const Load& load, const BatchLim
   }
   const TimePoint linger_end = load.end + std::min(limits.max_linger, load.compute / 4);
   const bool more_expected = load.requests > 1 && requests < load.requests;
-  if (!result.batch.empty() && !full && more_expected && now < linger_end) {
+  // A request that would end while we linger is served now.
+  if (!result.batch.empty() && !full && more_expected && now < linger_end &&
+      linger_end < first_deadline) {
     result.batch.clear();
-    result.wait_until = std::min(linger_end, first_deadline);
+    result.wait_until = linger_end;
   }
   return result;
 }

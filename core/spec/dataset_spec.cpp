@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/base/files.h"
+#include "core/base/hash.h"
 #include "core/base/status_macros.h"
 #include "core/spec/fields.h"
 #include "core/spec/table.h"
@@ -41,6 +42,12 @@ void read_splits(Fields& fields, const Json& list, DatasetSpec& out) {
                               "\"; known: ", absl::StrJoin(kKnown, ", ")));
     }
     if (split.status().ok()) split.check(check_relative_path(path));
+    for (const auto& [other, taken] : out.splits) {
+      if (split.status().ok() && taken == path) {
+        split.fail(absl::StrCat("splits ", other, " and ", name, " are both ", path,
+                                "; a row must serve one of them"));
+      }
+    }
     if (split.status().ok() && !out.splits.emplace(name, path).second) {
       split.fail(absl::StrCat("splits names ", name, " twice"));
     }
@@ -205,7 +212,15 @@ absl::StatusOr<DatasetFacts> inspect_dataset(const DatasetSpec& spec) {
   DatasetFacts facts;
   DatasetSpec resolved = spec;
   ESPALIER_ASSIGN_OR_RETURN(resolved.label_names, resolve_labels(spec));
+  std::map<std::string, std::string> split_of;  // by content
   for (const auto& [name, path] : spec.splits) {
+    ESPALIER_ASSIGN_OR_RETURN(const std::string file, split_path(spec, name));
+    ESPALIER_ASSIGN_OR_RETURN(const std::string digest, sha256_of_file(file));
+    if (auto [first, is_new] = split_of.emplace(digest, name); !is_new) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("splits ", first->second, " and ", name,
+                       " hold the same bytes; a row must serve one of them"));
+    }
     ESPALIER_ASSIGN_OR_RETURN(Rows rows, read_split(resolved, name));
     if (rows.size() == 0) return absl::InvalidArgumentError(absl::StrCat(path, ": has no rows"));
     facts.rows[name] = rows.size();

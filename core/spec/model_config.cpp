@@ -229,7 +229,7 @@ absl::StatusOr<ModelConfig> read_config_checked(const Json& config) {
   fields.require({"hidden_size", "vocab_size"});
   fields.integer("hidden_size", out.hidden, 1, kMaxWidth);
   fields.integer("vocab_size", out.vocabulary, 1, kMaxVocabulary);
-  fields.integer("max_position_embeddings", out.positions, 1, kMaxPositions);
+  fields.integer("max_position_embeddings", out.positions, 3, kMaxPositions);
   fields.integer("type_vocab_size", out.token_types, 1, 1024);
   fields.integer("pad_token_id", out.pad_id, 0, kMaxVocabulary);
   fields.number("layer_norm_eps", out.norm_eps, {0, 1, true, false});
@@ -243,6 +243,10 @@ absl::StatusOr<ModelConfig> read_config_checked(const Json& config) {
   bool is_decoder = false;
   fields.boolean("is_decoder", is_decoder);
   if (is_decoder) fields.fail("is_decoder is true; this build compresses encoders");
+  if (out.pad_id >= out.vocabulary) {
+    fields.fail(absl::StrCat("pad_token_id is ", out.pad_id,
+                             "; it must be below vocab_size, which is ", out.vocabulary));
+  }
   ESPALIER_RETURN_IF_ERROR(fields.status());
 
   read_labels(fields, out);

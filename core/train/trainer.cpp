@@ -124,8 +124,7 @@ uint64_t Trainer::seed(const std::string& purpose, int64_t step) const {
   return derive_seed(training_.seed, training_.phase, step, 0, purpose);
 }
 
-std::vector<Batch> Trainer::draw_batches(int64_t step) {
-  std::vector<int64_t> rows = sampler_.rows(step);
+std::vector<Batch> Trainer::micro_batches(const std::vector<int64_t>& rows) const {
   size_t micro =
       needs_.whole_batch ? rows.size() : static_cast<size_t>(training_.spec.micro_batch_size);
   std::vector<Batch> out;
@@ -139,10 +138,13 @@ std::vector<Batch> Trainer::draw_batches(int64_t step) {
 void Trainer::task_gradients(const Gates& gates, int64_t draw) {
   Sampler sampler(*training_.train, training_.spec.batch_size, training_.seed,
                   training_.phase + ".calibrate");
-  Batch batch = make_batch(*training_.train, sampler.rows(draw));
+  const std::vector<int64_t> rows = sampler.rows(draw);
   backend_.set_training(false);
-  Trace trace = walk(backend_, batch, gates);
-  task_loss(trace.logits, batch.labels).backward();
+  for (const Batch& batch : micro_batches(rows)) {
+    Trace trace = walk(backend_, batch, gates);
+    double share = static_cast<double>(batch.rows()) / static_cast<double>(rows.size());
+    (task_loss(trace.logits, batch.labels) * share).backward();
+  }
   model_.for_each([](const std::string&, Tensor& tensor) { tensor.mutable_grad() = Tensor(); });
 }
 
@@ -174,7 +176,7 @@ double Trainer::run_micro(const Step& step, const Batch& batch, int64_t micro,
 }
 
 void Trainer::step() {
-  std::vector<Batch> micro = draw_batches(step_);
+  std::vector<Batch> micro = micro_batches(sampler_.rows(step_));
   Step step{step_, total_, micro};
   backend_.set_training(true);
   optimiser_->zero_grad();

@@ -62,7 +62,7 @@ class Trainer : public Session {
 
  private:
   class TeacherTraces;
-  std::vector<Batch> draw_batches(int64_t step);
+  std::vector<Batch> micro_batches(const std::vector<int64_t>& rows) const;
   double run_micro(const Step& step, const Batch& batch, int64_t micro,
                    const std::vector<Gates>& leaves, double share);
   void select_best();

@@ -5,6 +5,7 @@
 
 #include "core/runtime/engine.h"
 #include "server/common/log.h"
+#include "server/common/openmp.h"
 #include "server/common/signals.h"
 #include "server/serving/flags.h"
 #include "server/serving/serve_process.h"
@@ -14,6 +15,7 @@ int main(int argc, char** argv) {
   using namespace espalier::server;
 
   const ServeFlags flags = parse_flags_or_exit(argc, argv);
+  set_openmp_environment(0, argv);  // the engine sets its own number of threads
   setup_logging("serve");
   if (const absl::Status status = block_stop_signals(); !status.ok()) {
     spdlog::error("{}", std::string(status.message()));

@@ -12,6 +12,7 @@
 #include "core/base/status_macros.h"
 #include "server/common/admin_server.h"
 #include "server/common/log.h"
+#include "server/common/openmp.h"
 #include "server/common/signals.h"
 #include "server/worker/artifact_check.h"
 #include "server/worker/verify.h"
@@ -50,17 +51,6 @@ void define(CLI::App& app, Flags& flags) {
   app.set_version_flag("--version", version());
   app.footer(
       "Example: espalier-worker --control 127.0.0.1:7400 --scratch /var/tmp/espalier-worker");
-}
-
-// OpenMP and MKL read their environment when they are loaded, which is before main: start over with
-// it.
-void use_threads(int threads, char** argv) {
-  std::string wanted = std::to_string(threads);
-  const char* now = std::getenv("OMP_NUM_THREADS");
-  if (threads == 0 || (now != nullptr && wanted == now)) return;
-  setenv("OMP_NUM_THREADS", wanted.c_str(), 1);
-  setenv("MKL_NUM_THREADS", wanted.c_str(), 1);
-  execv(std::filesystem::read_symlink("/proc/self/exe").c_str(), argv);
 }
 
 absl::StatusOr<std::map<std::string, std::string>> parse_labels(
@@ -122,7 +112,7 @@ int main(int argc, char** argv) {
   CLI::App app("Leases compression jobs from espalierd and runs them.");
   define(app, flags);
   CLI11_PARSE(app, argc, argv);
-  use_threads(flags.threads, argv);
+  set_openmp_environment(flags.threads, argv);
   if (!flags.verify.empty()) return verify(flags.verify);
   setup_logging("worker");
   absl::Status status = run(flags);

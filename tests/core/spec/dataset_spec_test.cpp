@@ -160,6 +160,15 @@ TEST(Dataset, MayHaveASplitWithoutLabels) {
   EXPECT_TRUE(absl::IsNotFound(read_split(file.spec, "select").status()));
 }
 
+TEST(Dataset, RefusesOneFileForTwoSplits) {
+  OneFile file("a.tsv", "text\tlabel\ngood\tx\nbad\ty\n");
+  file.add("report", "copy.tsv", "text\tlabel\ngood\tx\nbad\ty\n");
+  EXPECT_THAT(inspect_dataset(file.spec).status(),
+              Refuses("splits report and train hold the same bytes"));
+  file.add("report", "other.tsv", "text\tlabel\nfine\tx\n");
+  EXPECT_TRUE(inspect_dataset(file.spec).ok());
+}
+
 TEST(Dataset, NeedsRowsAndTwoLabels) {
   EXPECT_THAT(inspect_dataset(OneFile("a.tsv", "text\tlabel\n").spec).status(),
               Refuses("has no rows"));
@@ -186,6 +195,10 @@ TEST(DatasetSpec, HasTheFieldsOfTheProto) {
 
 TEST(DatasetSpec, RefusesWhatCannotBeRead) {
   EXPECT_THAT(read("{}").status(), Refuses("splits is missing"));
+  EXPECT_THAT(read(R"({"splits": [{"name": "train", "path": "a.tsv"},
+                                  {"name": "report", "path": "a.tsv"}]})")
+                  .status(),
+              Refuses("splits train and report are both a.tsv"));
   EXPECT_THAT(read(R"({"splits": []})").status(), Refuses("no train"));
   EXPECT_THAT(read(R"({"splits": [{"name": "test", "path": "a.tsv"}]})").status(),
               Refuses("known: calibrate, report, select, train"));

@@ -1,6 +1,9 @@
 // The arithmetic of each method by hand, beside the laws that every method obeys.
 #include <gtest/gtest.h>
 
+#include <limits>
+#include <set>
+
 #include "core/distill/soft_labels.h"
 #include "core/exit/deebert.h"
 #include "core/exit/deebert_policy.h"
@@ -218,6 +221,22 @@ TEST(Sampler, SeesEveryRowOnceAnEpoch) {
   }
   std::sort(seen.begin(), seen.end());
   for (int64_t i = 0; i < 96; ++i) EXPECT_EQ(seen[i], i);
+}
+
+TEST(Sampler, LeavesNoRowOutForLong) {
+  Examples examples = testing::tiny_examples(100);  // 12 batches of 8 and 4 rows that wait
+  Sampler sampler(examples, 8, 1, "train");
+  std::set<int64_t> seen;
+  for (int64_t step = 0; step < 10 * sampler.batches_per_epoch(); ++step) {
+    for (int64_t row : sampler.rows(step)) seen.insert(row);
+  }
+  EXPECT_EQ(seen.size(), 100u);
+}
+
+TEST(DeeBert, ABrokenHeadIsNotAConfidentOne) {
+  Tensor logits = at::full({1, 3}, std::numeric_limits<float>::quiet_NaN());
+  EXPECT_FALSE(entropy(logits).lt(1.0).item<bool>());
+  EXPECT_EQ(entropy(torch::tensor({{200.0f, 0.0f}})).item<float>(), 0.0f);
 }
 
 TEST(Sampler, IsAFunctionOfTheStepAlone) {

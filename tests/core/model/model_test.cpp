@@ -1,0 +1,45 @@
+#include "core/model/model.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/testing/tiny_model.h"
+
+namespace espalier {
+namespace {
+
+using Names = std::vector<std::string>;
+
+Model three_labels(const Names& names) {
+  Model model = testing::tiny_model();
+  model.reset_classifier(3, 1);
+  model.config.label_names = names;
+  return model;
+}
+
+TEST(Model, AClassifierFollowsItsLabelsIntoAnotherOrder) {
+  Model model = three_labels({"entailment", "neutral", "contradiction"});
+  Tensor before = model.classifier.weight.clone(), bias = model.classifier.bias.clone();
+  const Names sorted = {"Contradiction", "entailment", "neutral"};
+  ASSERT_TRUE(model.reorder_classifier(sorted));
+  EXPECT_EQ(model.config.label_names, sorted);
+  Tensor order = torch::tensor({2, 0, 1});
+  EXPECT_TRUE(at::equal(model.classifier.weight, before.index_select(0, order)));
+  EXPECT_TRUE(at::equal(model.classifier.bias, bias.index_select(0, order)));
+}
+
+TEST(Model, NumberedLabelsStandInOrder) {
+  Model model = three_labels({"LABEL_0", "LABEL_1", "LABEL_2"});
+  Tensor before = model.classifier.weight.clone();
+  EXPECT_TRUE(model.reorder_classifier({"a", "b", "c"}));
+  EXPECT_TRUE(at::equal(model.classifier.weight, before));
+  Model named = three_labels({"a", "b", "c"});
+  EXPECT_TRUE(named.reorder_classifier({"0", "1", "2"}));
+}
+
+TEST(Model, AHeadForOtherLabelsServesNone) {
+  EXPECT_FALSE(three_labels({"a", "b", "c"}).reorder_classifier({"a", "b", "d"}));
+  EXPECT_FALSE(three_labels({"a", "b", "c"}).reorder_classifier({"a", "b"}));
+}
+
+}  // namespace
+}  // namespace espalier
