@@ -48,6 +48,7 @@ ExitCode create(const Context& context, const ArtifactFlags& flags) {
   job_flags.dataset = flags.dataset;
   job_flags.artifact = flags.name;
   job_flags.base_recipe = "dense";
+  if (flags.dataset.empty()) job_flags.finetune_epochs = 0;  // there is nothing to train on
   auto wanted = job_of(job_flags);
   if (!wanted.ok()) return report_error(wanted.status());
   auto job = context.client().create_job("", *wanted);
@@ -87,7 +88,9 @@ void add_artifacts(CLI::App& app, Context& context) {
       *artifacts, "create", "Publish a dense model, fine-tuned when a data set is given",
       "espalier artifacts create --from-model minilm --dataset reviews --name dense");
   created->add_option("--from-model", flags->from_model, "The model")->required();
-  created->add_option("--dataset", flags->dataset, "Data set to fine-tune and measure on");
+  created->add_option("--dataset", flags->dataset,
+                      "Data set to fine-tune and measure on; without one the model's own head is "
+                      "published as it is");
   created->add_option("--name", flags->name, "Name of the artifact; default: the job's");
   created->callback([&context, flags] {
     context.action = [&context, flags] { return create(context, *flags); };

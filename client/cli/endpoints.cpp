@@ -19,7 +19,7 @@ absl::StatusOr<v1::Endpoint::Route> parse_route(const std::string& text) {
   const bool has_weight = colon != std::string::npos && colon > equals;
   if (equals == std::string::npos || equals == 0 ||
       (has_weight && !absl::SimpleAtod(text.substr(colon + 1), &weight))) {
-    return absl::InvalidArgumentError(absl::StrCat(
+    return usage_error(absl::StrCat(
         "--route \"", text, "\" is not alias=artifact:weight, for example canary=first:0.1"));
   }
   route.set_alias(text.substr(0, equals));

@@ -17,6 +17,10 @@ enum class ExitCode {
   kInterrupted = 130,
 };
 
+// INVALID_ARGUMENT for what is wrong with the command line, found before any service was asked: its
+// exit code is kUsage, not kRefused.
+absl::Status usage_error(const std::string& message);
+
 ExitCode exit_code_of(const absl::Status& status);
 // One line a code, for --help.
 std::string exit_code_help();

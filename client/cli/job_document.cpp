@@ -3,12 +3,14 @@
 #include <google/protobuf/util/json_util.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "client/cli/exit_code.h"
 #include "client/cli/yaml_json.h"
 #include "core/base/files.h"
 #include "core/base/status_macros.h"
@@ -34,7 +36,7 @@ std::vector<std::string> field_names(const Descriptor& type) {
 }
 
 absl::Status unknown_field(const std::string& path, const std::vector<std::string>& known) {
-  return absl::InvalidArgumentError(
+  return usage_error(
       absl::StrCat("unknown field \"", path, "\"; known here: ", absl::StrJoin(known, ", ")));
 }
 
@@ -57,9 +59,8 @@ absl::Status normalize(const Descriptor& type, const std::string& path, Json& va
   if (&type == v1::MethodChoice::descriptor() && value.is_string()) value = Json{{"name", value}};
   if (value.is_null()) return absl::OkStatus();
   if (!value.is_object()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("\"", path, "\" is ", value.dump(),
-                     ", but it has fields: ", absl::StrJoin(field_names(type), ", ")));
+    return usage_error(absl::StrCat("\"", path, "\" is ", value.dump(), ", but it has fields: ",
+                                    absl::StrJoin(field_names(type), ", ")));
   }
   for (auto& [key, member] : value.items()) {
     const std::string below = absl::StrCat(path, ".", key);
@@ -75,7 +76,7 @@ absl::StatusOr<std::pair<std::string, Json>> key_value(const std::string& text,
                                                        const std::string& flag) {
   const auto equals = text.find('=');
   if (equals == std::string::npos || equals == 0) {
-    return absl::InvalidArgumentError(absl::StrCat(flag, " \"", text, "\" is not key=value"));
+    return usage_error(absl::StrCat(flag, " \"", text, "\" is not key=value"));
   }
   ESPALIER_ASSIGN_OR_RETURN(auto value, yaml_to_json(text.substr(equals + 1), flag));
   return std::pair(text.substr(0, equals), std::move(value));
@@ -107,7 +108,7 @@ absl::Status set_distiller_options(const std::vector<std::string>& options, Json
       if (as_choice(choice).value("name", "") == name) chosen = &choice;
     }
     if (dot == std::string::npos || chosen == nullptr) {
-      return absl::InvalidArgumentError(
+      return usage_error(
           absl::StrCat("--distiller-option \"", option,
                        "\" is not name.key=value with the name of a chosen distiller; choose it "
                        "with --distiller"));
@@ -115,6 +116,29 @@ absl::Status set_distiller_options(const std::vector<std::string>& options, Json
     (*chosen)["options"][pair.first.substr(dot + 1)] = pair.second;
   }
   return absl::OkStatus();
+}
+
+// JSON knows no nan and no inf: it would turn them into null, as if the flag were not given.
+absl::Status check_numbers(const JobFlags& flags) {
+  const std::pair<const char*, std::optional<double>> numbers[] = {
+      {"--sparsity", flags.sparsity},         {"--speedup", flags.speedup},
+      {"--latency-ms", flags.latency_ms},     {"--size-bytes", flags.size_bytes},
+      {"--max-drop", flags.max_drop},         {"--finetune-epochs", flags.finetune_epochs},
+      {"--prune-epochs", flags.prune_epochs}, {"--recover-epochs", flags.recover_epochs},
+      {"--exit-epochs", flags.exit_epochs}};
+  for (const auto& [flag, number] : numbers) {
+    if (number && !std::isfinite(*number)) {
+      return usage_error(absl::StrCat(flag, " is ", *number, "; it must be a finite number"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// Options alone say nothing: `flag` needs the method that they are for.
+absl::Status check_chosen(const std::vector<std::string>& options, const std::string& flag,
+                          const Json& choice) {
+  if (options.empty() || choice.is_string() || choice.contains("name")) return absl::OkStatus();
+  return usage_error(absl::StrCat(flag, "-option needs ", flag));
 }
 
 void set_target(const JobFlags& flags, Json& recipe) {
@@ -130,8 +154,7 @@ void set_target(const JobFlags& flags, Json& recipe) {
 absl::StatusOr<Json> read_recipe_document(const std::string& yaml, const std::string& origin) {
   ESPALIER_ASSIGN_OR_RETURN(auto written, yaml_to_json(yaml, origin));
   if (!written.is_object()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(origin, " is no recipe: it must hold \"key: value\" lines"));
+    return usage_error(absl::StrCat(origin, " is no recipe: it must hold \"key: value\" lines"));
   }
   Json document = {{"recipe", Json::object()}};
   for (auto& [key, value] : written.items()) {
@@ -146,7 +169,7 @@ absl::StatusOr<Json> read_recipe_document(const std::string& yaml, const std::st
       known.insert(known.begin(), {"model", "dataset", "artifact", "display_name", "labels",
                                    "after", "worker_labels", "priority"});
       auto status = unknown_field(key, known);
-      return absl::InvalidArgumentError(absl::StrCat(origin, ": ", std::string(status.message())));
+      return usage_error(absl::StrCat(origin, ": ", std::string(status.message())));
     }
   }
   return document;
@@ -161,8 +184,8 @@ absl::Status assign(const std::string& assignment, Json& document) {
     size_t index = 0;
     if (at->is_array()) {
       if (!absl::SimpleAtoi(part, &index) || index >= at->size()) {
-        return absl::InvalidArgumentError(absl::StrCat("--set ", pair.first, ": \"", part,
-                                                       "\" is no place in a list of ", at->size()));
+        return usage_error(absl::StrCat("--set ", pair.first, ": \"", part,
+                                        "\" is no place in a list of ", at->size()));
       }
       at = &(*at)[index];
       continue;
@@ -170,7 +193,7 @@ absl::Status assign(const std::string& assignment, Json& document) {
     // A method by its name alone becomes {name: ...}, so that its options can be reached.
     if (at->is_string()) *at = Json{{"name", *at}};
     if (!at->is_object() && !at->is_null()) {
-      return absl::InvalidArgumentError(
+      return usage_error(
           absl::StrCat("--set ", pair.first, ": ", at->dump(), " has no field \"", part, "\""));
     }
     at = &(*at)[part];
@@ -180,6 +203,7 @@ absl::Status assign(const std::string& assignment, Json& document) {
 }
 
 absl::Status apply_flags(const JobFlags& flags, Json& document) {
+  ESPALIER_RETURN_IF_ERROR(check_numbers(flags));
   Json& recipe = document["recipe"];
   if (!flags.model.empty()) document["model"] = flags.model;
   if (!flags.dataset.empty()) document["dataset"] = flags.dataset;
@@ -205,6 +229,8 @@ absl::Status apply_flags(const JobFlags& flags, Json& document) {
   if (flags.max_length) recipe["max_length"] = *flags.max_length;
   for (const auto& assignment : flags.assignments)
     ESPALIER_RETURN_IF_ERROR(assign(assignment, document));
+  ESPALIER_RETURN_IF_ERROR(check_chosen(flags.pruner_options, "--pruner", recipe["pruner"]));
+  ESPALIER_RETURN_IF_ERROR(check_chosen(flags.exit_options, "--exit", recipe["exit"]));
   for (const char* unset : {"pruner", "exit", "distillers"}) {
     if (recipe[unset].is_null()) recipe.erase(unset);
   }
@@ -223,8 +249,7 @@ absl::StatusOr<v1::Job> to_job(const Json& document) {
   v1::Job message;
   auto status = google::protobuf::util::JsonStringToMessage(job.dump(), &message);
   if (!status.ok()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the job cannot be read: ", std::string(status.message())));
+    return usage_error(absl::StrCat("the job cannot be read: ", std::string(status.message())));
   }
   return message;
 }
@@ -238,8 +263,7 @@ absl::StatusOr<v1::Job> job_of(const JobFlags& flags) {
   ESPALIER_RETURN_IF_ERROR(apply_flags(flags, document));
   ESPALIER_ASSIGN_OR_RETURN(auto job, to_job(document));
   if (job.model().empty()) {
-    return absl::InvalidArgumentError(
-        "no model; give --model NAME, or \"model: NAME\" in the recipe file");
+    return usage_error("no model; give --model NAME, or \"model: NAME\" in the recipe file");
   }
   return job;
 }

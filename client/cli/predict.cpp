@@ -39,13 +39,13 @@ absl::Status read_lines(const std::string& path, std::vector<std::string>& lines
 absl::StatusOr<client::Predictions> predict(const Context& context, PredictFlags& flags) {
   if (!flags.file.empty()) ESPALIER_RETURN_IF_ERROR(read_lines(flags.file, flags.texts));
   if (!flags.pairs.empty() && flags.pairs.size() != flags.texts.size()) {
-    return absl::InvalidArgumentError(absl::StrCat("there are ", flags.texts.size(), " texts but ",
-                                                   flags.pairs.size(),
-                                                   " times --pair; give one a text"));
+    return usage_error(absl::StrCat("there are ", flags.texts.size(), " texts but ",
+                                    flags.pairs.size(), " times --pair; give one a text"));
   }
+  if (flags.texts.empty()) return usage_error("no text to predict for");
   auto server = context.inference();
   client::Predictions all;
-  for (size_t begin = 0; begin < flags.texts.size() || begin == 0; begin += kRowsARequest) {
+  for (size_t begin = 0; begin < flags.texts.size(); begin += kRowsARequest) {
     auto slice = [&](const std::vector<std::string>& rows) {
       auto first = rows.begin() + static_cast<std::ptrdiff_t>(std::min(begin, rows.size()));
       auto last =
@@ -55,7 +55,8 @@ absl::StatusOr<client::Predictions> predict(const Context& context, PredictFlags
     ESPALIER_ASSIGN_OR_RETURN(auto part, server.predict(flags.model, slice(flags.texts),
                                                         slice(flags.pairs), flags.options));
     all.model = part.model;
-    all.version = part.version;
+    // Weighted routes may answer each request with another version: then there is not one of all.
+    all.version = begin == 0 || all.version == part.version ? part.version : "";
     all.rows.insert(all.rows.end(), part.rows.begin(), part.rows.end());
   }
   return all;
@@ -67,12 +68,13 @@ std::string json_text(const PredictFlags& flags, const client::Predictions& pred
     const auto& row = predictions.rows[r];
     Json json = {{"text", flags.texts[r]},       {"label", row.label},
                  {"confidence", row.confidence}, {"exit_layer", row.exit_layer},
-                 {"logits", row.logits},         {"probabilities", row.probabilities}};
+                 {"logits", row.logits},         {"probabilities", row.probabilities},
+                 {"version", row.version}};
     if (!flags.pairs.empty()) json["text_pair"] = flags.pairs[r];
     rows.push_back(std::move(json));
   }
-  Json document = {
-      {"model", predictions.model}, {"version", predictions.version}, {"predictions", rows}};
+  Json document = {{"model", predictions.model}, {"predictions", rows}};
+  if (!predictions.version.empty()) document["version"] = predictions.version;
   return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <iostream>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "client/cli/app.h"
@@ -112,7 +113,8 @@ void say(const std::string& line) {
 absl::Status run_here(const UpFlags& flags, const std::vector<ProcessSpec>& specs) {
   ESPALIER_ASSIGN_OR_RETURN(auto lock, DataLock::take(flags.data));
   ESPALIER_RETURN_IF_ERROR(check_ports(flags));
-  say(absl::StrCat("data and logs are in ", flags.data, "; stop with Ctrl-C or 'espalier down'"));
+  say(absl::StrCat("data and logs are in ", flags.data,
+                   "; stop with Ctrl-C or 'espalier down --data ", flags.data, "'"));
   Supervisor supervisor(
       {.processes = specs,
        .is_ready = [](const ProcessSpec& process) { return is_ready(process.admin); },
@@ -135,7 +137,7 @@ absl::StatusOr<std::vector<ProcessState>> run_detached(const UpFlags& flags) {
   }
   const std::string log = flags.data + "/logs/up.log";
   ESPALIER_ASSIGN_OR_RETURN(auto arguments, own_arguments());
-  std::erase(arguments, "--detach");
+  arguments = without_detach(std::move(arguments));
   ESPALIER_ASSIGN_OR_RETURN(
       auto pid,
       spawn({.program = own_program(), .arguments = arguments, .log = log, .new_session = true}));
@@ -173,11 +175,18 @@ ExitCode up(const Context& context, UpFlags flags) {
   if (!states.ok()) return report_error(states.status());
   print(context.json() ? status_json(flags.data, DataLock::holder(flags.data), *states)
                        : absl::StrCat(status_text(*states), "data and logs are in ", flags.data,
-                                      "; stop with 'espalier down'\n"));
+                                      "; stop with 'espalier down --data ", flags.data, "'\n"));
   return ExitCode::kOk;
 }
 
 }  // namespace
+
+std::vector<std::string> without_detach(std::vector<std::string> arguments) {
+  std::erase_if(arguments, [](const std::string& argument) {
+    return argument == "--detach" || absl::StartsWith(argument, "--detach=");
+  });
+  return arguments;
+}
 
 void add_up(CLI::App& app, Context& context) {
   auto flags = std::make_shared<UpFlags>();

@@ -6,6 +6,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "client/cli/exit_code.h"
 #include "core/base/guard.h"
 
 namespace espalier::cli {
@@ -41,8 +42,8 @@ Json convert(const YAML::Node& node, const std::string& origin) {
     for (const auto& pair : node) {
       const auto key = pair.first.as<std::string>();
       if (object.contains(key)) {
-        throw StatusError(absl::InvalidArgumentError(absl::StrCat(
-            origin, ":", pair.first.Mark().line + 1, ": \"", key, "\" stands here twice")));
+        throw StatusError(usage_error(absl::StrCat(origin, ":", pair.first.Mark().line + 1, ": \"",
+                                                   key, "\" stands here twice")));
       }
       object[key] = convert(pair.second, origin);
     }
@@ -57,7 +58,7 @@ absl::StatusOr<Json> yaml_to_json(const std::string& yaml, const std::string& or
   try {
     return convert(YAML::Load(yaml), origin);
   } catch (const YAML::Exception& error) {
-    return absl::InvalidArgumentError(
+    return usage_error(
         absl::StrCat(origin, ":", error.mark.line + 1, ": not valid YAML: ", error.msg));
   } catch (const StatusError& error) {
     return error.status();

@@ -174,6 +174,7 @@ absl::StatusOr<Predictions> read_predictions(const inference::ModelInferResponse
   }
   Predictions result{response.model_name(), response.model_version(),
                      std::vector<Prediction>(rows)};
+  for (auto& row : result.rows) row.version = response.model_version();
   for (int i = 0; i < response.outputs_size(); ++i) {
     const auto& name = response.outputs(i).name();
     const auto& raw = response.raw_output_contents(i);

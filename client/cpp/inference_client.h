@@ -17,6 +17,7 @@ struct Prediction {
   float confidence = 0;
   int exit_layer = 0;  // 1-based
   std::vector<float> logits, probabilities;
+  std::string version;  // what ran
 };
 
 struct PredictOptions {

@@ -228,7 +228,7 @@ absl::StatusOr<v1::Model> Client::upload_model(const std::string& id, const std:
                                                const TransferCallback& progress) {
   ESPALIER_ASSIGN_OR_RETURN(auto files, model_files(folder));
   v1::CreateModelRequest request;
-  request.set_parent(project_name(options_.project));
+  request.set_parent(parent_name(options_.project, id));
   request.set_model_id(short_name(id));
   ESPALIER_RETURN_IF_ERROR(describe_all(files, *request.mutable_model()));
   auto create = [&](const v1::CreateModelRequest& wanted) -> absl::StatusOr<v1::Model> {
@@ -246,7 +246,7 @@ absl::StatusOr<v1::Dataset> Client::upload_dataset(const std::string& id, v1::Da
                                                    const std::vector<LocalFile>& files,
                                                    const TransferCallback& progress) {
   v1::CreateDatasetRequest request;
-  request.set_parent(project_name(options_.project));
+  request.set_parent(parent_name(options_.project, id));
   request.set_dataset_id(short_name(id));
   *request.mutable_dataset() = std::move(dataset);
   ESPALIER_RETURN_IF_ERROR(describe_all(files, *request.mutable_dataset()));

@@ -81,7 +81,11 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(0.5, 3600.0))
       ->capture_default_str();
   app.footer("Example:\n  espalierd --data ~/.local/share/espalier --listen 127.0.0.1:7400");
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;  // wrong usage, for every program of ours
+  }
   options.rules.lease_ms = static_cast<int64_t>(lease_seconds * 1000);
 
   setup_logging("espalierd");

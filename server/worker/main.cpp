@@ -45,7 +45,12 @@ void define(CLI::App& app, Flags& flags) {
   app.add_option("--threads", flags.threads, "Threads of the computation; 0: all cores")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
-  app.add_option("--label", flags.labels, "key=value that jobs may ask for; may be repeated");
+  app.add_option("--label", flags.labels, "key=value that jobs may ask for; may be repeated")
+      ->check([](const std::string& text) {
+        const size_t equals = text.find('=');
+        const bool good = equals != 0 && equals != std::string::npos;
+        return good ? "" : text + " is not key=value";
+      });
   auto* verify = app.add_option("--verify", flags.verify, "Check an artifact's folder and end");
   verify->excludes(scratch);
   app.set_version_flag("--version", version());
@@ -53,14 +58,11 @@ void define(CLI::App& app, Flags& flags) {
       "Example: espalier-worker --control 127.0.0.1:7400 --scratch /var/tmp/espalier-worker");
 }
 
-absl::StatusOr<std::map<std::string, std::string>> parse_labels(
-    const std::vector<std::string>& texts) {
+// Of "key=value" each.
+std::map<std::string, std::string> labels_of(const std::vector<std::string>& texts) {
   std::map<std::string, std::string> labels;
   for (const auto& text : texts) {
-    size_t equals = text.find('=');
-    if (equals == 0 || equals == std::string::npos) {
-      return absl::InvalidArgumentError("--label is \"" + text + "\"; write key=value");
-    }
+    const size_t equals = text.find('=');
     labels[text.substr(0, equals)] = text.substr(equals + 1);
   }
   return labels;
@@ -68,14 +70,13 @@ absl::StatusOr<std::map<std::string, std::string>> parse_labels(
 
 absl::Status run(const Flags& flags) {
   ESPALIER_RETURN_IF_ERROR(block_stop_signals());
-  if (flags.scratch.empty()) return absl::InvalidArgumentError("--scratch FOLDER is required");
   Metrics metrics("worker");
   WorkerOptions options;
   options.control.address = flags.control;
   options.scratch = flags.scratch;
   options.checkpoint_seconds = flags.checkpoint_seconds;
   options.cache_bytes = static_cast<uint64_t>(flags.cache_gigabytes * 1e9);
-  ESPALIER_ASSIGN_OR_RETURN(options.labels, parse_labels(flags.labels));
+  options.labels = labels_of(flags.labels);
   options.compute_class = compute_class();
   options.catalogue = build_catalogue();
   options.compress = compress;
@@ -111,7 +112,12 @@ int main(int argc, char** argv) {
   Flags flags;
   CLI::App app("Leases compression jobs from espalierd and runs them.");
   define(app, flags);
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+    if (flags.scratch.empty() && flags.verify.empty()) throw CLI::RequiredError("--scratch");
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;  // wrong usage, for every program of ours
+  }
   set_openmp_environment(flags.threads, argv);
   if (!flags.verify.empty()) return verify(flags.verify);
   setup_logging("worker");

@@ -8,6 +8,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "client/cli/exit_code.h"
 #include "core/base/files.h"
 #include "core/base/guard.h"
 #include "core/base/status_macros.h"
@@ -40,9 +41,9 @@ absl::StatusOr<DataLock> DataLock::take(const std::string& data) {
   if (lock.fd_ < 0)
     return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", lock_path(data)));
   if (flock(lock.fd_, LOCK_EX | LOCK_NB) != 0) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        data, " is in use by 'espalier up' with pid ", pid_in(data),
-        "; stop it with 'espalier down --data ", data, "', or choose another folder with --data"));
+    return usage_error(absl::StrCat(data, " is in use by 'espalier up' with pid ", pid_in(data),
+                                    "; stop it with 'espalier down --data ", data,
+                                    "', or choose another folder with --data"));
   }
   const std::string pid = std::to_string(getpid());
   if (ftruncate(lock.fd_, 0) != 0 ||

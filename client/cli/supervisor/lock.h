@@ -18,7 +18,7 @@ std::string default_data_folder();
 // An flock on DATA/up.lock, which holds our pid; released with the object or with the process.
 class DataLock {
  public:
-  // FAILED_PRECONDITION "DATA is in use by 'espalier up' with pid 123; ...".
+  // A usage error: "DATA is in use by 'espalier up' with pid 123; ...".
   static absl::StatusOr<DataLock> take(const std::string& data);
   // The pid that holds the lock; 0: nobody.
   static pid_t holder(const std::string& data);

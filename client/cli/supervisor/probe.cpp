@@ -11,6 +11,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "client/cli/exit_code.h"
 #include "core/base/status_macros.h"
 
 namespace espalier::cli {
@@ -41,8 +42,7 @@ absl::StatusOr<Addresses> resolve(const std::string& address) {
   const int error =
       getaddrinfo(parts.host.c_str(), std::to_string(parts.port).c_str(), &hints, &found);
   if (error != 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("cannot resolve ", address, ": ", gai_strerror(error)));
+    return usage_error(absl::StrCat("cannot resolve ", address, ": ", gai_strerror(error)));
   }
   return Addresses(found, &freeaddrinfo);
 }
@@ -55,8 +55,7 @@ absl::StatusOr<HostPort> split_address(const std::string& address) {
   int port = 0;
   if (colon == std::string::npos || colon == 0 ||
       !absl::SimpleAtoi(address.substr(colon + 1), &port) || port < 0 || port > 65535) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("\"", address, "\" is no address; write host:port"));
+    return usage_error(absl::StrCat("\"", address, "\" is no address; write host:port"));
   }
   result.host = address.substr(0, colon);
   result.port = static_cast<uint16_t>(port);
@@ -88,7 +87,7 @@ absl::Status check_port_free(const std::string& address, const std::string& what
   }
   ESPALIER_ASSIGN_OR_RETURN(auto parts, split_address(address));
   if (errno == EADDRINUSE) {
-    return absl::FailedPreconditionError(
+    return usage_error(
         absl::StrCat("port ", parts.port, " (", what, ") is in use; choose another with ", flag));
   }
   return absl::ErrnoToStatus(errno, absl::StrCat("cannot listen on ", address, " (", what,

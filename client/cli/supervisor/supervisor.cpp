@@ -12,9 +12,8 @@
 namespace espalier::cli {
 namespace {
 
-// The daemons' exit code for a wrong flag or a port in use: a restart will hardly help, but the
-// port may become free.
-constexpr int kUsageExit = 64;
+// The daemons' exit code for a wrong flag: a restart will hardly help.
+constexpr int kUsageExit = 2;
 
 const sigset_t& watched_signals() {
   static const sigset_t signals = [] {
@@ -120,7 +119,7 @@ void Supervisor::ended(Process& process, int wait_status) {
                                     "; starting it again in ",
                                     number_text(absl::ToDoubleSeconds(process.backoff)), " s");
     if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == kUsageExit) {
-      absl::StrAppend(&line, "; a wrong flag or a port in use");
+      absl::StrAppend(&line, "; a wrong flag");
     }
     if (auto last = last_line(process.spec.log); !last.empty())
       absl::StrAppend(&line, "; it said: ", last);

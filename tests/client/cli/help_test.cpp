@@ -1,7 +1,15 @@
 // The command line as a whole: help, usage, exit codes.
 #include <gmock/gmock.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
 
 #include "client/cli/app.h"
+#include "core/base/options.h"
+#include "espalier/v1/job.grpc.pb.h"
+#include "inference/grpc_service.grpc.pb.h"
+#include "tests/client/cpp/fake_server.h"
 
 namespace espalier::cli {
 namespace {
@@ -57,7 +65,8 @@ TEST(CommandLine, RefusesWrongUsage) {
   for (const char* line :
        {"", "nonsense", "models", "models upload minilm", "models list --output yaml",
         "jobs submit --model m --sparsity 0.6 --speedup 2", "endpoints set reviews",
-        "predict reviews", "jobs list --state sleeping"}) {
+        "predict reviews", "jobs list --state sleeping", "endpoints set reviews --route nonsense",
+        "jobs submit --model m --set nonsense", "predict reviews a b --pair c"}) {
     EXPECT_EQ(run(line, context), ExitCode::kUsage) << line;
   }
 }
@@ -81,6 +90,81 @@ TEST(ExitCodes, FollowTheStatus) {
   EXPECT_EQ(exit_code_of(absl::InvalidArgumentError("")), ExitCode::kRefused);
   EXPECT_EQ(exit_code_of(absl::FailedPreconditionError("")), ExitCode::kRefused);
   EXPECT_EQ(exit_code_of(absl::UnavailableError("")), ExitCode::kUnreachable);
+  EXPECT_EQ(exit_code_of(usage_error("")), ExitCode::kUsage);
+}
+
+TEST(ExitCodes, TellABusyServiceFromNone) {
+  auto busy = absl::UnavailableError("queue full");
+  busy.SetPayload("type.googleapis.com/google.rpc.ErrorInfo", absl::Cord("x"));
+  EXPECT_EQ(exit_code_of(busy), ExitCode::kFailed);
+}
+
+// Keeps the job that it is asked for, and refuses it.
+class RefusingJobs : public v1::JobService::Service {
+ public:
+  v1::Job job;
+
+  grpc::Status CreateJob(grpc::ServerContext*, const v1::CreateJobRequest* request,
+                         v1::CreateJobResponse*) override {
+    job = request->job();
+    return {grpc::StatusCode::INVALID_ARGUMENT, "no"};
+  }
+};
+
+TEST(Artifacts, AreCreatedWithoutTrainingWhereThereIsNoDataSet) {
+  RefusingJobs jobs;
+  client::FakeServer server({&jobs});
+  Context context;
+  const std::string create =
+      "artifacts create --from-model m --address " + server.address() + " --name dense";
+  EXPECT_EQ(run(create, context), ExitCode::kRefused);
+  EXPECT_EQ(jobs.job.recipe().recipe(), "dense");
+  EXPECT_TRUE(jobs.job.recipe().finetune().has_epochs());
+  EXPECT_EQ(jobs.job.recipe().finetune().epochs(), 0);
+  EXPECT_EQ(run(create + " --dataset d", context), ExitCode::kRefused);
+  EXPECT_FALSE(jobs.job.recipe().has_finetune());
+}
+
+// Answers with the next of `versions` at each request, and without outputs.
+class Routed : public inference::GRPCInferenceService::Service {
+ public:
+  std::vector<std::string> versions;
+  size_t asked = 0;
+
+  grpc::Status ModelInfer(grpc::ServerContext*, const inference::ModelInferRequest* request,
+                          inference::ModelInferResponse* response) override {
+    response->set_model_name(request->model_name());
+    response->set_model_version(versions[asked++ % versions.size()]);
+    return grpc::Status::OK;
+  }
+};
+
+Json predictions_of_65_texts(Routed& service) {
+  const std::string path = ::testing::TempDir() + "/texts_" + std::to_string(getpid());
+  std::ofstream out(path);
+  for (int i = 0; i < 65; ++i) out << "text " << i << "\n";
+  out.close();
+  client::FakeServer server({&service});
+  Context context;
+  ::testing::internal::CaptureStdout();
+  const auto code =
+      run("predict m --output json --file " + path + " --inference-address " + server.address(),
+          context);
+  const std::string printed = ::testing::internal::GetCapturedStdout();
+  std::filesystem::remove(path);
+  EXPECT_EQ(code, ExitCode::kOk);
+  return Json::parse(printed);
+}
+
+TEST(Predict, NamesTheVersionOfEachPredictionAndOneOfAllWhereThereIsOne) {
+  Routed service;
+  service.versions = {"first", "second"};
+  auto document = predictions_of_65_texts(service);
+  EXPECT_EQ(document["predictions"][63]["version"], "first");
+  EXPECT_EQ(document["predictions"][64]["version"], "second");
+  EXPECT_FALSE(document.contains("version"));
+  service.versions = {"first"};
+  EXPECT_EQ(predictions_of_65_texts(service)["version"], "first");
 }
 
 }  // namespace

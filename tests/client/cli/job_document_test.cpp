@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <limits>
+
 #include "client/cli/app.h"
 #include "client/cli/jobs_submit.h"
 #include "client/cli/yaml_json.h"
@@ -138,6 +140,32 @@ TEST(Job, RefusesValuesOfTheWrongKind) {
   EXPECT_THAT(message(job("--pruner-option scope")), HasSubstr("is not key=value"));
   EXPECT_THAT(message(job("--distiller a --distiller-option b.c=1")),
               HasSubstr("choose it with --distiller"));
+}
+
+TEST(Job, RefusesOptionsWithoutTheirMethod) {
+  EXPECT_EQ(message(job("--pruner-option scope=head")), "--pruner-option needs --pruner");
+  EXPECT_EQ(message(job("--exit-option entropy=0.2")), "--exit-option needs --exit");
+  EXPECT_TRUE(job("--pruner-option scope=head", "pruner: taylor").ok());
+  EXPECT_TRUE(job("--pruner-option scope=head --set pruner.name=taylor").ok());
+}
+
+TEST(Job, RefusesNumbersThatAreNotFinite) {
+  Json document = {{"recipe", Json::object()}};
+  JobFlags flags;
+  flags.sparsity = std::numeric_limits<double>::quiet_NaN();
+  EXPECT_EQ(apply_flags(flags, document).message(),
+            "--sparsity is nan; it must be a finite number");
+  flags = {};
+  flags.prune_epochs = std::numeric_limits<double>::infinity();
+  EXPECT_EQ(apply_flags(flags, document).message(),
+            "--prune-epochs is inf; it must be a finite number");
+}
+
+TEST(Job, ThatCannotBeReadIsWrongUsage) {
+  for (const auto& made : {job("--set nonsense"), job("", "a: ["), job("", "prunner: taylor"),
+                           job("--set recipe.seed=soon"), job("--exit-option a=1"), job_of({})}) {
+    EXPECT_EQ(exit_code_of(made.status()), ExitCode::kUsage) << made.status();
+  }
 }
 
 TEST(Job, NeedsAModel) { EXPECT_THAT(message(job_of({})), HasSubstr("give --model NAME")); }

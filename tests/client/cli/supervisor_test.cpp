@@ -120,10 +120,12 @@ TEST_F(SupervisorTest, KillsWhatDoesNotStopInTime) {
   EXPECT_EQ(history.back()[0].last_end, "signal 9 (Killed)");
 }
 
-TEST_F(SupervisorTest, NamesAPortInUse) {
-  run({script("usage", "exit 64")},
+TEST_F(SupervisorTest, NamesAWrongFlag) {
+  run({script("usage", "exit 2")},
       [](const std::vector<ProcessState>& states) { return states[0].restarts == 1; });
-  EXPECT_THAT(said, Contains(HasSubstr("a wrong flag or a port in use")));
+  EXPECT_THAT(
+      said,
+      Contains(HasSubstr("ended with exit code 2; starting it again in 0.001 s; a wrong flag")));
 }
 
 TEST_F(SupervisorTest, GivesEachChildALifelineThatEndsWithIt) {

@@ -78,7 +78,7 @@ TEST(Route, IsAliasArtifactAndWeight) {
   EXPECT_EQ(route->artifact(), "first");
   EXPECT_EQ(route->weight(), 0.1);
   EXPECT_EQ(parse_route("stable=first")->weight(), 1);
-  EXPECT_FALSE(parse_route("first").ok());
+  EXPECT_EQ(exit_code_of(parse_route("first").status()), ExitCode::kUsage);
   EXPECT_FALSE(parse_route("a=b:heavy").ok());
 }
 

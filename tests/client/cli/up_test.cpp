@@ -6,6 +6,7 @@
 
 #include <filesystem>
 
+#include "client/cli/exit_code.h"
 #include "client/cli/supervisor/lock.h"
 #include "client/cli/supervisor/probe.h"
 #include "client/cli/up_status.h"
@@ -13,6 +14,7 @@
 namespace espalier::cli {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 std::string fresh_folder() {
@@ -79,6 +81,7 @@ TEST(Port, ThatIsInUseIsNamedWithTheFlagThatChangesIt) {
   auto status = check_port_free(listener.address(), "espalierd --listen", "--listen");
   EXPECT_EQ(status.message(), "port " + std::to_string(listener.port()) +
                                   " (espalierd --listen) is in use; choose another with --listen");
+  EXPECT_EQ(exit_code_of(status), ExitCode::kUsage);
 }
 
 TEST(Port, ThatIsFreeIsFreeAgainAfterTheCheck) {
@@ -95,6 +98,11 @@ TEST(Readiness, OfASilentOrAbsentServerIsNo) {
   Listener listener;
   EXPECT_FALSE(is_ready(listener.address(), absl::Milliseconds(20)));
   EXPECT_FALSE(is_ready("127.0.0.1:1"));
+}
+
+TEST(Detach, InNoSpellingReachesTheDetachedProcess) {
+  EXPECT_THAT(without_detach({"up", "--detach", "--detach=true", "--detach=1", "--data", "detach"}),
+              ElementsAre("up", "--data", "detach"));
 }
 
 TEST(Address, OfAWildcardIsReachedOverLoopback) {

@@ -53,6 +53,7 @@ TEST(InferResponse, IsReadRowByRow) {
   auto predictions = read_predictions(response, 2);
   ASSERT_TRUE(predictions.ok()) << predictions.status();
   EXPECT_EQ(predictions->version, "first");
+  EXPECT_EQ(predictions->rows[1].version, "first");
   EXPECT_EQ(predictions->rows[0].label, "pos");
   EXPECT_EQ(predictions->rows[1].exit_layer, 12);
   EXPECT_EQ(predictions->rows[0].confidence, 0.75f);

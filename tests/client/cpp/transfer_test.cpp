@@ -5,6 +5,7 @@
 #include <map>
 
 #include "client/cpp/connection.h"
+#include "client/cpp/names.h"
 #include "core/base/files.h"
 #include "core/base/hash.h"
 #include "tests/client/cpp/fake_server.h"
@@ -145,6 +146,15 @@ TEST_F(Transfer, AsksForTheSameThingAgainWhenTheCommandIsGivenAgain) {
   ASSERT_TRUE(server.client().upload_model("m", folder).ok());
   EXPECT_EQ(models.request_ids[0], models.request_ids[1]);
   EXPECT_NE(models.request_ids[0], models.request_ids[2]);
+}
+
+TEST_F(Transfer, TakesTheProjectFromAWholeName) {
+  put("model.safetensors", "abc");
+  auto model = server.client().upload_model("projects/p2/models/m", folder);
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_EQ(model->name(), "projects/p2/models/m");
+  EXPECT_EQ(parent_name("default", "projects/p2/datasets/other"), "projects/p2");
+  EXPECT_EQ(parent_name("default", "other"), "projects/default");
 }
 
 TEST_F(Transfer, UploadsAnewWhatWasDeletedSince) {
