@@ -10,7 +10,6 @@
 #include "core/base/files.h"
 #include "core/base/hash.h"
 #include "core/base/status_macros.h"
-#include "server/serving/model_repository.h"
 
 namespace espalier::server {
 namespace {
@@ -19,9 +18,9 @@ namespace fs = std::filesystem;
 
 constexpr char kPartial[] = ".partial-";
 
-absl::StatusOr<std::string> id_of(const std::string& artifact) {
-  const std::string id = DesiredRoute{.artifact = artifact}.version();
-  // The id becomes a folder name, and what starts with a dot is ours.
+absl::StatusOr<std::string> folder_name(const DesiredRoute& route) {
+  const std::string id = route.content(), &artifact = route.artifact;
+  // It becomes a folder name, and what starts with a dot is ours.
   if (id.empty() || id[0] == '.' || !check_relative_path(id).ok()) {
     return absl::InvalidArgumentError(
         absl::StrCat("\"", artifact, "\" is no artifact name; it takes projects/P/artifacts/ID"));
@@ -31,8 +30,8 @@ absl::StatusOr<std::string> id_of(const std::string& artifact) {
 
 }  // namespace
 
-absl::StatusOr<std::string> ArtifactCache::folder_of(const std::string& artifact) {
-  ESPALIER_ASSIGN_OR_RETURN(const std::string id, id_of(artifact));
+absl::StatusOr<std::string> ArtifactCache::folder_of(const DesiredRoute& route) {
+  ESPALIER_ASSIGN_OR_RETURN(const std::string id, folder_name(route));
   const std::string parent = absl::StrCat(folder_, "/artifacts");
   const std::string folder = absl::StrCat(parent, "/", id);
   std::error_code error;
@@ -41,7 +40,7 @@ absl::StatusOr<std::string> ArtifactCache::folder_of(const std::string& artifact
   const std::string partial = absl::StrCat(parent, "/", kPartial, id);
   fs::remove_all(partial, error);
   ESPALIER_RETURN_IF_ERROR(make_folders(partial));
-  if (absl::Status status = download(artifact, partial); !status.ok()) {
+  if (absl::Status status = download(route, partial); !status.ok()) {
     fs::remove_all(partial, error);
     return status;
   }
@@ -55,8 +54,13 @@ absl::StatusOr<std::string> ArtifactCache::folder_of(const std::string& artifact
   return folder;
 }
 
-absl::Status ArtifactCache::download(const std::string& artifact, const std::string& folder) {
+absl::Status ArtifactCache::download(const DesiredRoute& route, const std::string& folder) {
+  const std::string& artifact = route.artifact;
   ESPALIER_ASSIGN_OR_RETURN(const v1::Artifact found, source_.get(artifact));
+  if (!route.manifest.empty() && found.manifest_sha256() != route.manifest) {
+    return absl::AbortedError(absl::StrCat(
+        "artifact \"", artifact, "\" was made anew since the endpoint was set; set it again"));
+  }
   if (found.files().empty()) {
     return absl::DataLossError(absl::StrCat("artifact \"", artifact, "\" lists no files"));
   }
@@ -95,11 +99,11 @@ absl::Status ArtifactCache::download_file(const std::string& artifact, const v1:
   return publish_file(aside, path);
 }
 
-void ArtifactCache::keep_only(const std::set<std::string>& ids) {
+void ArtifactCache::keep_only(const std::set<std::string>& contents) {
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(absl::StrCat(folder_, "/artifacts"), error)) {
     const std::string name = entry.path().filename().string();
-    if (ids.contains(name)) continue;
+    if (contents.contains(name)) continue;
     fs::remove_all(entry.path(), error);
     spdlog::info("artifact {} is removed from the cache", name);
   }

@@ -1,4 +1,5 @@
-// Published artifacts on this machine's disk: FOLDER/artifacts/ID is there whole or not at all.
+// Published artifacts on this machine's disk: FOLDER/artifacts/ID.MANIFEST is there whole or not at
+// all.
 #pragma once
 
 #include <functional>
@@ -8,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "espalier/v1/artifact.pb.h"
+#include "server/serving/model_repository.h"
 
 namespace espalier::server {
 
@@ -27,16 +29,17 @@ class ArtifactCache {
   ArtifactCache(std::string folder, ArtifactSource& source)
       : folder_(std::move(folder)), source_(source) {}
 
-  // Folder of an artifact ("projects/P/artifacts/ID"); downloaded first when it is not here. Every
-  // file's size and SHA-256 are checked before the folder gets its name: DATA_LOSS says which
-  // differs.
-  absl::StatusOr<std::string> folder_of(const std::string& artifact);
+  // Folder of a route's artifact ("projects/P/artifacts/ID"); downloaded first when it is not here.
+  // Every file's size and SHA-256 are checked before the folder gets its name: DATA_LOSS says which
+  // differs. ABORTED when the id now stands for other content than the route wants.
+  absl::StatusOr<std::string> folder_of(const DesiredRoute& route);
 
-  // Removes what is not in `ids` and what an interrupted download left.
-  void keep_only(const std::set<std::string>& ids);
+  // Removes what is not in `contents` (DesiredRoute::content()) and what an interrupted download
+  // left.
+  void keep_only(const std::set<std::string>& contents);
 
  private:
-  absl::Status download(const std::string& artifact, const std::string& folder);
+  absl::Status download(const DesiredRoute& route, const std::string& folder);
   absl::Status download_file(const std::string& artifact, const v1::File& file,
                              const std::string& folder);
 

@@ -145,11 +145,11 @@ void EndpointFollower::apply_newest() {
       // Only a state that loads is worth booting from, and only then is the rest of the cache idle.
       const absl::Status saved = save_endpoints(options_.snapshot, endpoints);
       if (!saved.ok()) spdlog::error("endpoints are not saved: {}", std::string(saved.message()));
-      std::set<std::string> ids;
+      std::set<std::string> contents;
       for (const DesiredModel& model : desired) {
-        for (const DesiredRoute& route : model.routes) ids.insert(route.version());
+        for (const DesiredRoute& route : model.routes) contents.insert(route.content());
       }
-      cache_.keep_only(ids);
+      cache_.keep_only(contents);
     }
     on_applied_();
   }

@@ -41,7 +41,8 @@ std::vector<DesiredModel> desired_models(const v1::WatchEndpointsResponse& endpo
     DesiredModel model;
     model.name = endpoint.name().substr(endpoint.name().rfind('/') + 1);
     for (const v1::Endpoint::Route& route : endpoint.routes()) {
-      model.routes.push_back({route.alias(), route.artifact(), route.weight()});
+      model.routes.push_back(
+          {route.alias(), route.artifact(), route.weight(), route.manifest_sha256()});
     }
     models.push_back(std::move(model));
   }

@@ -55,7 +55,13 @@ absl::StatusOr<std::vector<std::string_view>> read_texts(const InputTensor& inpu
                      absl::StrCat("has shape ", shape_text(shape), "; it takes [n] or [n,1]"));
   }
   ESPALIER_RETURN_IF_ERROR(check_rows(input, shape[0]));
-  return read_bytes(input);
+  ESPALIER_ASSIGN_OR_RETURN(std::vector<std::string_view> texts, read_bytes(input));
+  for (size_t i = 0; i < texts.size(); ++i) {
+    if (texts[i].size() <= kMaxTextBytes) continue;
+    return bad_input(input, absl::StrCat("has ", texts[i].size(), " bytes in row ", i,
+                                         "; a text takes at most ", kMaxTextBytes));
+  }
+  return texts;
 }
 
 absl::Status parse_texts(const Inputs& inputs, ParsedRequest& parsed) {

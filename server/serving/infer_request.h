@@ -13,6 +13,8 @@
 namespace espalier::server {
 
 inline constexpr int kMaxRequestRows = 4096;
+// A longer one is no input of a model that reads some hundred tokens; encoding it holds up others.
+inline constexpr size_t kMaxTextBytes = 256 << 10;
 
 struct ParsedRequest {
   // Either texts, as views into the request and of equal counts unless `pairs` is empty, ...

@@ -15,9 +15,12 @@
 namespace espalier::server {
 namespace {
 
-std::shared_ptr<Model> model_of_version(const ServedName& served, const std::string& version) {
+// The loaded model of a route. An id may come again with other content, so the manifest counts too.
+std::shared_ptr<Model> model_of(const ServedName& served, const DesiredRoute& wanted) {
   for (const Route& route : served.routes) {
-    if (route.model->card()->version == version) return route.model;
+    if (route.model->card()->version == wanted.version() && route.manifest == wanted.manifest) {
+      return route.model;
+    }
   }
   return nullptr;
 }
@@ -58,6 +61,10 @@ std::set<std::shared_ptr<Model>> models_of(const ServedName& served) {
 std::string DesiredRoute::version() const {
   const std::string trimmed = artifact.substr(0, artifact.find_last_not_of('/') + 1);
   return trimmed.substr(trimmed.rfind('/') + 1);
+}
+
+std::string DesiredRoute::content() const {
+  return manifest.empty() ? version() : absl::StrCat(version(), ".", manifest.substr(0, 16));
 }
 
 const Route* choose_route(const ServedName& served, const std::string& version, double turn) {
@@ -102,7 +109,7 @@ absl::StatusOr<std::shared_ptr<Model>> ModelRepository::find(const std::string& 
       static_cast<double>(turns_.fetch_add(1) % 1'000'000) * 0.618'033'988'749'894'9, 1.0);
   if (const Route* route = choose_route(served, version, turn)) return route->model;
   for (const Absence& absence : served.absences) {
-    if (!version.empty() && absence.version != version) continue;
+    if (!version.empty() && absence.version != version && absence.alias != version) continue;
     return with_reason(
         absl::UnavailableError(absl::StrCat("model \"", name, "\" version \"", absence.version,
                                             "\" is not loaded: ", absence.reason)),
@@ -137,16 +144,18 @@ int ModelRepository::apply_one(const DesiredModel& desired) {
   ServedName loading = old;
   loading.absences.clear();
   for (const DesiredRoute& route : desired.routes) {
-    if (model_of_version(old, route.version()) == nullptr) {
-      loading.absences.push_back({route.version(), "LOADING", "the artifact is being loaded"});
+    if (model_of(old, route) == nullptr) {
+      loading.absences.push_back(
+          {route.alias, route.version(), "LOADING", "the artifact is being loaded"});
     }
   }
   if (!loading.absences.empty()) swap(desired.name, loading);
 
   ServedName next;
   for (const DesiredRoute& route : desired.routes) {
-    std::shared_ptr<Model> model = model_of_version(old, route.version());
-    if (model == nullptr) model = model_of_version(next, route.version());
+    std::shared_ptr<Model> model = model_of(old, route);
+    if (model == nullptr) model = model_of(next, route);
+    std::string manifest = route.manifest;
     if (model == nullptr) {
       auto loaded = guard("loading an artifact", [&] { return loader_(desired.name, route); });
       if (loaded.ok()) {
@@ -154,15 +163,16 @@ int ModelRepository::apply_one(const DesiredModel& desired) {
         spdlog::info("model {}: {} is loaded", desired.name, title(route));
       } else {
         const std::string reason(loaded.status().message());
-        next.absences.push_back({route.version(), "UNAVAILABLE", reason});
+        next.absences.push_back({route.alias, route.version(), "UNAVAILABLE", reason});
         const Route* kept = route_of_alias(old, route.alias);
         spdlog::error("model {}: {} does not load ({}): {}", desired.name, title(route),
                       kept ? "keeping " + kept->model->card()->version : "nothing to keep", reason);
         if (kept == nullptr) continue;
         model = kept->model;
+        manifest = kept->manifest;
       }
     }
-    next.routes.push_back({route.alias, route.weight, std::move(model)});
+    next.routes.push_back({route.alias, route.weight, std::move(model), std::move(manifest)});
   }
   const int failures = static_cast<int>(next.absences.size());
   swap(desired.name, std::move(next));

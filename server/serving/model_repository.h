@@ -20,10 +20,13 @@ struct DesiredRoute {
   std::string alias;     // "stable"; a client may name it as the version
   std::string artifact;  // what the loader understands: a resource name or a folder
   double weight = 1;     // share of the requests that name no version
+  std::string manifest;  // digest of the artifact's files; empty for a folder
 
   bool operator==(const DesiredRoute&) const = default;
   // The artifact's id: the last part of its name, and the version that responses carry.
   std::string version() const;
+  // A name for this very content: the id and the head of the manifest.
+  std::string content() const;
 };
 struct DesiredModel {
   std::string name;
@@ -37,10 +40,11 @@ struct Route {
   std::string alias;
   double weight = 1;
   std::shared_ptr<Model> model;
+  std::string manifest;  // of what the model was loaded from
 };
 // A version that is wanted and not served (yet).
 struct Absence {
-  std::string version;
+  std::string alias, version;
   std::string state;   // LOADING or UNAVAILABLE, as the protocol spells them
   std::string reason;  // one line
 };

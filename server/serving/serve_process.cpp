@@ -6,17 +6,19 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "core/base/files.h"
 #include "core/base/status_macros.h"
 
 namespace espalier::server {
 namespace {
 
-constexpr int kMaxMessageBytes = 64 << 20;  // 4096 rows of long texts
+constexpr int kMaxMessageBytes = 16 << 20;  // 4096 rows of 4 KiB
 
 std::shared_ptr<grpc::Channel> control_channel(const std::string& address) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(8 << 20);
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);  // the control plane is a neighbour
   // A control plane that comes back is found within seconds, and one that vanished without a word
   // is noticed; gRPC servers allow a ping every five minutes.
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 5'000);
@@ -90,10 +92,14 @@ absl::StatusOr<std::shared_ptr<Model>> ServeProcess::load(const std::string& nam
                                                           const DesiredRoute& route) {
   std::string folder = route.artifact;
   if (flags_.managed()) {
-    ESPALIER_ASSIGN_OR_RETURN(folder, cache_->folder_of(route.artifact));
+    ESPALIER_ASSIGN_OR_RETURN(folder, cache_->folder_of(route));
   }
-  ESPALIER_ASSIGN_OR_RETURN(std::unique_ptr<runtime::Engine> engine, load_engine_(folder));
-  return Model::make(name, route.version(), std::move(engine), flags_.batcher, metrics_, labels_);
+  auto engine = load_engine_(folder);
+  if (!engine.ok()) {  // clients read it; our folders mean nothing to them
+    return absl::Status(engine.status().code(),
+                        absl::StrReplaceAll(engine.status().message(), {{folder + "/", ""}}));
+  }
+  return Model::make(name, route.version(), *std::move(engine), flags_.batcher, metrics_, labels_);
 }
 
 void ServeProcess::become_ready() {

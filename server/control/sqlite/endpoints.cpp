@@ -23,14 +23,26 @@ absl::Status no_endpoint(const Key& key) {
 absl::StatusOr<Endpoint> SqliteJobStore::set_endpoint(Endpoint endpoint, bool check_only) {
   return write("setting an endpoint", [&]() -> absl::StatusOr<Endpoint> {
     ESPALIER_ASSIGN_OR_RETURN(const Key key, parse_name(endpoint.name(), "endpoints"));
-    for (const auto& route : endpoint.routes()) {
-      ESPALIER_ASSIGN_OR_RETURN(const Key artifact, parse_name(route.artifact(), "artifacts"));
-      if (!db_->query("SELECT 1 FROM artifacts WHERE project = ? AND id = ?", artifact.project,
-                      artifact.id)
-               .step()) {
+    for (auto& route : *endpoint.mutable_routes()) {
+      ESPALIER_ASSIGN_OR_RETURN(const Key key, parse_name(route.artifact(), "artifacts"));
+      auto row = db_->query("SELECT body FROM artifacts WHERE project = ? AND id = ?", key.project,
+                            key.id);
+      if (!row.step()) {
         return with_reason(absl::NotFoundError(absl::StrCat("there is no ", route.artifact())),
                            "NOT_FOUND", "endpoint.routes.artifact");
       }
+      espalier::v1::Artifact artifact;
+      artifact.ParseFromString(row.text(0));
+      route.set_manifest_sha256(artifact.manifest_sha256());
+    }
+    auto count = db_->query(
+        "SELECT count(*), count(*) FILTER (WHERE id = ?2) FROM endpoints WHERE project = ?1",
+        key.project, key.id);
+    if (count.step() && count.integer(1) == 0 && count.integer(0) >= kMostEndpoints) {
+      return with_reason(absl::ResourceExhaustedError(absl::StrCat(
+                             "the project has ", count.integer(0), " endpoints, and no more than ",
+                             kMostEndpoints, " are allowed; delete one first")),
+                         "TOO_MANY");
     }
     *endpoint.mutable_update_time() = TimeUtil::MillisecondsToTimestamp(clock_.wall_ms());
     if (check_only) return endpoint;

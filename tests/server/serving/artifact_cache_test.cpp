@@ -39,25 +39,41 @@ class ArtifactCacheTest : public ::testing::Test {
 
 TEST_F(ArtifactCacheTest, DownloadsOnceAndKeepsWhatItHas) {
   ArtifactCache cache(folder, source);
-  const auto first = cache.folder_of(kOne);
+  const auto first = cache.folder_of({.artifact = kOne});
   ASSERT_TRUE(first.ok()) << first.status();
   EXPECT_EQ(*read_file(*first + "/config.json"), "{\"a\": 1}");
   EXPECT_EQ(*read_file(*first + "/tokenizer/vocab.txt"), "[PAD]\n[UNK]\n");
-  EXPECT_EQ(*cache.folder_of(kOne), *first);
+  EXPECT_EQ(*cache.folder_of({.artifact = kOne}), *first);
   EXPECT_EQ(source.gets, 1);
+}
+
+TEST_F(ArtifactCacheTest, AnIdThatCameAgainIsOtherContent) {
+  ArtifactCache cache(folder, source);
+  source.artifacts[kOne].set_manifest_sha256("aaaa");
+  const auto first = cache.folder_of({.artifact = kOne, .manifest = "aaaa"});
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_EQ(cache.folder_of({.artifact = kOne, .manifest = "bbbb"}).status().code(),
+            absl::StatusCode::kAborted);
+  source.artifacts[kOne].set_manifest_sha256("bbbb");
+  const auto second = cache.folder_of({.artifact = kOne, .manifest = "bbbb"});
+  ASSERT_TRUE(second.ok()) << second.status();
+  EXPECT_NE(*first, *second);
+  cache.keep_only({"one.bbbb"});
+  EXPECT_FALSE(fs::exists(*first));
+  EXPECT_TRUE(fs::exists(*second));
 }
 
 TEST_F(ArtifactCacheTest, AnEmptyFileIsAFileToo) {
   source.add(kOne, "empty", "");
   ArtifactCache cache(folder, source);
-  EXPECT_TRUE(cache.folder_of(kOne).ok());
+  EXPECT_TRUE(cache.folder_of({.artifact = kOne}).ok());
   EXPECT_THAT(files(), ::testing::Contains("artifacts/one/empty"));
 }
 
 TEST_F(ArtifactCacheTest, WhatDiffersFromItsHashLeavesNothingBehind) {
   source.contents[kOne]["config.json"][0] = '[';
   ArtifactCache cache(folder, source);
-  const auto status = cache.folder_of(kOne).status();
+  const auto status = cache.folder_of({.artifact = kOne}).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
   EXPECT_THAT(std::string(status.message()), HasSubstr("config.json"));
   EXPECT_THAT(files(), IsEmpty());
@@ -66,7 +82,7 @@ TEST_F(ArtifactCacheTest, WhatDiffersFromItsHashLeavesNothingBehind) {
 TEST_F(ArtifactCacheTest, AFileThatGrowsIsNoticedBeforeItFillsTheDisk) {
   source.contents[kOne]["config.json"] += std::string(1000, ' ');
   ArtifactCache cache(folder, source);
-  const auto status = cache.folder_of(kOne).status();
+  const auto status = cache.folder_of({.artifact = kOne}).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
   EXPECT_THAT(std::string(status.message()), HasSubstr("came with 9 bytes"));
 }
@@ -74,22 +90,25 @@ TEST_F(ArtifactCacheTest, AFileThatGrowsIsNoticedBeforeItFillsTheDisk) {
 TEST_F(ArtifactCacheTest, APathThatLeavesTheFolderIsRefused) {
   source.add(kOne, "../../escaped", "x");
   ArtifactCache cache(folder, source);
-  EXPECT_EQ(cache.folder_of(kOne).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(cache.folder_of({.artifact = kOne}).status().code(),
+            absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(files(), IsEmpty());
 }
 
 TEST_F(ArtifactCacheTest, ANameThatIsNoFolderNameIsRefused) {
   ArtifactCache cache(folder, source);
   for (const char* name : {"", "projects/p/artifacts/..", "projects/p/artifacts/.hidden"}) {
-    EXPECT_EQ(cache.folder_of(name).status().code(), absl::StatusCode::kInvalidArgument) << name;
+    EXPECT_EQ(cache.folder_of({.artifact = name}).status().code(),
+              absl::StatusCode::kInvalidArgument)
+        << name;
   }
 }
 
 TEST_F(ArtifactCacheTest, KeepsOnlyWhatIsWanted) {
   source.add("projects/p/artifacts/two", "config.json", "{}");
   ArtifactCache cache(folder, source);
-  ASSERT_TRUE(cache.folder_of(kOne).ok());
-  ASSERT_TRUE(cache.folder_of("projects/p/artifacts/two").ok());
+  ASSERT_TRUE(cache.folder_of({.artifact = kOne}).ok());
+  ASSERT_TRUE(cache.folder_of({.artifact = "projects/p/artifacts/two"}).ok());
   cache.keep_only({"two"});
   EXPECT_THAT(files(), ElementsAre("artifacts/two/config.json"));
 }

@@ -231,6 +231,11 @@ const BadCase kBadInputs[] = {
     {"TooLong",
      [] { return id_request(std::vector<int64_t>(17, 1), std::vector<int64_t>(17, 1), 1); },
      "rows of 17 tokens; the model takes 1 to 16"},
+    {"TextTooLong",
+     [] {
+       return text_request({"a", std::string(kMaxTextBytes + 1, 'b')});
+     },
+     "has 262145 bytes in row 1; a text takes at most 262144"},
     {"SharedMemory", text_but([](auto& r) {
        (*r.mutable_inputs(0)->mutable_parameters())["shared_memory_region"].set_string_param("x");
      }),

@@ -52,6 +52,25 @@ class ModelRepositoryTest : public ::testing::Test {
       [this](const std::string& name, const DesiredRoute& route) { return load(name, route); }};
 };
 
+TEST_F(ModelRepositoryTest, AnIdThatCameAgainIsLoadedAgain) {
+  const DesiredRoute first{"stable", "projects/p/artifacts/one", 1, "aaaa"};
+  DesiredRoute second = first;
+  second.manifest = "bbbb";
+  EXPECT_EQ(repository.apply({{"a", {first}}}), 0);
+  EXPECT_EQ(repository.apply({{"a", {first}}}), 0);
+  EXPECT_EQ(loaded.size(), 1u);
+  EXPECT_EQ(repository.apply({{"a", {second}}}), 0);
+  EXPECT_EQ(loaded.size(), 2u);
+}
+
+TEST_F(ModelRepositoryTest, AnAbsentVersionIsUnavailableByItsAliasToo) {
+  broken["projects/p/artifacts/one"] = absl::DataLossError("torn");
+  EXPECT_EQ(repository.apply({{"a", {{"stable", "projects/p/artifacts/one"}}}}), 1);
+  for (const char* version : {"", "one", "stable"}) {
+    EXPECT_EQ(repository.find("a", version).status().code(), absl::StatusCode::kUnavailable);
+  }
+}
+
 TEST_F(ModelRepositoryTest, ServesWhatIsDesired) {
   EXPECT_EQ(repository.apply({{"a", {{"stable", "projects/p/artifacts/one"}}}}), 0);
   EXPECT_EQ(version_of("a"), "one");
