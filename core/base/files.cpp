@@ -10,6 +10,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "core/base/status_macros.h"
@@ -93,8 +94,10 @@ absl::Status check_relative_path(std::string_view path) {
   };
   if (text.empty()) return bad("is empty");
   if (text.size() > 512) return bad("is longer than 512 bytes");
-  if (text.find('\0') != std::string::npos || text.find('\\') != std::string::npos) {
-    return bad("holds a NUL or a backslash");
+  for (const char c : text) {
+    if (absl::ascii_iscntrl(static_cast<unsigned char>(c)) || c == '\\') {
+      return bad("holds a control character or a backslash");
+    }
   }
   for (absl::string_view part : absl::StrSplit(text, '/')) {
     if (part.empty() || part == "." || part == "..")

@@ -23,7 +23,7 @@ absl::Status make_folders(const std::string& path);
 // Files below `root`, as sorted relative paths.
 absl::StatusOr<std::vector<std::string>> list_files(const std::string& root);
 // A relative path that stays below its root: no "..", no leading "/", no empty part, no backslash
-// or NUL.
+// or control character.
 absl::Status check_relative_path(std::string_view path);
 // Parsed JSON, or INVALID_ARGUMENT with the file and the place.
 absl::StatusOr<Json> read_json(const std::string& path);

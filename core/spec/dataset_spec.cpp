@@ -16,6 +16,9 @@ namespace espalier {
 namespace {
 
 constexpr size_t kMaxLabels = 10000;
+// Labels are stored and sent with every answer about the data set.
+constexpr size_t kMaxLabelBytes = 200;
+constexpr size_t kMaxLabelsBytes = 64 << 10;
 
 absl::StatusOr<TableFormat> read_format(const std::string& text) {
   static const std::map<std::string, TableFormat> kFormats = {
@@ -87,9 +90,21 @@ absl::StatusOr<std::vector<std::string>> distinct_labels(const std::string& path
                                                          const DatasetSpec& spec,
                                                          const std::vector<Cell>& cells) {
   std::set<std::string> seen;
+  size_t bytes = 0;
+  const auto too_long = [&](const std::string& what, size_t most) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        path, ": column ", spec.label_column, " holds ", what, "; at most ", most,
+        " bytes are allowed; is it mixed up with the text column (", spec.text_column, ")?"));
+  };
   for (const Cell& cell : cells) {
     if (is_unlabelled(cell)) continue;
-    seen.insert(*cell);
+    if (cell->size() > kMaxLabelBytes) {
+      return too_long(absl::StrCat("a label of ", cell->size(), " bytes"), kMaxLabelBytes);
+    }
+    if (seen.insert(*cell).second) bytes += cell->size();
+    if (bytes > kMaxLabelsBytes) {
+      return too_long("labels that are too long in all", kMaxLabelsBytes);
+    }
     if (seen.size() > kMaxLabels) {
       return absl::InvalidArgumentError(absl::StrCat(path, ": column ", spec.label_column,
                                                      " holds more than ", kMaxLabels,
@@ -119,8 +134,9 @@ absl::Status read_labels(const std::string& path, const DatasetSpec& spec, bool 
   for (size_t i = 0; labelled && i < cells.size(); ++i) {
     auto it = is_unlabelled(cells[i]) ? ids.end() : ids.find(*cells[i]);
     if (it == ids.end()) {
-      const std::string what = is_unlabelled(cells[i])
-                                   ? "the label is empty"
+      const std::string what = is_unlabelled(cells[i]) ? "the label is empty"
+                               : cells[i]->size() > kMaxLabelBytes
+                                   ? absl::StrCat("unknown label of ", cells[i]->size(), " bytes")
                                    : absl::StrCat("unknown label \"", *cells[i], "\"");
       std::vector<std::string> known(names.begin(),
                                      names.begin() + std::min<size_t>(names.size(), 20));
@@ -179,6 +195,17 @@ absl::StatusOr<DatasetSpec> read_dataset_spec(const Json& dataset, const std::st
   if (out.label_names.size() > kMaxLabels) {
     return absl::InvalidArgumentError(
         absl::StrCat("label_names has ", out.label_names.size(), " names; at most ", kMaxLabels));
+  }
+  size_t bytes = 0, longest = 0;
+  for (const std::string& name : out.label_names) {
+    bytes += name.size();
+    longest = std::max(longest, name.size());
+  }
+  if (longest > kMaxLabelBytes || bytes > kMaxLabelsBytes) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "label_names has ", bytes, " bytes, its longest name ", longest, "; at most ",
+        kMaxLabelsBytes, " in all and ", kMaxLabelBytes, " a name are allowed; are they labels of ",
+        out.label_column, " or mixed up with the text column (", out.text_column, ")?"));
   }
   if (out.format == TableFormat::kByExtension) {
     for (const auto& [name, path] : out.splits)

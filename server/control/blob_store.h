@@ -23,9 +23,9 @@ class BlobStore {
 
   // Bytes staged under a name; 0 when there are none.
   virtual absl::StatusOr<uint64_t> staged(const std::string& name) = 0;
-  // Adds bytes and makes them durable; returns what is there now. Bytes that are there already are
-  // passed over, so a chunk may come twice; a gap is OUT_OF_RANGE with the offset expected, as is
-  // more than `total`.
+  // Adds bytes; returns what is there now. They survive a crash of the process; a power cut may
+  // spoil them, which publish then finds. Bytes that are there already are passed over, so a chunk
+  // may come twice; a gap is OUT_OF_RANGE with the offset expected, as is more than `total`.
   virtual absl::StatusOr<uint64_t> stage(const std::string& name, uint64_t offset,
                                          std::string_view data, uint64_t total) = 0;
   // Turns staged bytes into a blob. DATA_LOSS when size or hash differ: then the staged bytes are

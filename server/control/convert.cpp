@@ -23,6 +23,7 @@ using google::protobuf::util::TimeUtil;
 namespace {
 
 constexpr int kMostFiles = 1000;
+constexpr size_t kLongestFailure = 4096;  // it may quote a header of any length
 
 bool is_sha256(const std::string& text) {
   return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string::npos;
@@ -30,7 +31,14 @@ bool is_sha256(const std::string& text) {
 
 void read_failure(const Json& answer, espalier::v1::Failure& failure) {
   failure.set_reason(answer.value("reason", "INVALID"));
-  failure.set_message(answer.value("message", ""));
+  std::string message = answer.value("message", "");
+  if (message.size() > kLongestFailure) {
+    size_t end = kLongestFailure;
+    while (end > 0 && (message[end] & 0xC0) == 0x80) --end;  // at a character of UTF-8
+    message.resize(end);
+    message += "...";
+  }
+  failure.set_message(std::move(message));
 }
 
 template <class Message>

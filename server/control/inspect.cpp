@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "absl/strings/str_replace.h"
+#include "core/base/files.h"
 #include "core/base/guard.h"
 #include "core/base/status_macros.h"
 #include "core/spec/dataset_spec.h"
@@ -63,9 +64,14 @@ int inspect_main(const std::vector<std::string>& arguments) {
     std::perror("setrlimit");
     return 2;
   }
-  const Json spec = is_dataset ? Json::parse(arguments[2], nullptr, false) : Json();
+  absl::StatusOr<Json> spec = Json();
+  if (is_dataset) spec = read_json(arguments[2]);
+  if (!spec.ok()) {
+    std::fprintf(stderr, "%s\n", spec.status().ToString().c_str());
+    return 2;
+  }
   const Json answer =
-      inspect(is_model ? ResourceKind::kModel : ResourceKind::kDataset, arguments[1], spec);
+      inspect(is_model ? ResourceKind::kModel : ResourceKind::kDataset, arguments[1], *spec);
   // Labels of a hostile file may be no UTF-8.
   std::puts(answer.dump(-1, ' ', false, Json::error_handler_t::replace).c_str());
   return 0;

@@ -2,7 +2,7 @@
 // queue goes on.
 //
 //   espalierd --inspect model FOLDER            inspect_model_folder
-//   espalierd --inspect dataset FOLDER SPEC     inspect_dataset; SPEC is a Dataset as JSON
+//   espalierd --inspect dataset FOLDER SPEC     inspect_dataset; SPEC: file of a Dataset as JSON
 //
 // prints one JSON object: {"ok": true, ...facts} or {"ok": false, "reason", "message"}.
 #pragma once

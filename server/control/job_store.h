@@ -46,7 +46,11 @@ struct Resource {
       body;  // serialised espalier.v1.Model or Dataset; state, files and times are the fields here
   std::vector<StoredFile> files;
   int64_t create_ms = 0;
+  int64_t seq = 0;  // set by the store: tells it from one that had its name before
 };
+
+// Most endpoints of a project: a watch sends them all in one message.
+inline constexpr int kMostEndpoints = 1000;
 
 struct UploadRow {
   Key key;
@@ -139,8 +143,9 @@ class JobStore {
   virtual absl::StatusOr<Page<Resource>> resources(ResourceKind kind, const PageQuery& query) = 0;
   // FAILED_PRECONDITION while an unfinished job uses it.
   virtual absl::Status delete_resource(ResourceKind kind, const Key& key) = 0;
-  // VALIDATING -> READY or INVALID, with a new body.
-  virtual absl::Status settle_resource(ResourceKind kind, const Key& key, ResourceState state,
+  // VALIDATING -> READY or INVALID, with a new body. NOT_FOUND when the resource that was checked
+  // is no more, even if another one has its name now.
+  virtual absl::Status settle_resource(const Resource& checked, ResourceState state,
                                        const std::string& body) = 0;
   virtual absl::StatusOr<std::vector<Resource>> resources_to_validate() = 0;
 
@@ -210,7 +215,8 @@ class JobStore {
   virtual absl::StatusOr<Page<espalier::v1::Artifact>> artifacts(const PageQuery& query) = 0;
   // FAILED_PRECONDITION while an endpoint routes to it.
   virtual absl::Status delete_artifact(const Key& key) = 0;
-  // Checks that its artifacts exist; sets generation and time.
+  // Checks that its artifacts exist; sets generation and time. RESOURCE_EXHAUSTED for a new one
+  // above kMostEndpoints.
   virtual absl::StatusOr<espalier::v1::Endpoint> set_endpoint(espalier::v1::Endpoint endpoint,
                                                               bool check_only) = 0;
   virtual absl::StatusOr<espalier::v1::Endpoint> endpoint(const Key& key) = 0;

@@ -8,8 +8,11 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <filesystem>
 
 #include "absl/strings/str_cat.h"
+#include "core/base/files.h"
+#include "core/base/status_macros.h"
 #include "server/control/inspect.h"
 
 namespace espalier::server {
@@ -70,17 +73,11 @@ std::string how_it_ended(int status) {
   return "unknown end";
 }
 
-}  // namespace
-
-absl::StatusOr<Json> SpawnInspector::run(ResourceKind kind, const std::string& folder,
-                                         const Json& spec, const std::atomic<bool>& stop) {
+// Runs the child to its end and reads its answer.
+absl::StatusOr<Json> ask_child(std::vector<std::string> arguments, const std::atomic<bool>& stop) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0)
     return absl::UnavailableError("cannot start the check: no pipe");
-  std::vector<std::string> arguments{"espalierd", "--inspect"};
-  arguments.push_back(kind == ResourceKind::kModel ? "model" : "dataset");
-  arguments.push_back(folder);
-  if (kind == ResourceKind::kDataset) arguments.push_back(spec.dump());
   auto child = spawn(std::move(arguments), ends[1]);
   ::close(ends[1]);
   if (!child.ok()) {
@@ -101,6 +98,22 @@ absl::StatusOr<Json> SpawnInspector::run(ResourceKind kind, const std::string& f
                      how_it_ended(status)));
   }
   return parsed;
+}
+
+}  // namespace
+
+absl::StatusOr<Json> SpawnInspector::run(ResourceKind kind, const std::string& folder,
+                                         const Json& spec, const std::atomic<bool>& stop) {
+  if (kind == ResourceKind::kModel) {
+    return ask_child({"espalierd", "--inspect", "model", folder}, stop);
+  }
+  // In a file beside the folder: one argument holds at most 128 KiB.
+  const std::string path = folder + ".spec.json";
+  ESPALIER_RETURN_IF_ERROR(write_file(path, spec.dump()));
+  auto answer = ask_child({"espalierd", "--inspect", "dataset", folder, path}, stop);
+  std::error_code ignored;
+  std::filesystem::remove(path, ignored);
+  return answer;
 }
 
 }  // namespace espalier::server

@@ -57,9 +57,8 @@ absl::Status Upkeep::sweep() {
 }
 
 absl::Status Upkeep::explain_waiting() {
+  const auto workers = workers_.alive();  // also forgets those that are gone, jobs or not
   ESPALIER_ASSIGN_OR_RETURN(const auto queued, store_.queued_jobs());
-  if (queued.empty()) return absl::OkStatus();
-  const auto workers = workers_.alive();
   for (const auto& job : queued) {
     const bool able = std::any_of(workers.begin(), workers.end(), [&](const auto& worker) {
       return mismatch(job, 0, worker).empty();

@@ -83,9 +83,9 @@ void Validator::validate(const Resource& resource) {
   const bool good = answer->value("ok", false);
   const ResourceState state = good ? ResourceState::kReady : ResourceState::kInvalid;
   const absl::Status settled =
-      store_.settle_resource(resource.kind, resource.key, state, with_facts(resource, *answer));
-  // NOT_FOUND: it was deleted meanwhile.
-  if (!settled.ok() && !absl::IsNotFound(settled)) {
+      store_.settle_resource(resource, state, with_facts(resource, *answer));
+  if (absl::IsNotFound(settled)) return;  // it was deleted meanwhile
+  if (!settled.ok()) {
     spdlog::error("cannot settle {}: {}", name, settled.ToString());
   } else if (good) {
     spdlog::info("{} is READY", name);

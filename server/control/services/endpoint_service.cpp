@@ -15,7 +15,6 @@ using namespace espalier::v1;  // NOLINT: messages only
 namespace {
 
 constexpr int kMostRoutes = 16;
-constexpr int kMostEndpoints = 1000;
 
 absl::Status bad(const std::string& message, const std::string& field) {
   return with_reason(absl::InvalidArgumentError(message), "BAD_ENDPOINT", field);

@@ -25,6 +25,32 @@ absl::Status check_reference(const std::string& name, const std::string& collect
       "OTHER_PROJECT", field);
 }
 
+constexpr int kMostAfter = 64;
+constexpr int kMostWorkerLabels = 64;
+constexpr size_t kLongestWorkerLabel = 256;
+
+// Lists of a user, bounded: they are stored, sent with every answer and looked through again and
+// again.
+absl::Status check_lists(const Job& job) {
+  const auto too_many = [](const std::string& field, int found, int most) {
+    return with_reason(absl::InvalidArgumentError(absl::StrCat(
+                           field, " has ", found, " entries; at most ", most, " are allowed")),
+                       "TOO_MANY", field);
+  };
+  if (job.after_size() > kMostAfter) return too_many("job.after", job.after_size(), kMostAfter);
+  if (job.worker_labels_size() > kMostWorkerLabels) {
+    return too_many("job.worker_labels", job.worker_labels_size(), kMostWorkerLabels);
+  }
+  for (const auto& [name, value] : job.worker_labels()) {
+    if (name.size() <= kLongestWorkerLabel && value.size() <= kLongestWorkerLabel) continue;
+    return with_reason(
+        absl::InvalidArgumentError(absl::StrCat(
+            "job.worker_labels: a name or a value is longer than ", kLongestWorkerLabel, " bytes")),
+        "TOO_LONG", "job.worker_labels");
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<RecipeSpec> resolve(const Catalogue& catalogue, Job& job) {
   ESPALIER_ASSIGN_OR_RETURN(const Json written, to_json(job.recipe()));
   auto resolved = resolve_recipe(written, catalogue);
@@ -48,6 +74,7 @@ absl::StatusOr<Job> new_job(const espalier::v1::CreateJobRequest& request,
   const std::string id = request.job_id().empty() ? random_id(8) : request.job_id();
   ESPALIER_ASSIGN_OR_RETURN(const Key key, new_key(request.parent(), id, "job_id"));
   ESPALIER_RETURN_IF_ERROR(check_user_fields(asked, request.request_id()));
+  ESPALIER_RETURN_IF_ERROR(check_lists(asked));
 
   Job job;  // the input fields only
   job.set_name(make_name(key, "jobs"));

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "core/base/hash.h"
 #include "core/base/status_macros.h"
@@ -20,12 +21,39 @@ using namespace espalier::worker::v1;  // NOLINT: messages only
 namespace {
 
 constexpr double kLongestPoll = 60;
+constexpr int kMostOfferedLabels = 64;
+constexpr int kMostOfferedMethods = 1000;
+constexpr size_t kLongestOffered = 512;
+
+// A map of a worker, bounded: espalierd keeps it as long as the worker lives.
+template <class Map>
+absl::Status check_offered(const Map& map, int most, const std::string& field) {
+  bool fits = map.size() <= static_cast<size_t>(most);
+  for (const auto& [name, value] : map) {
+    fits &= name.size() <= kLongestOffered && value.size() <= kLongestOffered;
+  }
+  if (fits) return absl::OkStatus();
+  return with_reason(absl::InvalidArgumentError(
+                         absl::StrCat(field, " has ", map.size(), " entries; at most ", most,
+                                      " of ", kLongestOffered, " bytes each are allowed")),
+                     "BAD_WORKER", field);
+}
 
 absl::Status check_worker(const WorkerInfo& worker) {
-  if (worker.id().empty() || worker.id().size() > 200) {
-    return with_reason(absl::InvalidArgumentError("worker.id must have 1 to 200 bytes"),
+  const std::string& id = worker.id();
+  if (id.empty() || id.size() > 200 ||
+      std::any_of(id.begin(), id.end(), [](unsigned char c) { return absl::ascii_iscntrl(c); })) {
+    return with_reason(absl::InvalidArgumentError(
+                           "worker.id must have 1 to 200 bytes, none of them a control character"),
                        "BAD_WORKER", "worker.id");
   }
+  if (worker.compute_class().size() > kLongestOffered) {
+    return with_reason(absl::InvalidArgumentError(absl::StrCat(
+                           "worker.compute_class is longer than ", kLongestOffered, " bytes")),
+                       "BAD_WORKER", "worker.compute_class");
+  }
+  ESPALIER_RETURN_IF_ERROR(check_offered(worker.labels(), kMostOfferedLabels, "worker.labels"));
+  ESPALIER_RETURN_IF_ERROR(check_offered(worker.methods(), kMostOfferedMethods, "worker.methods"));
   if (worker.protocol_version() == kWorkerProtocol) return absl::OkStatus();
   return with_reason(absl::FailedPreconditionError(absl::StrCat(
                          "the worker speaks protocol version ", worker.protocol_version(),

@@ -12,11 +12,13 @@ using espalier::v1::Artifact;
 using espalier::v1::Job;
 using google::protobuf::util::TimeUtil;
 
-std::vector<std::string> SqliteJobStore::artifacts_of(const Key& job) {
+std::vector<std::string> SqliteJobStore::artifacts_of(const JobRow& job) {
   std::vector<std::string> names;
-  auto rows = db_->query("SELECT id FROM artifacts WHERE project = ? AND job = ? ORDER BY seq",
-                         job.project, job.id);
-  while (rows.step()) names.push_back(make_name({job.project, rows.text(0)}, "artifacts"));
+  // What is older than the job is of a deleted one that had its name.
+  auto rows =
+      db_->query("SELECT id FROM artifacts WHERE project = ? AND job = ? AND seq > ? ORDER BY seq",
+                 job.key.project, job.key.id, job.seq);
+  while (rows.step()) names.push_back(make_name({job.key.project, rows.text(0)}, "artifacts"));
   return names;
 }
 
@@ -28,7 +30,7 @@ absl::StatusOr<std::vector<std::string>> SqliteJobStore::complete_job(
       // The answer to the first call may have got lost: say it again.
       auto ended = load_job(hold.job);
       if (ended.ok() && ended->state == Job::STATE_SUCCEEDED && ended->fence == hold.fence) {
-        return artifacts_of(hold.job);
+        return artifacts_of(*ended);
       }
       return row.status();
     }
@@ -63,7 +65,7 @@ absl::StatusOr<std::vector<std::string>> SqliteJobStore::complete_job(
     ESPALIER_RETURN_IF_ERROR(change(*row, JobChange::kComplete, "succeeded",
                                     absl::StrCat("published ", artifacts.size(), " artifact",
                                                  artifacts.size() == 1 ? "" : "s")));
-    return artifacts_of(row->key);
+    return artifacts_of(*row);
   });
 }
 
@@ -102,13 +104,16 @@ absl::StatusOr<Page<Artifact>> SqliteJobStore::artifacts(const PageQuery& query)
         "SELECT id, body, seq FROM artifacts WHERE project = ?1 AND (?2 = 0 OR seq < ?2) "
         "ORDER BY seq DESC LIMIT ?3",
         query.project, query.after, query.rows + 1);
+    size_t bytes = 0;
     int64_t last = 0;
     while (rows.step()) {
-      if (static_cast<int>(page.rows.size()) == query.rows) {
+      Artifact one = load_artifact(rows, query.project);
+      bytes += one.ByteSizeLong();
+      if (is_full(page, query, bytes)) {
         page.next = last;
         break;
       }
-      page.rows.push_back(load_artifact(rows, query.project));
+      page.rows.push_back(std::move(one));
       last = rows.integer(2);
     }
     return page;

@@ -76,7 +76,7 @@ Job SqliteJobStore::describe(const JobRow& row) {
                              row.key.project, row.key.id);
   if (progress.step()) job.mutable_progress()->ParseFromString(progress.text(0));
   if (row.state == Job::STATE_SUCCEEDED) {
-    for (std::string& name : artifacts_of(row.key)) job.add_artifacts(std::move(name));
+    for (std::string& name : artifacts_of(row)) job.add_artifacts(std::move(name));
   }
   return job;
 }
@@ -96,6 +96,13 @@ void SqliteJobStore::add_event(JobRow& row, const std::string& kind, const std::
 
 absl::Status SqliteJobStore::change(JobRow& row, JobChange what, const std::string& event,
                                     const std::string& message) {
+  ESPALIER_RETURN_IF_ERROR(move_job(row, what, event, message));
+  if (has_ended(row.state)) settle_dependents(row);
+  return absl::OkStatus();
+}
+
+absl::Status SqliteJobStore::move_job(JobRow& row, JobChange what, const std::string& event,
+                                      const std::string& message) {
   const auto next = next_state(row.state, what);
   if (!next) {
     return with_reason(absl::FailedPreconditionError(
@@ -115,34 +122,38 @@ absl::Status SqliteJobStore::change(JobRow& row, JobChange what, const std::stri
   }
   add_event(row, event, message);
   save_job(row);
-  if (has_ended(row.state)) settle_dependents(row);
   return absl::OkStatus();
 }
 
-void SqliteJobStore::settle_dependents(const JobRow& ended) {
-  const auto waiting =
-      load_jobs(db_->query(
-          "SELECT " ESPALIER_JOB_COLUMNS "FROM jobs WHERE project = ?1 AND state = ?2 AND id IN "
-          "(SELECT job FROM job_after WHERE project = ?1 AND after = ?3) ORDER BY seq",
-          ended.key.project, static_cast<int>(Job::STATE_BLOCKED), ended.key.id));
-  for (const JobRow& seen : waiting) {
-    JobRow row = value_or_throw(load_job(seen.key));
-    if (row.state != Job::STATE_BLOCKED) continue;  // settled through another of these jobs
-    if (ended.state == Job::STATE_SUCCEEDED) {
-      auto open = db_->query(
-          "SELECT 1 FROM job_after a JOIN jobs j ON j.project = a.project AND j.id = a.after "
-          "WHERE a.project = ? AND a.job = ? AND j.state <> ? LIMIT 1",
-          row.key.project, row.key.id, static_cast<int>(Job::STATE_SUCCEEDED));
-      if (open.step()) continue;
-      throw_if_error(
-          change(row, JobChange::kUnblock, "unblocked", "the jobs it waited for have succeeded"));
-    } else {
-      espalier::v1::Failure failure;
-      failure.set_reason("DEPENDENCY_LOST");
-      failure.set_message(absl::StrCat("it was to run after ", make_name(ended.key, "jobs"),
-                                       ", which is ", state_name(ended.state)));
-      row.failure = failure.SerializeAsString();
-      throw_if_error(change(row, JobChange::kDependencyLost, "failed", failure.message()));
+void SqliteJobStore::settle_dependents(const JobRow& first) {
+  // A list and no recursion: chains are as long as users make them.
+  std::vector<JobRow> work{first};
+  while (!work.empty()) {
+    const JobRow ended = std::move(work.back());
+    work.pop_back();
+    auto waiting = load_jobs(db_->query(
+        "SELECT " ESPALIER_JOB_COLUMNS
+        "FROM (SELECT job FROM job_after WHERE project = ?1 AND after = ?3) CROSS JOIN jobs "
+        "WHERE project = ?1 AND id = job AND state = ?2 ORDER BY seq",
+        ended.key.project, static_cast<int>(Job::STATE_BLOCKED), ended.key.id));
+    for (JobRow& row : waiting) {
+      if (ended.state == Job::STATE_SUCCEEDED) {
+        auto open = db_->query(
+            "SELECT 1 FROM job_after a JOIN jobs j ON j.project = a.project AND j.id = a.after "
+            "WHERE a.project = ? AND a.job = ? AND j.state <> ? LIMIT 1",
+            row.key.project, row.key.id, static_cast<int>(Job::STATE_SUCCEEDED));
+        if (open.step()) continue;
+        throw_if_error(move_job(row, JobChange::kUnblock, "unblocked",
+                                "the jobs it waited for have succeeded"));
+      } else {
+        espalier::v1::Failure failure;
+        failure.set_reason("DEPENDENCY_LOST");
+        failure.set_message(absl::StrCat("it was to run after ", make_name(ended.key, "jobs"),
+                                         ", which is ", state_name(ended.state)));
+        row.failure = failure.SerializeAsString();
+        throw_if_error(move_job(row, JobChange::kDependencyLost, "failed", failure.message()));
+        work.push_back(std::move(row));
+      }
     }
   }
 }

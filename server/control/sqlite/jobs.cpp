@@ -138,13 +138,21 @@ absl::StatusOr<Page<Job>> SqliteJobStore::jobs(const JobQuery& query) {
         "SELECT " ESPALIER_JOB_COLUMNS "FROM jobs WHERE project = ?1 AND (?2 = 0 OR seq ",
         query.oldest_first ? ">" : "<", " ?2) ", states, "ORDER BY seq ",
         query.oldest_first ? "ASC" : "DESC", " LIMIT ?3");
-    auto rows = load_jobs(db_->query(sql.c_str(), query.project, query.after, query.rows + 1));
+    const auto rows =
+        load_jobs(db_->query(sql.c_str(), query.project, query.after, query.rows + 1));
     Page<Job> page;
-    if (static_cast<int>(rows.size()) > query.rows) {
-      rows.pop_back();
-      page.next = rows.back().seq;
+    size_t bytes = 0;
+    int64_t last = 0;
+    for (const JobRow& row : rows) {
+      Job one = describe(row);
+      bytes += one.ByteSizeLong();
+      if (is_full(page, query, bytes)) {
+        page.next = last;
+        break;
+      }
+      page.rows.push_back(std::move(one));
+      last = row.seq;
     }
-    for (const JobRow& row : rows) page.rows.push_back(describe(row));
     return page;
   });
 }

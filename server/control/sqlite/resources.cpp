@@ -13,6 +13,13 @@ absl::Status no_resource(ResourceKind kind, const Key& key) {
       "NOT_FOUND");
 }
 
+// About what it takes in an answer.
+size_t bytes_of(const Resource& resource) {
+  size_t bytes = resource.body.size();
+  for (const StoredFile& file : resource.files) bytes += file.path.size() + 200;  // hash and upload
+  return bytes;
+}
+
 }  // namespace
 
 absl::StatusOr<Resource> SqliteJobStore::create_resource(Resource resource,
@@ -29,6 +36,7 @@ absl::StatusOr<Resource> SqliteJobStore::create_resource(Resource resource,
                          "ALREADY_EXISTS");
     }
     resource.create_ms = clock_.wall_ms();
+    resource.seq = next_seq();
     resource.state = ResourceState::kValidating;
     for (StoredFile& file : resource.files) {
       if (!has_blob(project, file)) {
@@ -41,7 +49,7 @@ absl::StatusOr<Resource> SqliteJobStore::create_resource(Resource resource,
                id, file.path, file.size, file.sha256, file.upload);
     }
     db_->run("INSERT INTO resources VALUES (?, ?, ?, ?, ?, ?, ?)", project, resource.kind, id,
-             next_seq(), resource.state, sqlite::Blob{resource.body}, resource.create_ms);
+             resource.seq, resource.state, sqlite::Blob{resource.body}, resource.create_ms);
     remember(resource.key, collection, request);
     return resource;
   });
@@ -49,11 +57,12 @@ absl::StatusOr<Resource> SqliteJobStore::create_resource(Resource resource,
 
 absl::StatusOr<Resource> SqliteJobStore::load_resource(ResourceKind kind, const Key& key) {
   auto row = db_->query(
-      "SELECT state, body, create_ms FROM resources WHERE project = ? AND kind = ? AND id = ?",
+      "SELECT state, body, create_ms, seq FROM resources WHERE project = ? AND kind = ? AND id = ?",
       key.project, kind, key.id);
   if (!row.step()) return no_resource(kind, key);
-  Resource resource{kind,        key, static_cast<ResourceState>(row.integer(0)),
-                    row.text(1), {},  row.integer(2)};
+  Resource resource{kind,          key, static_cast<ResourceState>(row.integer(0)),
+                    row.text(1),   {},  row.integer(2),
+                    row.integer(3)};
   auto files = db_->query(
       "SELECT path, size, sha256, upload FROM resource_files WHERE project = ? AND kind = ? AND id "
       "= ? "
@@ -75,18 +84,18 @@ absl::StatusOr<Page<Resource>> SqliteJobStore::resources(ResourceKind kind,
   return read("listing resources", [&]() -> absl::StatusOr<Page<Resource>> {
     Page<Resource> page;
     auto rows = db_->query(
-        "SELECT id, seq FROM resources WHERE project = ?1 AND kind = ?2 AND (?3 = 0 OR seq < ?3) "
+        "SELECT id FROM resources WHERE project = ?1 AND kind = ?2 AND (?3 = 0 OR seq < ?3) "
         "ORDER BY seq DESC LIMIT ?4",
         query.project, kind, query.after, query.rows + 1);
-    int64_t last = 0;
+    size_t bytes = 0;
     while (rows.step()) {
-      if (static_cast<int>(page.rows.size()) == query.rows) {
-        page.next = last;
+      ESPALIER_ASSIGN_OR_RETURN(Resource one, load_resource(kind, {query.project, rows.text(0)}));
+      bytes += bytes_of(one);
+      if (is_full(page, query, bytes)) {
+        page.next = page.rows.back().seq;
         break;
       }
-      ESPALIER_ASSIGN_OR_RETURN(Resource one, load_resource(kind, {query.project, rows.text(0)}));
       page.rows.push_back(std::move(one));
-      last = rows.integer(1);
     }
     return page;
   });
@@ -117,14 +126,15 @@ absl::Status SqliteJobStore::delete_resource(ResourceKind kind, const Key& key) 
   });
 }
 
-absl::Status SqliteJobStore::settle_resource(ResourceKind kind, const Key& key, ResourceState state,
+absl::Status SqliteJobStore::settle_resource(const Resource& checked, ResourceState state,
                                              const std::string& body) {
   return write("settling a resource", [&]() -> absl::Status {
     const int changed = db_->run(
         "UPDATE resources SET state = ?, body = ? WHERE project = ? AND kind = ? AND id = ? AND "
-        "state = ?",
-        state, sqlite::Blob{body}, key.project, kind, key.id, ResourceState::kValidating);
-    return changed == 1 ? absl::OkStatus() : no_resource(kind, key);
+        "state = ? AND seq = ?",
+        state, sqlite::Blob{body}, checked.key.project, checked.kind, checked.key.id,
+        ResourceState::kValidating, checked.seq);
+    return changed == 1 ? absl::OkStatus() : no_resource(checked.kind, checked.key);
   });
 }
 

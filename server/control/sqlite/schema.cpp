@@ -97,7 +97,11 @@ CREATE TABLE endpoint_routes (
   PRIMARY KEY (project, artifact, endpoint)) WITHOUT ROWID;
 )sql";
 
-constexpr std::array kVersions{kVersion1};
+// What a job waits for, found by the job.
+constexpr const char* kVersion2 =
+    "CREATE INDEX IF NOT EXISTS job_after_by_job ON job_after (project, job)";
+
+constexpr std::array kVersions{kVersion1, kVersion2};
 
 int64_t version_of(Database& db) {
   auto rows = db.query("SELECT version FROM schema_version");

@@ -32,7 +32,7 @@ class SqliteJobStore : public JobStore {
   absl::StatusOr<Resource> resource(ResourceKind kind, const Key& key) override;
   absl::StatusOr<Page<Resource>> resources(ResourceKind kind, const PageQuery& query) override;
   absl::Status delete_resource(ResourceKind kind, const Key& key) override;
-  absl::Status settle_resource(ResourceKind kind, const Key& key, ResourceState state,
+  absl::Status settle_resource(const Resource& checked, ResourceState state,
                                const std::string& body) override;
   absl::StatusOr<std::vector<Resource>> resources_to_validate() override;
 
@@ -88,6 +88,15 @@ class SqliteJobStore : public JobStore {
  private:
   struct JobRow;  // sqlite/job_row.h
 
+  // Bodies of one page: well below the 4 MiB of a gRPC message.
+  static constexpr size_t kPageBytes = 2 << 20;
+  // Whether a page ends before a row with which it would hold so many bytes; one row always fits.
+  template <class T>
+  static bool is_full(const Page<T>& page, const PageQuery& query, size_t bytes) {
+    return static_cast<int>(page.rows.size()) == query.rows ||
+           (!page.rows.empty() && bytes > kPageBytes);
+  }
+
   SqliteJobStore(LeaseRules rules, const Clock& clock) : rules_(rules), clock_(clock) {}
 
   // Runs `function` alone, in a transaction that commits when its result is OK.
@@ -130,14 +139,17 @@ class SqliteJobStore : public JobStore {
   // Moves along the transition table, writes the event; ends what hangs on the job when it ended.
   absl::Status change(JobRow& row, JobChange what, const std::string& event,
                       const std::string& message);
+  // The first half of change: leaves alone what hangs on the job.
+  absl::Status move_job(JobRow& row, JobChange what, const std::string& event,
+                        const std::string& message);
   void add_event(JobRow& row, const std::string& kind, const std::string& message,
                  const espalier::v1::Progress* progress = nullptr);
-  void settle_dependents(const JobRow& ended);
+  void settle_dependents(const JobRow& first);
   absl::Status check_new_job(const espalier::v1::Job& job, const Key& key, bool& blocked);
   // The job if the hold is good: same fence and worker, RUNNING or CANCELLING.
   absl::StatusOr<JobRow> held(const LeaseHold& hold);
   Checkpoint load_checkpoint(const JobRow& row);
-  std::vector<std::string> artifacts_of(const Key& job);
+  std::vector<std::string> artifacts_of(const JobRow& job);
   espalier::v1::Artifact load_artifact(sqlite::Statement& row, const std::string& project);
 
   const LeaseRules rules_;

@@ -176,6 +176,18 @@ TEST(Dataset, NeedsRowsAndTwoLabels) {
               Refuses("at least 2"));
 }
 
+TEST(Dataset, RefusesLabelsThatAreTextsAndNamesTheColumn) {
+  const std::string text(201, 'x');
+  OneFile file("a.tsv", "text\tlabel\na\t" + text + "\n");
+  EXPECT_THAT(file.refuse(), Refuses("column label holds a label of 201 bytes"));
+  EXPECT_THAT(file.refuse(), Refuses("mixed up with the text column (text)"));
+  file.spec.label_names = {"x", "y"};
+  EXPECT_THAT(file.refuse(), Refuses("unknown label of 201 bytes"));
+  std::string rows = "text\tlabel\n";
+  for (int i = 100; i < 500; ++i) rows += "a\t" + std::to_string(i) + std::string(190, 'x') + "\n";
+  EXPECT_THAT(OneFile("a.tsv", rows).refuse(), Refuses("at most 65536 bytes"));
+}
+
 absl::StatusOr<DatasetSpec> read(const char* json) {
   return read_dataset_spec(Json::parse(json), "/data");
 }
@@ -219,6 +231,10 @@ TEST(DatasetSpec, RefusesWhatCannotBeRead) {
   EXPECT_THAT(read(R"({"splits": [{"name": "train", "path": "a.tsv"}], "label_names": ["a", "a"]})")
                   .status(),
               Refuses("one twice"));
+  const std::string long_name = R"({"splits": [{"name": "train", "path": "a.tsv"}],
+                                    "label_names": ["a", ")" +
+                                std::string(201, 'x') + R"("]})";
+  EXPECT_THAT(read(long_name.c_str()).status(), Refuses("its longest name 201"));
 }
 
 }  // namespace

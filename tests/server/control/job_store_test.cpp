@@ -134,6 +134,84 @@ TEST_F(Store, ALostDependencyFailsTheWholeChain) {
   EXPECT_EQ(job("c").failure().reason(), "DEPENDENCY_LOST");
 }
 
+TEST_F(Store, ALostDependencyFailsAChainOfAnyLength) {
+  constexpr int kJobs = 5000;
+  submit("j0").value();
+  for (int i = 1; i < kJobs; ++i) {
+    Job job = new_job(absl::StrCat("j", i));
+    job.add_after(absl::StrCat("projects/default/jobs/j", i - 1));
+    submit(job).value();
+  }
+  store->cancel_job({"default", "j0"}).value();
+  EXPECT_EQ(job(absl::StrCat("j", kJobs - 1)).failure().reason(), "DEPENDENCY_LOST");
+}
+
+TEST_F(Store, ADatabaseOfTheFirstVersionStillOpens) {
+  submit("a").value();
+  store.reset();
+  sqlite::Database::open(folder.path() + "/espalier.db", false)
+      .value()
+      ->script("DROP INDEX job_after_by_job; UPDATE schema_version SET version = 1");
+  open();
+  EXPECT_EQ(state("a"), "QUEUED");
+}
+
+TEST_F(Store, TheCheckOfADeletedResourceDoesNotSettleItsNamesake) {
+  const Key key{"default", "n"};
+  const Resource first = store->create_resource({ResourceKind::kModel, key}, {}).value();
+  ASSERT_TRUE(store->delete_resource(ResourceKind::kModel, key).ok());
+  const Resource second = store->create_resource({ResourceKind::kModel, key}, {}).value();
+  EXPECT_TRUE(absl::IsNotFound(store->settle_resource(first, ResourceState::kReady, "")));
+  EXPECT_EQ(store->resource(ResourceKind::kModel, key)->state, ResourceState::kValidating);
+  EXPECT_TRUE(store->settle_resource(second, ResourceState::kReady, "").ok());
+}
+
+TEST_F(Store, AJobDoesNotClaimTheArtifactsOfItsDeletedNamesake) {
+  publish("a");
+  ASSERT_TRUE(store->delete_job({"default", "a"}).ok());
+  Job again = new_job("a");
+  again.set_artifact_id("b");
+  submit(again).value();
+  EXPECT_THAT(store->complete_job(lease("w"), {NewArtifact{}}).value(),
+              ElementsAre("projects/default/artifacts/b"));
+  EXPECT_THAT(job("a").artifacts(), ElementsAre("projects/default/artifacts/b"));
+}
+
+TEST_F(Store, APageEndsBeforeItIsTooLargeForOneMessage) {
+  const std::string large(500 << 10, 'x');
+  for (int i = 0; i < 6; ++i) {
+    Job job = new_job(absl::StrCat("j", i));
+    (*job.mutable_labels())["note"] = large;
+    submit(job).value();
+    store->complete_job(lease("w"), {NewArtifact{}}).value();
+    Resource resource{ResourceKind::kDataset, {"default", absl::StrCat("d", i)}};
+    resource.body = large;
+    store->create_resource(resource, {}).value();
+  }
+  const auto sizes = [](auto list) {
+    std::vector<size_t> found;
+    PageQuery query{"default", 1000, 0};
+    do {
+      const auto page = list(query).value();
+      found.push_back(page.rows.size());
+      query.after = page.next;
+    } while (query.after != 0);
+    return found;
+  };
+  EXPECT_THAT(sizes([&](const PageQuery& query) {
+                JobQuery jobs;
+                static_cast<PageQuery&>(jobs) = query;
+                return store->jobs(jobs);
+              }),
+              ElementsAre(4u, 2u));
+  EXPECT_THAT(sizes([&](const PageQuery& query) { return store->artifacts(query); }),
+              ElementsAre(4u, 2u));
+  EXPECT_THAT(sizes([&](const PageQuery& query) {
+                return store->resources(ResourceKind::kDataset, query);
+              }),
+              ElementsAre(4u, 2u));
+}
+
 TEST_F(Store, ListsComeInPagesInEitherOrder) {
   for (int i = 0; i < 5; ++i) submit(absl::StrCat("j", i)).value();
   for (const bool oldest_first : {false, true}) {
@@ -183,6 +261,20 @@ TEST_F(Store, AnEndpointNeedsItsArtifactsAndKeepsThem) {
   EXPECT_TRUE(store->delete_artifact({"default", "a"}).ok());
   EXPECT_TRUE(store->delete_endpoint({"default", "e"}).ok());
   EXPECT_EQ(store->delete_endpoint({"default", "e"}).code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(Store, AProjectHasABoundedNumberOfEndpoints) {
+  publish("a");
+  Endpoint one = endpoint("a");
+  for (int i = 0; i < kMostEndpoints; ++i) {
+    one.set_name(absl::StrCat("projects/default/endpoints/e", i));
+    ASSERT_TRUE(store->set_endpoint(one, false).ok());
+  }
+  EXPECT_TRUE(store->set_endpoint(one, false).ok()) << "it is there already";
+  one.set_name("projects/default/endpoints/more");
+  EXPECT_TRUE(absl::IsResourceExhausted(store->set_endpoint(one, false).status()));
+  ASSERT_TRUE(store->delete_endpoint({"default", "e0"}).ok());
+  EXPECT_TRUE(store->set_endpoint(one, false).ok());
 }
 
 TEST_F(Store, OnlyOldBlobsThatNothingRefersToAreForgotten) {

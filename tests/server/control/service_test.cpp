@@ -212,6 +212,49 @@ TEST_F(Service, AJobThatNobodyCanRunSaysSo) {
   EXPECT_EQ(job("a").state_reason(), "");
 }
 
+TEST_F(Service, AWorkerThatIsGoneIsForgottenWhileNoJobWaits) {
+  add_material();
+  worker::v1::RegisterWorkerRequest request;
+  *request.mutable_worker() = able_worker();
+  worker::v1::RegisterWorkerResponse response;
+  ASSERT_TRUE(ESPALIER_CALL(workers, RegisterWorker, request, response).ok());
+  clock.advance(61'000);
+  plane->tick();
+  worker::v1::HeartbeatRequest heartbeat;  // an id alone makes no worker known
+  heartbeat.mutable_token()->set_job("projects/default/jobs/a");
+  heartbeat.mutable_token()->set_worker("w");
+  worker::v1::HeartbeatResponse answer;
+  EXPECT_FALSE(ESPALIER_CALL(workers, Heartbeat, heartbeat, answer).ok());
+  submit(job_request("a")).value();
+  plane->tick();
+  EXPECT_EQ(job("a").state_reason(), "NO_CAPABLE_WORKER");
+}
+
+TEST_F(Service, ListsOfAJobAreBounded) {
+  add_material();
+  auto request = job_request("a");
+  for (int i = 0; i < 65; ++i) {
+    request.mutable_job()->add_after("projects/default/jobs/b");
+  }
+  EXPECT_EQ(reason(submit(request).status()), "TOO_MANY");
+  request.mutable_job()->clear_after();
+  auto& labels = *request.mutable_job()->mutable_worker_labels();
+  for (int i = 0; i < 65; ++i) labels[std::to_string(i)] = "x";
+  EXPECT_EQ(reason(submit(request).status()), "TOO_MANY");
+  labels.clear();
+  labels["gpu"] = std::string(257, 'x');
+  EXPECT_EQ(reason(submit(request).status()), "TOO_LONG");
+  labels["gpu"] = "none";
+  EXPECT_TRUE(submit(request).ok());
+}
+
+TEST_F(Service, ADatasetsFaultIsCutToALengthThatListsCanCarry) {
+  const Dataset dataset = add_dataset(
+      "d", {{"train.tsv", absl::StrCat(std::string(100'000, 'x'), "\tlabel\ngood\tpos\n")}});
+  EXPECT_EQ(dataset.state(), Dataset::STATE_INVALID);
+  EXPECT_LT(dataset.failure().message().size(), 5000u);
+}
+
 TEST_F(Service, AnEndpointIsCheckedBeforeItIsSet) {
   SetEndpointRequest request;
   auto& endpoint = *request.mutable_endpoint();

@@ -67,9 +67,9 @@ class StoreTest : public testing::Test {
   }
   // READY, with no files.
   void add_model(const std::string& id, const std::string& project = "default") {
-    Resource model{ResourceKind::kModel, {project, id}};
-    ASSERT_TRUE(store->create_resource(model, {}).ok());
-    ASSERT_TRUE(store->settle_resource(model.kind, model.key, ResourceState::kReady, "").ok());
+    const auto model = store->create_resource({ResourceKind::kModel, {project, id}}, {});
+    ASSERT_TRUE(model.ok()) << model.status();
+    ASSERT_TRUE(store->settle_resource(*model, ResourceState::kReady, "").ok());
   }
   Job new_job(const std::string& id) {
     Job job;

@@ -57,6 +57,18 @@ TEST_F(Workers, AnIncapableWorkerAndAnotherProtocolGetNothing) {
   EXPECT_EQ(reason(lease(future).status()), "PROTOCOL_VERSION");
 }
 
+TEST_F(Workers, WhatAWorkerSaysOfItselfIsBounded) {
+  const auto refused = [&](const WorkerInfo& info) { return reason(lease(info).status()); };
+  EXPECT_EQ(refused(worker("a\nb")), "BAD_WORKER");
+  EXPECT_EQ(refused(worker("a\x7f")), "BAD_WORKER");
+  auto labels = worker("w"), methods = worker("w"), compute_class = worker("w");
+  for (int i = 0; i < 65; ++i) (*labels.mutable_labels())[std::to_string(i)] = "x";
+  for (int i = 0; i < 1001; ++i) (*methods.mutable_methods())[std::to_string(i)] = "x";
+  compute_class.set_compute_class(std::string(513, 'x'));
+  for (const auto& info : {labels, methods, compute_class}) EXPECT_EQ(refused(info), "BAD_WORKER");
+  EXPECT_TRUE(lease(worker("w")).ok());
+}
+
 TEST_F(Workers, ALongPollIsAnsweredWhenAJobComes) {
   add_material();
   std::string job;
