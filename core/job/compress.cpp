@@ -125,8 +125,9 @@ JobOutput Job::run() {
     (this->*phases[i].run)();
     trainer_.reset();
     state_.trainer.reset();
-    state_.facts[phases[i].name]["seconds"] =
-        state_.facts[phases[i].name].value("seconds", 0.0) + seconds_since(start);
+    Json& facts = state_.facts[phases[i].name];  // null when the phase had nothing to say
+    const double before = facts.contains("seconds") ? facts["seconds"].get<double>() : 0;
+    facts["seconds"] = before + seconds_since(start);
     state_.next_phase = i + 1;
     checkpoint(nullptr, false);
   }

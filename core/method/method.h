@@ -28,6 +28,7 @@ enum class Mode { kTrain, kEval };
 struct Step {
   int64_t index = 0, total = 0;
   std::span<const Batch> micro;
+  double learning_rate = 0;  // of the model's parameters in this step
 };
 
 // A dense or otherwise larger model that shows the student what to do.
@@ -72,7 +73,8 @@ struct ParamGroup {
   std::vector<Tensor> parameters;
   double learning_rate = 1e-3, weight_decay = 0;
   bool clip = true;
-  bool ascend = false;  // the trainer flips the gradient (Lagrange multipliers)
+  bool ascend = false;    // the trainer flips the gradient (Lagrange multipliers)
+  bool scheduled = true;  // false: the learning rate stays as it is, without warm-up and decay
 };
 
 struct Needs {

@@ -3,10 +3,12 @@
 namespace espalier {
 namespace {
 
-// Place of the exit head that reads `layer` in config.heads, or -1.
+// Place of the exit head that reads `layer` in config.heads, or -1. Heads of other kinds (a skip
+// gate) read a layer too and are no exits.
 int exit_at(const ModelConfig& config, int layer) {
   for (size_t i = 0; i < config.heads.size(); ++i) {
-    if (config.heads[i].layer == layer) return static_cast<int>(i);
+    const HeadSpec& head = config.heads[i];
+    if (head.layer == layer && head.kind == "pooler_classifier") return static_cast<int>(i);
   }
   return -1;
 }
@@ -42,9 +44,11 @@ void Walk::answer(const Tensor& position, const Tensor& logits, int64_t layer) {
   trace_.exit_layer.index_fill_(0, position, layer);
 }
 
-void Walk::leave(const LayerView& view) {
+void Walk::leave(const LayerView& view, const Tensor& share) {
   Leave decision = options_.policy->leave(view, state_);
-  Tensor go = decision.go.logical_or(state_.knobs.max_layer.le(view.layer + 1));
+  Tensor go = decision.go;
+  if (share.defined()) go = go.logical_and(share.lt(1));  // who skipped has nothing new to judge
+  go = go.logical_or(state_.knobs.max_layer.le(view.layer + 1));
   Tensor gone = go.nonzero().squeeze(1);  // the one wait of an exit check
   if (gone.size(0) == 0) return;
   answer(row_.index_select(0, gone), decision.logits.index_select(0, gone), view.layer + 1);
@@ -100,7 +104,7 @@ bool Walk::layer() {
     view.logits = head_logits(model_.heads[exit].pooler, model_.heads[exit].classifier, view.cls,
                               options_.head_dropout);
     if (options_.record.exits) trace_.exit_logits[exit] = view.logits;
-    if (options_.policy != nullptr) leave(view);
+    if (options_.policy != nullptr) leave(view, share);
   }
   return !done_ && next_ < layers;
 }

@@ -38,7 +38,7 @@ class Walk {
 
  private:
   void answer(const Tensor& position, const Tensor& logits, int64_t layer);
-  void leave(const LayerView& view);
+  void leave(const LayerView& view, const Tensor& share);
 
   Backend& backend_;
   const Model& model_;

@@ -60,7 +60,8 @@ void AdamW::step(double factor) {
     if (parameters.empty()) continue;
     at::_fused_adamw_(
         parameters, grads, means, squares, /*max_exp_avg_sqs=*/{}, counts,
-        group.options.learning_rate * factor, kBeta1, kBeta2, group.options.weight_decay, kEps,
+        group.options.learning_rate * (group.options.scheduled ? factor : 1), kBeta1, kBeta2,
+        group.options.weight_decay, kEps,
         /*amsgrad=*/false, /*maximize=*/false,
         group.options.clip && divisor_.defined() ? std::optional<Tensor>(divisor_) : std::nullopt);
   }

@@ -13,7 +13,7 @@ struct OptimiserGroup {
   std::vector<std::string> names;
   std::vector<Tensor> parameters;
   double learning_rate = 1e-3, weight_decay = 0;
-  bool clip = true, ascend = false;
+  bool clip = true, ascend = false, scheduled = true;
 };
 
 class AdamW {
@@ -23,7 +23,7 @@ class AdamW {
   // Has the next step scale the gradients of clipping groups to at most `max_norm` together (0: no
   // clipping) and returns their norm before. Ascending groups get their sign flipped here.
   Tensor clip(double max_norm);
-  // `factor` is the schedule's multiplier of every group's learning rate.
+  // `factor` is the schedule's multiplier of every scheduled group's learning rate.
   void step(double factor);
   void save(State& state) const;
   void load(const State& state);

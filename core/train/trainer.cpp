@@ -1,5 +1,7 @@
 #include "core/train/trainer.h"
 
+#include <torch/csrc/autograd/autograd.h>
+
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
@@ -79,6 +81,7 @@ std::unique_ptr<AdamW> make_optimiser(Model& model, const TrainingSpec& spec,
       group.weight_decay = own.weight_decay;
       group.clip = own.clip;
       group.ascend = own.ascend;
+      group.scheduled = own.scheduled;
       groups.push_back(std::move(group));
     }
   }
@@ -177,7 +180,8 @@ double Trainer::run_micro(const Step& step, const Batch& batch, int64_t micro,
 
 void Trainer::step() {
   std::vector<Batch> micro = micro_batches(sampler_.rows(step_));
-  Step step{step_, total_, micro};
+  const double factor = linear_warmup_decay(step_, total_, training_.spec.warmup);
+  Step step{step_, total_, micro, training_.spec.learning_rate * factor};
   backend_.set_training(true);
   optimiser_->zero_grad();
   for (Method* method : methods_) method->before_step(*this, step);
@@ -200,25 +204,30 @@ void Trainer::step() {
     double share = static_cast<double>(micro[i].rows()) / static_cast<double>(rows);
     loss += run_micro(step, micro[i], static_cast<int64_t>(i), leaves, share);
   }
+  // Gates and penalties may share a graph, which can be walked once.
+  torch::autograd::variable_list roots, root_grads;
   for (size_t variant = 0; variant < gates.size(); ++variant) {
     std::vector<Tensor> from = gates[variant].tensors(), leaf = leaves[variant].tensors();
     for (size_t i = 0; i < from.size(); ++i) {
-      if (from[i].requires_grad() && leaf[i].grad().defined()) from[i].backward(leaf[i].grad());
+      if (!from[i].requires_grad() || !leaf[i].grad().defined()) continue;
+      roots.push_back(from[i]);
+      root_grads.push_back(leaf[i].grad());
     }
   }
   for (Method* method : methods_) {
     if (Tensor penalty = method->penalty(step); penalty.defined()) {
       loss += penalty.item<double>();
-      penalty.backward();
+      roots.push_back(penalty);
+      root_grads.push_back(at::ones_like(penalty));
     }
   }
+  if (!roots.empty()) torch::autograd::backward(roots, root_grads);
   if (!std::isfinite(loss)) {
     throw StatusError(absl::OutOfRangeError(absl::StrCat(
         "diverged: the loss is ", loss, " at step ", step_ + 1, " of phase ", training_.phase,
         "; a lower learning_rate (now ", training_.spec.learning_rate, ") may help")));
   }
   for (Method* method : methods_) method->after_backward(*this, step);
-  double factor = linear_warmup_decay(step_, total_, training_.spec.warmup);
   optimiser_->clip(training_.spec.clip);
   optimiser_->step(factor);
   for (Method* method : methods_) method->after_step(*this, step);

@@ -99,6 +99,27 @@ class Service(unittest.TestCase):
         self.assertIn("the constraint is broken", job["failure"]["message"])
         self.assertFalse(job.get("artifacts"))
 
+    def test_a_fine_tuned_model_is_published_as_it_is_without_a_data_set(self):
+        self.cluster.cli("artifacts", "download", self.dense, self.folder / "dense")
+        self.cluster.cli("models", "upload", "tuned", self.folder / "dense")
+        self.cluster.cli("artifacts", "create", "--from-model", "tuned", "--name", "plain")
+        self.cluster.cli("artifacts", "report", "plain")
+        self.assertEqual(self.cluster.json("artifacts", "get", "plain")["weights_sha256"],
+                         self.cluster.json("artifacts", "get", self.dense)["weights_sha256"])
+
+    def test_an_artifact_id_that_comes_again_is_served_with_its_new_weights(self):
+        def publish(seed):
+            self.cluster.cli("jobs", "submit", "--base", "dense", "--model", "tiny", "--dataset", "reviews", "--name", "again",
+                             "--finetune-epochs", "1", "--seed", seed, "--watch")
+            self.cluster.cli("endpoints", "set", "again", "again")
+            wait_for("the endpoint", lambda: self.cluster.cli("predict", "again", "a film", check=False).returncode == 0)
+            return self.cluster.json("predict", "again", *SENTENCES)["predictions"]
+
+        first = publish(1)
+        for command in ("endpoints", "artifacts", "jobs"):
+            self.cluster.cli(command, "delete", "again")
+        self.assertNotEqual(publish(2), first)
+
     def test_a_queued_job_can_be_cancelled(self):
         self.submit("cancelled", "--finetune-epochs", 500)
         wait_for("the job to run", lambda: self.cluster.json("jobs", "get", "cancelled")["state"] == "STATE_RUNNING")

@@ -1,6 +1,7 @@
 // The arithmetic of each method by hand, beside the laws that every method obeys.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <limits>
 #include <set>
 
@@ -172,6 +173,54 @@ TEST(AdamW, AscendFlipsTheGradient) {
   optimiser.clip(0);
   optimiser.step(1);
   EXPECT_GT(p.item<double>(), 0);
+}
+
+// Two gates and a penalty that hang on one node, as CoFi's masks and its Lagrangian do.
+struct SharedGates : Pruner {
+  Tensor alpha = at::zeros({1}).set_requires_grad(true), open;
+  void aim(const Aim&) override {}
+  std::vector<Gates> gates(const Step&, Mode) override {
+    open = at::sigmoid(alpha);
+    Gates gates;
+    gates.head = open.expand({3, 4}).clone();
+    gates.neuron = open.expand({3, 24}).clone();
+    return {gates};
+  }
+  Tensor penalty(const Step& step) override {
+    learning_rates.push_back(step.learning_rate);
+    return open.sum() * 100;  // outweighs the task
+  }
+  std::vector<ParamGroup> parameters() override {
+    ParamGroup group{"alpha", {alpha}, 0.01};
+    group.scheduled = false;
+    return {group};
+  }
+  std::vector<double> learning_rates;
+};
+
+TEST(Trainer, GatesAndPenaltyShareOneBackward) {
+  Model model = testing::tiny_model();
+  Examples examples = testing::tiny_examples(64);
+  auto task = *make_task("text-classification");
+  SharedGates pruner;
+  Training training;
+  training.phase = "prune";
+  training.spec.steps = 3;
+  training.spec.batch_size = training.spec.micro_batch_size = 16;
+  training.spec.dropout = 0;
+  training.task = task.get();
+  training.train = &examples;
+  training.pruner = &pruner;
+  Trainer trainer(model, training);
+  double before = 0;
+  while (!trainer.done()) {
+    trainer.step();
+    // Unscheduled: the last step's learning rate is not the schedule's 0.
+    EXPECT_GT(std::abs(pruner.alpha.item<double>() - before), 1e-3);
+    before = pruner.alpha.item<double>();
+  }
+  EXPECT_LT(before, 0);  // the penalty closes them
+  EXPECT_EQ(pruner.learning_rates.back(), 0);
 }
 
 TEST(Trainer, LearnsWhatCanBeLearned) {
