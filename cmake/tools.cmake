@@ -16,6 +16,7 @@ add_compile_options(-Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initi
 if(ESPALIER_SANITIZE)
   add_compile_options(-fsanitize=${ESPALIER_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${ESPALIER_SANITIZE})
+  add_compile_definitions(ESPALIER_SANITIZED)  # the compiler's own macros differ, and one is taken away below
   if(ESPALIER_SANITIZE MATCHES "thread")
     # With this macro the headers of Debian's protobuf lay out map fields otherwise than its library,
     # which was built without: every look-up in a map would crash.

@@ -13,7 +13,7 @@ namespace {
 
 // In a child, as it sets limits; sanitizers need more memory than those allow.
 TEST(InspectMain, TakesTheSpecFromAFile) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef ESPALIER_SANITIZED
   GTEST_SKIP() << "not under a sanitizer";
 #endif
   ScratchFolder folder;
