@@ -8,10 +8,14 @@ Tensor Linear::forward(const Tensor& x, const Tensor& weight_gate, const Tensor&
     if (rank_gate.defined()) inner = inner * rank_gate;
     return at::linear(inner, up, bias);
   }
+  return at::linear(x, gated_weight(weight_gate), bias);
+}
+
+Tensor Linear::gated_weight(const Tensor& weight_gate) const {
   Tensor w = weight;
   if (mask.defined()) w = w * mask;
   if (weight_gate.defined()) w = w * weight_gate;
-  return at::linear(x, w, bias);
+  return w;
 }
 
 Tensor Linear::effective_weight() const {

@@ -23,6 +23,8 @@ struct Linear {
   // x [..., K] -> [..., N]. Gates may be undefined: weight_gate [N,K], rank_gate [r].
   Tensor forward(const Tensor& x, const Tensor& weight_gate = {},
                  const Tensor& rank_gate = {}) const;
+  // The weight of a layer that is not factored, times mask and gate, [N,K].
+  Tensor gated_weight(const Tensor& weight_gate) const;
   // The weight as it acts, [N,K].
   Tensor effective_weight() const;
   // Keeps these outputs (rows) or inputs (columns); int64 indices.

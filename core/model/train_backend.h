@@ -1,5 +1,9 @@
-// The backend of training: autograd, padded to the longest row of the micro-batch, gates anywhere.
-// fp32 throughout in this slice.
+// The backend of training: autograd, packed tokens, gates anywhere.
+//
+// Every linear layer, norm and dropout works on [N,D], the tokens that are there: of a random batch
+// of SST-2 two thirds of the padded grid would be padding. Attention runs over ragged rows in one
+// kernel (float32 on the CPU); where maps are recorded, and elsewhere, it is composed of LibTorch's
+// operators over a padded grid, which is also what the kernel is checked against.
 #pragma once
 
 #include "core/model/backend.h"

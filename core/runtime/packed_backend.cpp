@@ -1,5 +1,7 @@
 #include "core/runtime/packed_backend.h"
 
+#include "core/kernels/ragged_attention.h"
+
 namespace espalier::runtime {
 namespace {
 
@@ -30,6 +32,21 @@ void check_no_gates(const LayerGates& gates) {
 
 Tensor layer_norm(const Tensor& x, const Norm& norm, double eps) {
   return at::layer_norm(x, {x.size(-1)}, norm.weight, norm.bias, eps);
+}
+
+// Where there is no kernel of our own: LibTorch's, one row after the other. [N,3hd] -> [N,hd].
+Tensor attention_by_row(const Tensor& query_key_value, const std::vector<int64_t>& offsets,
+                        int64_t heads) {
+  const int64_t tokens = query_key_value.size(0), width = query_key_value.size(1) / 3 / heads;
+  Tensor qkv = query_key_value.view({tokens, 3, heads, width}).permute({1, 2, 0, 3});
+  Tensor context = at::empty({tokens, heads, width}, query_key_value.options());
+  for (size_t row = 0; row + 1 < offsets.size(); ++row) {
+    const int64_t begin = offsets[row], length = offsets[row + 1] - begin;
+    Tensor part = qkv.narrow(2, begin, length).unsqueeze(1);  // [3,1,h,T,hd]
+    Tensor mixed = at::scaled_dot_product_attention(part[0], part[1], part[2]);
+    context.narrow(0, begin, length).copy_(mixed.squeeze(0).transpose(0, 1));
+  }
+  return context.view({tokens, heads * width});
 }
 
 }  // namespace
@@ -76,24 +93,17 @@ Hidden PackedBackend::attend(int layer, const Hidden& hidden, const LayerGates& 
   TORCH_CHECK(attention == nullptr, "PackedBackend keeps no attention maps");
   const Packed& in = packed(hidden);
   const Layer& w = plan_.model.layers[layer];
-  int64_t tokens = in.x.size(0);
-  int64_t heads = plan_.model.config.head_count(layer);
-  int64_t head_dim = plan_.model.config.layers[layer].head_dim;
+  const int64_t heads = plan_.model.config.head_count(layer);
 
   const Linear& joined = plan_.query_key_value[layer];
   Tensor qkv =
       joined.defined()
           ? joined.forward(in.x)
           : at::cat({w.query.forward(in.x), w.key.forward(in.x), w.value.forward(in.x)}, 1);
-  qkv = qkv.view({tokens, 3, heads, head_dim}).permute({1, 2, 0, 3});  // [3,h,N,hd]
-  Tensor context = at::empty({tokens, heads, head_dim}, in.x.options());
-  for (size_t row = 0; row + 1 < in.offsets.size(); ++row) {
-    int64_t begin = in.offsets[row], length = in.offsets[row + 1] - begin;
-    Tensor part = qkv.narrow(2, begin, length).unsqueeze(1);  // [3,1,h,T,hd]
-    Tensor mixed = at::scaled_dot_product_attention(part[0], part[1], part[2]);
-    context.narrow(0, begin, length).copy_(mixed.squeeze(0).transpose(0, 1));
-  }
-  Tensor y = w.output.forward(context.view({tokens, heads * head_dim}));
+  const bool fits = qkv.is_cpu() && qkv.scalar_type() == at::kFloat;
+  Tensor context =
+      fits ? ragged_attention(qkv, in.offsets, heads) : attention_by_row(qkv, in.offsets, heads);
+  Tensor y = w.output.forward(context);
   return with(hidden, layer_norm(in.x + y, w.attention_norm, plan_.model.config.norm_eps));
 }
 

@@ -12,7 +12,7 @@ ARROWS = {
     "core/text": ["core/spec"],
     "core/kernels": ["core/base"],
     "core/task": ["core/text", "core/spec"],
-    "core/model": ["core/spec", "core/base"],
+    "core/model": ["core/kernels", "core/spec", "core/base"],
     "core/data": ["core/task", "core/model"],
     "core/method": ["core/data", "core/model"],
     "core/prune": ["core/method", "core/model"],

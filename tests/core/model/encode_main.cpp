@@ -1,6 +1,7 @@
 // espalier-encode FOLDER: reads lines {"ids": [[...], ...], "padded": bool} on stdin and prints
-// {"hidden": [[[...]]]}: the last layer's states of a Hugging Face folder, by the padded training
-// backend or by the packed one of serving. The end-to-end tests compare them with other people's.
+// {"hidden": [[[...]]]}: the last layer's states of a Hugging Face folder, by the training backend
+// with attention over a padded grid or by the packed backend of serving. The end-to-end tests
+// compare them with other people's.
 #include <iostream>
 
 #include "core/model/load.h"
@@ -34,6 +35,8 @@ int main(int argc, char** argv) {
     batch.ids = torch::tensor(ids, torch::kInt64);
     batch.types = at::zeros_like(batch.ids);
     TrainBackend padded(plan.model);
+    options.record.attention =
+        asked.at("padded").get<bool>() ? RecordAttention::kProbabilities : RecordAttention::kNone;
     runtime::PackedBackend packed(plan);
     Backend& backend = asked.at("padded").get<bool>() ? static_cast<Backend&>(padded) : packed;
     Tensor hidden = walk(backend, batch, {}, options).hidden.back().contiguous();

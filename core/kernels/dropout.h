@@ -15,4 +15,7 @@ namespace espalier {
 // Any shape, p in [0,1). Float32 on the CPU goes the fast way.
 torch::Tensor dropout(const torch::Tensor& x, double p);
 
+// The next 64 bits of LibTorch's default CPU generator: what names a stream of dropout decisions.
+uint64_t draw_dropout_key();
+
 }  // namespace espalier

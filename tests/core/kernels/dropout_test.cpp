@@ -1,4 +1,4 @@
-#include "core/model/dropout.h"
+#include "core/kernels/dropout.h"
 
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>

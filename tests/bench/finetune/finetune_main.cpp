@@ -1,0 +1,129 @@
+// espalier-bench-finetune MODEL TSV [key=value ...]: fine-tunes a Hugging Face folder on the first
+// rows of a TSV file (columns named sentence and label, or by text=, pair=, label=) and prints one
+// JSON line: seconds of every step, tokens and longest row of its batch, peak memory.
+// Keys: steps=50 batch=32 max_length=128 threads=2 dropout=-1 order=bucketed|shuffled pad=0 (rows
+// are filled with [PAD] up to `pad` tokens, to time full rows) loss=0 (1: print losses).
+#include <ATen/Parallel.h>
+#include <sys/resource.h>
+
+#include <chrono>
+#include <iostream>
+#include <map>
+
+#include "core/model/load.h"
+#include "core/train/trainer.h"
+
+namespace espalier {
+namespace {
+
+using Settings = std::map<std::string, std::string>;
+
+Settings read_settings(int argc, char** argv) {
+  Settings out = {{"steps", "50"},  {"batch", "32"},    {"max_length", "128"},
+                  {"threads", "2"}, {"dropout", "-1"},  {"text", "sentence"},
+                  {"pair", ""},     {"label", "label"}, {"pad", "0"},
+                  {"seed", "1"},    {"rate", "2e-5"}};
+  for (int i = 3; i < argc; ++i) {
+    const std::string word = argv[i];
+    const size_t equals = word.find('=');
+    const std::string key = word.substr(0, equals);
+    if (equals == std::string::npos || !out.contains(key)) {
+      std::cerr << "unknown setting " << word << "; known:";
+      for (const auto& [name, value] : out) std::cerr << " " << name << "=" << value;
+      std::cerr << "\n";
+      std::exit(2);
+    }
+    out[key] = word.substr(equals + 1);
+  }
+  return out;
+}
+
+template <class T>
+T or_die(absl::StatusOr<T> value) {
+  if (value.ok()) return *std::move(value);
+  std::cerr << value.status() << "\n";
+  std::exit(1);
+}
+
+Examples read_examples(const std::string& path, const Settings& set, const Tokenizer& tokenizer,
+                       const Task& task) {
+  const std::string path_folder = path.substr(0, path.rfind('/'));
+  DatasetSpec spec;
+  spec.folder = path_folder;
+  spec.splits = {{"train", path.substr(path_folder.size() + 1)}};
+  spec.text_column = set.at("text");
+  spec.text_pair_column = set.at("pair");
+  spec.label_column = set.at("label");
+  Rows rows = or_die(read_split(spec, "train"));
+  const auto steps = std::stoll(set.at("steps")), batch = std::stoll(set.at("batch"));
+  // A bucket is 32 batches: with fewer rows the bucketing would differ from a whole epoch's.
+  const int64_t wanted = std::min<int64_t>(rows.size(), std::max<int64_t>(steps, 64) * batch);
+  Examples out;
+  for (int64_t i = 0; i < wanted; ++i) {
+    const bool has_pair = !rows.pair.empty();
+    Encoding one = task.encode(tokenizer, rows.text[i], has_pair ? rows.pair[i] : "", has_pair,
+                               std::stoi(set.at("max_length")));
+    const auto pad = static_cast<size_t>(std::stoll(set.at("pad")));
+    if (one.ids.size() < pad) {
+      one.ids.resize(pad, 0);
+      one.types.resize(pad, 0);
+    }
+    out.inputs.push_back(std::move(one));
+    out.labels.push_back(rows.label[i]);
+  }
+  return out;
+}
+
+int run(int argc, char** argv) {
+  const Settings set = read_settings(argc, argv);
+  at::set_num_threads(std::stoi(set.at("threads")));
+  Model model = or_die(load_hugging_face(argv[1]));
+  model.reset_classifier(2, 1);
+  auto tokenizer = or_die(load_tokenizer(argv[1]));
+  auto task = or_die(make_task("text-classification"));
+  const Examples examples = read_examples(argv[2], set, *tokenizer, *task);
+
+  Training training;
+  training.phase = "finetune";
+  training.seed = std::stoull(set.at("seed"));
+  training.spec.steps = std::stoll(set.at("steps"));
+  training.spec.batch_size = training.spec.micro_batch_size = std::stoi(set.at("batch"));
+  training.spec.dropout = std::stod(set.at("dropout"));
+  training.spec.learning_rate = std::stod(set.at("rate"));
+  training.task = task.get();
+  training.train = &examples;
+  Trainer trainer(model, training);
+  Sampler sampler(examples, training.spec.batch_size, training.seed, training.phase);
+  Json seconds = Json::array(), tokens = Json::array(), longest = Json::array(),
+       losses = Json::array();
+  while (!trainer.done()) {
+    const Batch batch = make_batch(examples, sampler.rows(trainer.step_index()));
+    const auto start = std::chrono::steady_clock::now();
+    trainer.step();
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+    seconds.push_back(took.count());
+    tokens.push_back(batch.tokens());
+    longest.push_back(batch.longest());
+    losses.push_back(trainer.metrics().at("loss"));
+  }
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  std::cout << Json{{"seconds", seconds},
+                    {"tokens", tokens},
+                    {"longest", longest},
+                    {"losses", losses},
+                    {"peak_rss_mib", static_cast<double>(usage.ru_maxrss) / 1024}}
+            << "\n";
+  return 0;
+}
+
+}  // namespace
+}  // namespace espalier
+
+int main(int argc, char** argv) {
+  if (argc < 3) {
+    std::cerr << "usage: espalier-bench-finetune MODEL TSV [key=value ...]\n";
+    return 2;
+  }
+  return espalier::run(argc, argv);
+}
