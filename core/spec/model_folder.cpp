@@ -1,5 +1,7 @@
 #include "core/spec/model_folder.h"
 
+#include <set>
+
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -151,6 +153,30 @@ absl::Status check_tensors(const WeightFiles& weights, const ModelFolder& folder
   return absl::OkStatus();
 }
 
+// Tensors of the encoder that the config has no place for mean that the two do not belong together
+// (a num_hidden_layers too small). Other heads, and buffers that can be made anew, are no matter.
+absl::Status refuse_extra(const WeightFiles& weights, const ModelFolder& folder) {
+  const FamilyFacts& facts = facts_of(folder.config);
+  const std::string layers = folder.has_our_names ? "layers." : facts.names.layer;
+  std::set<std::string> used;
+  for (const auto& [ours, shape] : expected_tensors(folder.config)) {
+    used.insert(stored_name(weights.tensors(), folder, ours));
+  }
+  for (const auto& [stored, info] : weights.tensors()) {
+    if (used.count(stored) > 0 || !absl::StartsWith(stored, folder.name_prefix)) continue;
+    const std::string name = stored.substr(folder.name_prefix.size());
+    static const std::set<std::string> kBuffers = {
+        "embeddings.position_ids", "embeddings.token_type_ids", "embeddings.mask_token"};
+    const bool of_encoder = absl::StartsWith(name, layers) || absl::StartsWith(name, "embeddings.");
+    if (!of_encoder || kBuffers.count(name) > 0) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat(weights.title(), " holds the tensor ", stored,
+                     ", for which config.json has no place; are model_type and ", facts.keys.layers,
+                     " those of these weights?"));
+  }
+  return absl::OkStatus();
+}
+
 // What stands beside the weights. An artifact's config.json has it all.
 absl::Status read_neighbours(const std::string& path, ModelFolder& out) {
   ModelConfig& config = out.config;
@@ -211,6 +237,7 @@ absl::StatusOr<ModelFolder> inspect_model_folder(const std::string& path) {
   }
   ESPALIER_RETURN_IF_ERROR(fit_head(weights.tensors(), out));
   ESPALIER_RETURN_IF_ERROR(check_tensors(weights, out));
+  ESPALIER_RETURN_IF_ERROR(refuse_extra(weights, out));
   ESPALIER_RETURN_IF_ERROR(read_neighbours(path, out));
   if (!out.config.reads_images()) {
     ESPALIER_RETURN_IF_ERROR(check_tokenizer_files(path, out.config.vocabulary));

@@ -24,7 +24,8 @@ struct ModelFolder {
 //
 // The head is the one that the weights hold (the one that `architectures` name, if they hold
 // several): config.head says which, and what they lack of pooler and classifier is taken out of the
-// returned config (pooler_width or classes 0). Tensors that nobody asked for are ignored.
+// returned config (pooler_width or classes 0). Tensors of other heads are ignored, those of layers
+// that config.json does not have are refused.
 // preprocessor_config.json of image models goes into config.image; 1_Pooling/config.json of
 // sentence-transformers into config.pooling where the checkpoint has no classifier.
 absl::StatusOr<ModelFolder> inspect_model_folder(const std::string& folder);

@@ -110,6 +110,19 @@ TEST(ModelFolder, RefusesWeightsThatDoNotFitTheConfig) {
   EXPECT_THAT(json.inspect().status(), Refuses("config.json is not JSON"));
 }
 
+TEST(ModelFolder, RefusesLayersThatTheConfigDoesNotHave) {
+  Checkpoint deep(kTinyBert, "bert.");
+  deep.tensors()["bert.encoder.layer.1.output.dense.bias"] = {"F32", {8}};
+  EXPECT_THAT(deep.inspect().status(), Refuses("holds the tensor bert.encoder.layer.1.output.dense"
+                                               ".bias, for which config.json has no place"));
+  Checkpoint relative;
+  relative.tensors()["encoder.layer.0.attention.self.distance_embedding.weight"] = {"F32", {7, 4}};
+  EXPECT_THAT(relative.inspect().status(), Refuses("num_hidden_layers those of these weights"));
+  Checkpoint stranger;
+  stranger.tensors()["decoder.layer.0.weight"] = {"F32", {1}};
+  EXPECT_TRUE(stranger.inspect().ok());
+}
+
 TEST(ModelFolder, HasTheHeadThatItsWeightsHold) {
   const struct {
     const char* what;
