@@ -6,6 +6,7 @@
 #include "core/base/status_macros.h"
 #include "core/spec/model_folder.h"
 #include "core/spec/safetensors.h"
+#include "core/spec/weight_files.h"
 
 namespace espalier {
 namespace {
@@ -19,13 +20,13 @@ constexpr Dtype kDtypes[] = {{"F64", at::kDouble},    {"F32", at::kFloat}, {"F16
                              {"I16", at::kShort},     {"I8", at::kChar},   {"U8", at::kByte},
                              {"BOOL", at::kBool}};
 
-absl::StatusOr<Tensor> tensor_of(const SafetensorsFile& file, const std::string& name,
+absl::StatusOr<Tensor> tensor_of(const std::byte* bytes, const std::string& name,
                                  const TensorInfo& info) {
   for (const Dtype& dtype : kDtypes) {
     if (info.dtype != dtype.name) continue;
     // from_blob wants a mutable pointer; clone() reads only. The map may be unaligned, clone()
     // copes.
-    void* data = const_cast<std::byte*>(file.data(info));
+    void* data = const_cast<std::byte*>(bytes);
     return at::from_blob(data, info.shape, at::TensorOptions().dtype(dtype.type)).clone();
   }
   return absl::InvalidArgumentError(absl::StrCat("tensor ", name, " has dtype ", info.dtype,
@@ -38,7 +39,7 @@ absl::StatusOr<std::map<std::string, Tensor>> load_tensors(const std::string& pa
   ESPALIER_ASSIGN_OR_RETURN(auto file, SafetensorsFile::open(path));
   std::map<std::string, Tensor> out;
   for (const auto& [name, info] : file->tensors()) {
-    ESPALIER_ASSIGN_OR_RETURN(out[name], tensor_of(*file, name, info));
+    ESPALIER_ASSIGN_OR_RETURN(out[name], tensor_of(file->data(info), name, info));
   }
   return out;
 }
@@ -72,14 +73,15 @@ std::string weights_digest(const std::map<std::string, Tensor>& tensors) {
 
 absl::StatusOr<Model> load_hugging_face(const std::string& folder) {
   ESPALIER_ASSIGN_OR_RETURN(ModelFolder facts, inspect_model_folder(folder));
-  ESPALIER_ASSIGN_OR_RETURN(auto file, SafetensorsFile::open(folder + "/model.safetensors"));
-  const auto& stored = file->tensors();
+  ESPALIER_ASSIGN_OR_RETURN(const WeightFiles weights, WeightFiles::open(folder));
+  const auto& stored = weights.tensors();
   std::map<std::string, Tensor> tensors;
   for (const auto& [ours, shape] : expected_tensors(facts.config)) {
     std::string name = stored_name(stored, facts, ours);
     if (name.empty()) continue;  // assemble_model names what is missing
-    ESPALIER_ASSIGN_OR_RETURN(Tensor tensor, tensor_of(*file, name, stored.at(name)));
-    tensors[ours] = tensor.to(at::kFloat);
+    ESPALIER_ASSIGN_OR_RETURN(Tensor tensor, tensor_of(weights.data(name), name, stored.at(name)));
+    // Some families store single rows and patches with more axes than we do.
+    tensors[ours] = tensor.to(at::kFloat).reshape(shape);
   }
   return assemble_model(facts.config, std::move(tensors));
 }

@@ -11,9 +11,11 @@
 namespace espalier {
 
 struct LinearSlot {
-  enum class Place { kLayer, kHead, kExit };  // kHead: pooler and classifier
-  std::string name;                           // "layers.0.ffn.up"
-  int64_t outputs = 0, inputs = 0;            // weight is [outputs, inputs]
+  // Which rows it reads: all tokens (kEmbedding, kLayer, kTokenHead: a classifier of every token,
+  // lm.dense), the patches of an image, or one (kHead: pooler and classifier; kExit).
+  enum class Place { kEmbedding, kPatch, kLayer, kHead, kTokenHead, kExit };
+  std::string name;                 // "layers.0.ffn.up"
+  int64_t outputs = 0, inputs = 0;  // weight is [outputs, inputs]
   Place place = Place::kLayer;
   int layer = 0;  // kLayer: which
 };

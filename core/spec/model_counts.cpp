@@ -27,6 +27,24 @@ double row_macs(const LinearSlot& slot, const LinearShape& shape) {
   return static_cast<double>(slot.inputs) * static_cast<double>(slot.outputs);
 }
 
+// The task head's, see HeadKind. A classifier beside a masked language model follows sentences.
+void add_head_slots(const ModelConfig& config, std::vector<LinearSlot>& out) {
+  using Place = LinearSlot::Place;
+  const int64_t hidden = config.hidden;
+  const int64_t features = config.pooler_width > 0 ? config.pooler_width : hidden;
+  const bool every_token = config.head == HeadKind::kToken;
+  if (config.head == HeadKind::kMaskedLm) {
+    out.push_back({"lm.dense", config.embedding_columns(), hidden, Place::kTokenHead});
+  }
+  if (config.pooler_width > 0) {
+    out.push_back({"pooler", features, hidden, every_token ? Place::kTokenHead : Place::kHead});
+  }
+  if (config.classes > 0) {
+    out.push_back(
+        {"classifier", config.classes, features, every_token ? Place::kTokenHead : Place::kHead});
+  }
+}
+
 bool is_mask(const std::string& name) {
   return name.size() > 5 && name.compare(name.size() - 5, 5, ".mask") == 0;
 }
@@ -37,6 +55,13 @@ std::vector<LinearSlot> linear_slots(const ModelConfig& config) {
   using Place = LinearSlot::Place;
   std::vector<LinearSlot> out;
   const int64_t hidden = config.hidden;
+  if (config.reads_images()) {
+    const int64_t pixels = int64_t{config.channels} * config.patch_size * config.patch_size;
+    out.push_back({"embeddings.patch", hidden, pixels, Place::kPatch});
+  }
+  if (config.has_projection()) {
+    out.push_back({"embeddings.projection", hidden, config.embedding_width, Place::kEmbedding});
+  }
   for (int i = 0; i < static_cast<int>(config.layers.size()); ++i) {
     const LayerShape& layer = config.layers[i];
     const std::string prefix = absl::StrCat("layers.", i, ".");
@@ -52,9 +77,7 @@ std::vector<LinearSlot> linear_slots(const ModelConfig& config) {
       out.push_back({prefix + "ffn.down", hidden, layer.neurons, Place::kLayer, i});
     }
   }
-  const int64_t features = config.pooler_width > 0 ? config.pooler_width : hidden;
-  if (config.pooler_width > 0) out.push_back({"pooler", config.pooler_width, hidden, Place::kHead});
-  if (config.classes > 0) out.push_back({"classifier", config.classes, features, Place::kHead});
+  add_head_slots(config, out);
   for (const HeadSpec& head : config.heads) {
     out.push_back({head.name + ".pooler", head.width, hidden, Place::kExit});
     out.push_back({head.name + ".classifier", head.outputs, head.width, Place::kExit});
@@ -70,10 +93,21 @@ LinearShape stored_shape(const ModelConfig& config, const std::string& name) {
 Shapes expected_tensors(const ModelConfig& config) {
   Shapes out;
   const int64_t hidden = config.hidden;
-  out["embeddings.word.weight"] = {config.vocabulary, hidden};
-  out["embeddings.position.weight"] = {config.positions, hidden};
-  out["embeddings.token_type.weight"] = {config.token_types, hidden};
-  add_norm(out, "embeddings.norm", hidden);
+  const int64_t columns = config.embedding_columns();
+  if (config.vocabulary > 0) out["embeddings.word.weight"] = {config.vocabulary, columns};
+  out["embeddings.position.weight"] = {int64_t{config.positions} + config.position_offset, columns};
+  if (config.token_types > 0) out["embeddings.token_type.weight"] = {config.token_types, columns};
+  if (config.embedding_norm) add_norm(out, "embeddings.norm", columns);
+  if (config.reads_images()) out["embeddings.cls"] = {hidden};
+  if (config.distillation_token) out["embeddings.distillation"] = {hidden};
+  if (config.relative_buckets > 0) {
+    out["attention_bias.weight"] = {config.relative_buckets, config.original_heads};
+  }
+  if (config.norm_first) add_norm(out, "final_norm", hidden);
+  if (config.head == HeadKind::kMaskedLm) {
+    add_norm(out, "lm.norm", columns);
+    out["lm.bias"] = {config.vocabulary};
+  }
   for (int i = 0; i < static_cast<int>(config.layers.size()); ++i) {
     const std::string prefix = absl::StrCat("layers.", i, ".");
     if (config.head_count(i) > 0) add_norm(out, prefix + "attention.norm", hidden);
@@ -110,6 +144,13 @@ Counts count(const ModelConfig& config, int tokens) {
       case LinearSlot::Place::kLayer:
         out.layer_macs[slot.layer] += rows * macs;
         break;
+      case LinearSlot::Place::kEmbedding:
+      case LinearSlot::Place::kTokenHead:
+        out.macs += rows * macs;
+        break;
+      case LinearSlot::Place::kPatch:
+        out.macs += config.patches() * macs;
+        break;
       case LinearSlot::Place::kHead:
         out.macs += macs;
         break;
@@ -117,6 +158,9 @@ Counts count(const ModelConfig& config, int tokens) {
         out.exit_macs += macs;
         break;
     }
+  }
+  if (config.head == HeadKind::kMaskedLm) {
+    out.macs += rows * config.vocabulary * config.embedding_columns();
   }
   for (int i = 0; i < static_cast<int>(config.layers.size()); ++i) {
     // Scores (Q K^T) and context (scores V), each n x n x width.

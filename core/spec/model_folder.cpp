@@ -1,45 +1,24 @@
 #include "core/spec/model_folder.h"
 
-#include <sys/stat.h>
+#include <set>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "core/base/files.h"
+#include "core/base/guard.h"
 #include "core/base/status_macros.h"
+#include "core/spec/bounded_files.h"
+#include "core/spec/families.h"
+#include "core/spec/image_settings.h"
+#include "core/spec/tokenizer_files.h"
+#include "core/spec/weight_files.h"
 
 namespace espalier {
 namespace {
 
-bool exists(const std::string& path) {
-  struct stat info {};
-  return ::stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode);
-}
+using Tensors = std::map<std::string, TensorInfo>;
 
-absl::Status missing_weights(const std::string& folder) {
-  if (exists(folder + "/model.safetensors.index.json")) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "the weights are sharded (model.safetensors.index.json); save them in one file with "
-        "save_pretrained(..., max_shard_size=\"100GB\")"));
-  }
-  for (const char* name : {"pytorch_model.bin", "model.bin", "pytorch_model.pt", "model.pt"}) {
-    if (!exists(absl::StrCat(folder, "/", name))) continue;
-    return absl::InvalidArgumentError(absl::StrCat(
-        name,
-        " is a pickle, which can run code when it is read, so it is refused; save the model with "
-        "save_pretrained(..., safe_serialization=True) and upload model.safetensors"));
-  }
-  return absl::InvalidArgumentError(
-      "the folder has no model.safetensors; a model is config.json, "
-      "model.safetensors and vocab.txt");
-}
-
-// Entries of vocab.txt: lines, a last line without a newline included.
-absl::StatusOr<int64_t> vocabulary_lines(const std::string& path) {
-  ESPALIER_ASSIGN_OR_RETURN(std::string text, read_file(path));
-  int64_t lines = 0;
-  for (char c : text) lines += c == '\n';
-  return lines + (!text.empty() && text.back() != '\n');
-}
+constexpr uint64_t kMaxConfigBytes = 16 << 20;
 
 absl::Status check_tensor(const std::string& stored, const TensorInfo& info,
                           const std::vector<int64_t>& shape) {
@@ -59,118 +38,211 @@ absl::Status check_tensor(const std::string& stored, const TensorInfo& info,
   return absl::OkStatus();
 }
 
-bool starts_with(const std::string& text, const char* prefix) { return text.rfind(prefix, 0) == 0; }
+// Checkpoints converted from TensorFlow call a norm's weight gamma and its bias beta.
+std::string old_norm_name(const std::string& name) {
+  const size_t at = name.rfind("LayerNorm.");
+  if (at == std::string::npos) return "";
+  const bool weight = absl::EndsWith(name, "LayerNorm.weight");
+  return name.substr(0, at) + (weight ? "LayerNorm.gamma" : "LayerNorm.beta");
+}
+
+// What a message calls a tensor that is not there.
+std::string missing_name(const ModelFolder& folder, const std::string& ours) {
+  if (folder.has_our_names) return ours;
+  const auto theirs = their_names(folder.config, ours);
+  if (theirs.empty()) return ours;
+  return theirs.front().prefixed ? folder.name_prefix + theirs.front().name : theirs.front().name;
+}
+
+bool holds(const Tensors& tensors, const ModelFolder& folder, const std::string& ours) {
+  return !stored_name(tensors, folder, ours).empty();
+}
+
+// Whose names the tensors have: ours, or the family's with or without its prefix.
+absl::Status find_names(const WeightFiles& weights, ModelFolder& out) {
+  const FamilyFacts& facts = facts_of(out.config);
+  const std::string probe =
+      facts.reads_images() ? "embeddings.patch.weight" : "embeddings.word.weight";
+  out.has_our_names = weights.tensors().count(probe) > 0;
+  if (out.has_our_names) return absl::OkStatus();
+  const std::string theirs = hugging_face_name(out.config, probe);
+  if (weights.tensors().count(theirs) > 0) return absl::OkStatus();
+  out.name_prefix = facts.prefix;
+  if (weights.tensors().count(facts.prefix + theirs) > 0) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      weights.title(), " has neither ", theirs, " nor ", facts.prefix, theirs, " among its ",
+      weights.tensors().size(), " tensors; it holds no ", facts.title, " encoder"));
+}
+
+// Whether the weights hold a head of this kind. DistilBERT's "classifier" is a sequence's or every
+// token's: unless config.json says which, the sequence's has its dense layer beside it.
+bool has_head(const Tensors& tensors, ModelFolder folder, HeadKind kind, bool stated) {
+  const FamilyFacts& facts = facts_of(folder.config);
+  if (facts.names.head.count(kind) == 0) return false;
+  auto stored_as = [&](HeadKind as, const char* ours) {
+    folder.config.head = as;
+    return stored_name(tensors, folder, ours);
+  };
+  if (kind == HeadKind::kMaskedLm) return !stored_as(kind, "lm.dense.weight").empty();
+  const std::string classifier = stored_as(kind, "classifier.weight");
+  if (classifier.empty() || stated || kind == HeadKind::kToken || !facts.pools_in_head()) {
+    return !classifier.empty();
+  }
+  return !stored_as(kind, "pooler.weight").empty() ||
+         classifier != stored_as(HeadKind::kToken, "classifier.weight");
+}
+
+// Sets config.head to the promised kind if the weights hold it, else to the first that they do; one
+// without any may get a sequence head.
+void find_head(const Tensors& tensors, const StatedHead& stated, ModelFolder& out) {
+  ModelConfig& config = out.config;
+  config.head = HeadKind::kSequence;
+  bool found = stated.kind && has_head(tensors, out, *stated.kind, true);
+  if (found) config.head = *stated.kind;
+  for (HeadKind kind : {HeadKind::kSequence, HeadKind::kToken, HeadKind::kMaskedLm}) {
+    if (found || (kind == HeadKind::kMaskedLm && !stated.tied)) continue;
+    found = has_head(tensors, out, kind, false);
+    if (found) config.head = kind;
+  }
+  if (config.head == HeadKind::kToken && stated.kind != HeadKind::kToken) {
+    config.head_dropout.reset();  // what was read is a sequence head's
+  }
+  if (config.head == HeadKind::kMaskedLm) {
+    config.label_names.clear();
+    config.classes = 0;  // a next-sentence classifier states its own
+  }
+  const FamilyFacts& facts = facts_of(config);
+  const bool needs_pooler = facts.pools_in_head() && config.head == HeadKind::kSequence && found;
+  const bool pools = needs_pooler || (facts.pools() && config.head != HeadKind::kToken &&
+                                      holds(tensors, out, "pooler.weight"));
+  config.pooler_width = pools ? config.hidden : 0;
+}
+
+// A checkpoint may come without its pooler or task head (a plain encoder); they are then made anew.
+// One that has a head of unstated size states it by its shape.
+absl::Status fit_head(const Tensors& tensors, ModelFolder& out) {
+  ModelConfig& config = out.config;
+  const std::string classifier = stored_name(tensors, out, "classifier.weight");
+  if (classifier.empty()) {
+    config.classes = 0;
+    config.label_names.clear();
+  } else if (config.classes == 0) {
+    const auto& shape = tensors.at(classifier).shape;
+    if (shape.empty() || shape[0] < 1 || shape[0] > 65536) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("tensor ", classifier, " must have 1 to 65536 rows"));
+    }
+    config.classes = static_cast<int>(shape[0]);
+  }
+  out.has_classifier = config.classes > 0 && config.head != HeadKind::kMaskedLm;
+  return absl::OkStatus();
+}
+
+absl::Status check_tensors(const WeightFiles& weights, const ModelFolder& folder) {
+  const Tensors& tensors = weights.tensors();
+  for (const auto& [ours, shape] : expected_tensors(folder.config)) {
+    const std::string stored = stored_name(tensors, folder, ours);
+    if (stored.empty()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(weights.title(), " lacks the tensor ", missing_name(folder, ours)));
+    }
+    ESPALIER_RETURN_IF_ERROR(
+        check_tensor(stored, tensors.at(stored),
+                     folder.has_our_names ? shape : their_shape(folder.config, ours, shape)));
+  }
+  return absl::OkStatus();
+}
+
+// Tensors of the encoder that the config has no place for mean that the two do not belong together
+// (a num_hidden_layers too small). Other heads, and buffers that can be made anew, are no matter.
+absl::Status refuse_extra(const WeightFiles& weights, const ModelFolder& folder) {
+  const FamilyFacts& facts = facts_of(folder.config);
+  const std::string layers = folder.has_our_names ? "layers." : facts.names.layer;
+  std::set<std::string> used;
+  for (const auto& [ours, shape] : expected_tensors(folder.config)) {
+    used.insert(stored_name(weights.tensors(), folder, ours));
+  }
+  for (const auto& [stored, info] : weights.tensors()) {
+    if (used.count(stored) > 0 || !absl::StartsWith(stored, folder.name_prefix)) continue;
+    const std::string name = stored.substr(folder.name_prefix.size());
+    static const std::set<std::string> kBuffers = {
+        "embeddings.position_ids", "embeddings.token_type_ids", "embeddings.mask_token"};
+    const bool of_encoder = absl::StartsWith(name, layers) || absl::StartsWith(name, "embeddings.");
+    if (!of_encoder || kBuffers.count(name) > 0) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat(weights.title(), " holds the tensor ", stored,
+                     ", for which config.json has no place; are model_type and ", facts.keys.layers,
+                     " those of these weights?"));
+  }
+  return absl::OkStatus();
+}
+
+// What stands beside the weights. An artifact's config.json has it all.
+absl::Status read_neighbours(const std::string& path, ModelFolder& out) {
+  ModelConfig& config = out.config;
+  if (out.has_our_names) return absl::OkStatus();
+  if (const std::string file = path + "/preprocessor_config.json";
+      config.reads_images() && is_file(file)) {
+    ESPALIER_ASSIGN_OR_RETURN(const Json json, read_bounded_json(file, kMaxConfigBytes));
+    return read_preprocessor(json, config);
+  }
+  if (const std::string file = path + "/1_Pooling/config.json";
+      !config.reads_images() && !out.has_classifier && is_file(file)) {
+    ESPALIER_ASSIGN_OR_RETURN(const Json json, read_bounded_json(file, kMaxConfigBytes));
+    Fields fields(json, "1_Pooling/config.json");
+    bool mean = false;
+    fields.boolean("pooling_mode_mean_tokens", mean);
+    config.pooling = mean ? Pooling::kMean : Pooling::kFirst;
+    return fields.status();
+  }
+  return absl::OkStatus();
+}
 
 }  // namespace
 
-std::string hugging_face_name(const ModelConfig&, const std::string& ours) {
-  const size_t dot = ours.rfind('.');
-  if (dot == std::string::npos) return "";
-  const std::string stem = ours.substr(0, dot), leaf = ours.substr(dot);
-  if (leaf != ".weight" && leaf != ".bias") return "";
-  static const std::map<std::string, std::string> kWhole = {
-      {"embeddings.word", "embeddings.word_embeddings"},
-      {"embeddings.position", "embeddings.position_embeddings"},
-      {"embeddings.token_type", "embeddings.token_type_embeddings"},
-      {"embeddings.norm", "embeddings.LayerNorm"},
-      {"pooler", "pooler.dense"},
-      {"classifier", "classifier"}};
-  static const std::map<std::string, std::string> kInLayer = {
-      {"attention.query", "attention.self.query"},
-      {"attention.key", "attention.self.key"},
-      {"attention.value", "attention.self.value"},
-      {"attention.output", "attention.output.dense"},
-      {"attention.norm", "attention.output.LayerNorm"},
-      {"ffn.up", "intermediate.dense"},
-      {"ffn.down", "output.dense"},
-      {"ffn.norm", "output.LayerNorm"}};
-  if (auto it = kWhole.find(stem); it != kWhole.end()) return it->second + leaf;
-  if (!starts_with(stem, "layers.")) return "";
-  const size_t end = stem.find('.', 7);
-  if (end == std::string::npos) return "";
-  auto it = kInLayer.find(stem.substr(end + 1));
-  return it == kInLayer.end()
-             ? ""
-             : absl::StrCat("encoder.layer.", stem.substr(7, end - 7), ".", it->second, leaf);
+std::string hugging_face_name(const ModelConfig& config, const std::string& ours) {
+  const auto names = their_names(config, ours);
+  return names.empty() ? "" : names.front().name;
 }
 
-std::string stored_name(const std::map<std::string, TensorInfo>& tensors, const ModelFolder& folder,
+std::string stored_name(const Tensors& tensors, const ModelFolder& folder,
                         const std::string& ours) {
   if (folder.has_our_names) return tensors.count(ours) > 0 ? ours : "";
-  std::string name = hugging_face_name(folder.config, ours);
-  if (name.empty()) return "";
-  if (!starts_with(name, "classifier.")) name = folder.name_prefix + name;
-  if (tensors.count(name) > 0) return name;
-  // Checkpoints converted from TensorFlow call a norm's weight gamma and its bias beta.
-  if (const size_t at = name.rfind("LayerNorm."); at != std::string::npos) {
-    name = name.substr(0, at) + (name.compare(at, std::string::npos, "LayerNorm.weight") == 0
-                                     ? "LayerNorm.gamma"
-                                     : "LayerNorm.beta");
-    if (tensors.count(name) > 0) return name;
+  for (const TheirName& theirs : their_names(folder.config, ours)) {
+    const std::string name = theirs.prefixed ? folder.name_prefix + theirs.name : theirs.name;
+    for (const std::string& spelling : {name, old_norm_name(name)}) {
+      if (tensors.count(spelling) > 0) return spelling;
+    }
   }
   return "";
 }
 
 absl::StatusOr<ModelFolder> inspect_model_folder(const std::string& path) {
-  if (!exists(path + "/config.json")) {
+  if (!is_file(path + "/config.json")) {
     return absl::InvalidArgumentError(
-        "the folder has no config.json; a model is config.json, model.safetensors and vocab.txt");
+        "the folder has no config.json; a model is config.json, its weights (model.safetensors) "
+        "and its tokenizer");
   }
-  if (!exists(path + "/model.safetensors")) return missing_weights(path);
-  ESPALIER_ASSIGN_OR_RETURN(Json json, read_json(path + "/config.json"));
+  ESPALIER_ASSIGN_OR_RETURN(const WeightFiles weights, WeightFiles::open(path));
+  ESPALIER_ASSIGN_OR_RETURN(const Json json,
+                            read_bounded_json(path + "/config.json", kMaxConfigBytes));
   ModelFolder out;
   ESPALIER_ASSIGN_OR_RETURN(out.config, read_model_config(json));
-  ModelConfig& config = out.config;
-  ESPALIER_ASSIGN_OR_RETURN(auto file, SafetensorsFile::open(path + "/model.safetensors"));
-  const auto& tensors = file->tensors();
-
-  const std::string word = "embeddings.word_embeddings.weight";
-  out.has_our_names = tensors.count("embeddings.word.weight") > 0;
-  if (!out.has_our_names && tensors.count(word) == 0) {
-    if (tensors.count("bert." + word) == 0) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("model.safetensors has neither ", word, " nor bert.", word, " among its ",
-                       tensors.size(), " tensors; it holds no BERT encoder"));
-    }
-    out.name_prefix = "bert.";
+  ESPALIER_RETURN_IF_ERROR(find_names(weights, out));
+  if (!out.has_our_names) {
+    Fields fields(json);
+    find_head(weights.tensors(), stated_head(facts_of(out.config), fields), out);
+  } else if (!holds(weights.tensors(), out, "pooler.weight")) {
+    out.config.pooler_width = 0;
   }
-  // A checkpoint may come without its pooler or task head (a plain encoder, a masked language
-  // model); they are then made anew. One that has a head of unstated size states it by its shape.
-  out.has_classifier = !stored_name(tensors, out, "classifier.weight").empty();
-  if (stored_name(tensors, out, "pooler.weight").empty()) config.pooler_width = 0;
-  if (!out.has_classifier) {
-    config.classes = 0;
-    config.label_names.clear();
-  } else if (config.classes == 0) {
-    const auto& shape = tensors.at(stored_name(tensors, out, "classifier.weight")).shape;
-    if (shape.empty() || shape[0] < 1 || shape[0] > 65536) {
-      return absl::InvalidArgumentError("tensor classifier.weight must have 1 to 65536 rows");
-    }
-    config.classes = static_cast<int>(shape[0]);
+  ESPALIER_RETURN_IF_ERROR(fit_head(weights.tensors(), out));
+  ESPALIER_RETURN_IF_ERROR(check_tensors(weights, out));
+  ESPALIER_RETURN_IF_ERROR(refuse_extra(weights, out));
+  ESPALIER_RETURN_IF_ERROR(read_neighbours(path, out));
+  if (!out.config.reads_images()) {
+    ESPALIER_RETURN_IF_ERROR(check_tokenizer_files(path, out.config.vocabulary));
   }
-  for (const auto& [ours, shape] : expected_tensors(config)) {
-    const std::string stored = stored_name(tensors, out, ours);
-    if (stored.empty()) {
-      const std::string theirs = hugging_face_name(config, ours);
-      const bool prefixed = !theirs.empty() && !starts_with(theirs, "classifier.");
-      return absl::InvalidArgumentError(absl::StrCat("model.safetensors lacks the tensor ",
-                                                     out.has_our_names || theirs.empty() ? ours
-                                                     : prefixed ? out.name_prefix + theirs
-                                                                : theirs));
-    }
-    ESPALIER_RETURN_IF_ERROR(check_tensor(stored, tensors.at(stored), shape));
-  }
-  if (!exists(path + "/vocab.txt")) {
-    return absl::InvalidArgumentError(
-        "the folder has no vocab.txt; a model is config.json, model.safetensors and vocab.txt");
-  }
-  ESPALIER_ASSIGN_OR_RETURN(int64_t lines, vocabulary_lines(path + "/vocab.txt"));
-  if (lines < 1 || lines > config.vocabulary) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("vocab.txt has ", lines, " entries, but the embedding has ", config.vocabulary,
-                     " rows; it needs a row for each entry"));
-  }
-  out.counts = count(config, 128);
+  out.counts = count(out.config, out.config.reads_images() ? out.config.positions : 128);
   return out;
 }
 

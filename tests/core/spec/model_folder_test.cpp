@@ -1,61 +1,17 @@
 #include "core/spec/model_folder.h"
 
-#include "core/spec/safetensors.h"
-#include "tests/core/spec/scratch.h"
+#include "tests/core/spec/checkpoint.h"
 
 namespace espalier {
 namespace {
 
+using testing::Checkpoint;
+using testing::kTinyBert;
 using testing::Refuses;
-using testing::Scratch;
-
-constexpr char kConfig[] =
-    R"({"model_type": "bert", "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2,
-  "intermediate_size": 6, "vocab_size": 5, "max_position_embeddings": 4, "num_labels": 3})";
-constexpr char kVocabulary[] = "[PAD]\n[UNK]\n[CLS]\n[SEP]\na\n";
-
-// A checkpoint on disk that a test spoils a little before it is looked at.
-class Checkpoint {
- public:
-  explicit Checkpoint(const std::string& prefix = "") {
-    const ModelConfig config = *read_model_config(Json::parse(kConfig));
-    for (const auto& [ours, shape] : expected_tensors(config)) {
-      const std::string name = hugging_face_name(config, ours);
-      tensors_[name.rfind("classifier", 0) == 0 ? name : prefix + name] = {"F32", shape};
-    }
-    files_ = {{"config.json", kConfig}, {"vocab.txt", kVocabulary}};
-  }
-  std::map<std::string, std::string>& files() { return files_; }
-  struct Tensor {
-    std::string dtype;
-    std::vector<int64_t> shape;
-  };
-  std::map<std::string, Tensor>& tensors() { return tensors_; }
-  void rename(const std::string& from, const std::string& to) {
-    tensors_[to] = tensors_.at(from);
-    tensors_.erase(from);
-  }
-  absl::StatusOr<ModelFolder> inspect() {
-    Scratch scratch;
-    for (const auto& [name, content] : files_) scratch.write(name, content);
-    if (!tensors_.empty()) {
-      static const std::vector<double> kZeros(1000);
-      std::vector<TensorView> views;
-      for (const auto& [name, tensor] : tensors_)
-        views.push_back({name, tensor.dtype, tensor.shape, kZeros.data()});
-      EXPECT_TRUE(write_safetensors(scratch.path() + "/model.safetensors", views).ok());
-    }
-    return inspect_model_folder(scratch.path());
-  }
-
- private:
-  std::map<std::string, std::string> files_;
-  std::map<std::string, Tensor> tensors_;
-};
 
 TEST(ModelFolder, IsTakenWithAndWithoutPrefix) {
   for (const char* prefix : {"", "bert."}) {
-    auto folder = Checkpoint(prefix).inspect();
+    auto folder = Checkpoint(kTinyBert, prefix).inspect();
     ASSERT_TRUE(folder.ok()) << folder.status();
     EXPECT_EQ(folder->name_prefix, prefix);
     EXPECT_TRUE(folder->has_classifier);
@@ -79,7 +35,7 @@ TEST(ModelFolder, MayLackPoolerAndClassifier) {
 }
 
 TEST(ModelFolder, TakesOldNormNamesHalfPrecisionAndStrangers) {
-  Checkpoint checkpoint("bert.");
+  Checkpoint checkpoint(kTinyBert, "bert.");
   checkpoint.rename("bert.embeddings.LayerNorm.weight", "bert.embeddings.LayerNorm.gamma");
   checkpoint.rename("bert.embeddings.LayerNorm.bias", "bert.embeddings.LayerNorm.beta");
   checkpoint.tensors().at("bert.pooler.dense.weight").dtype = "BF16";
@@ -99,7 +55,7 @@ TEST(ModelFolder, TakesOldNormNamesHalfPrecisionAndStrangers) {
 
 TEST(ModelFolder, OfAnArtifactHasOurNames) {
   Checkpoint checkpoint;
-  ModelConfig config = *read_model_config(Json::parse(kConfig));
+  ModelConfig config = *read_model_config(Json::parse(kTinyBert));
   config.heads = {{"exits.0", 0, "pooler_classifier", 5, 3}};
   config.linears["layers.0.ffn.up"] = {LinearShape::Kind::kMasked, 0};
   checkpoint.files()["config.json"] = write_model_config(config).dump();
@@ -127,12 +83,13 @@ TEST(ModelFolder, NamesWhatIsMissing) {
   EXPECT_THAT(empty.inspect().status(), Refuses("pytorch_model.bin is a pickle"));
   empty.files()["config.json"] = "broken too";
   EXPECT_THAT(empty.inspect().status(), Refuses("pytorch_model.bin is a pickle"));
-  empty.files()["model.safetensors.index.json"] = "{}";
-  EXPECT_THAT(empty.inspect().status(), Refuses("max_shard_size"));
+  empty.files().erase("pytorch_model.bin");
+  empty.files()["pytorch_model.bin.index.json"] = "{}";
+  EXPECT_THAT(empty.inspect().status(), Refuses("is a pickle"));
 }
 
 TEST(ModelFolder, RefusesWeightsThatDoNotFitTheConfig) {
-  Checkpoint lacks("bert.");
+  Checkpoint lacks(kTinyBert, "bert.");
   lacks.tensors().erase("bert.encoder.layer.0.output.dense.bias");
   EXPECT_THAT(lacks.inspect().status(),
               Refuses("lacks the tensor bert.encoder.layer.0.output.dense.bias"));
@@ -148,17 +105,122 @@ TEST(ModelFolder, RefusesWeightsThatDoNotFitTheConfig) {
   Checkpoint labels;
   labels.tensors()["classifier.weight"].shape = {2, 8};
   EXPECT_THAT(labels.inspect().status(), Refuses("classifier.weight has shape [2, 8]"));
-  Checkpoint words;
-  words.files()["vocab.txt"] += "b\n";
-  EXPECT_THAT(words.inspect().status(),
-              Refuses("vocab.txt has 6 entries, but the embedding has 5 rows"));
   Checkpoint json;
   json.files()["config.json"] = "{";
   EXPECT_THAT(json.inspect().status(), Refuses("config.json is not JSON"));
 }
 
+TEST(ModelFolder, RefusesLayersThatTheConfigDoesNotHave) {
+  Checkpoint deep(kTinyBert, "bert.");
+  deep.tensors()["bert.encoder.layer.1.output.dense.bias"] = {"F32", {8}};
+  EXPECT_THAT(deep.inspect().status(), Refuses("holds the tensor bert.encoder.layer.1.output.dense"
+                                               ".bias, for which config.json has no place"));
+  Checkpoint relative;
+  relative.tensors()["encoder.layer.0.attention.self.distance_embedding.weight"] = {"F32", {7, 4}};
+  EXPECT_THAT(relative.inspect().status(), Refuses("num_hidden_layers those of these weights"));
+  Checkpoint stranger;
+  stranger.tensors()["decoder.layer.0.weight"] = {"F32", {1}};
+  EXPECT_TRUE(stranger.inspect().ok());
+}
+
+TEST(ModelFolder, HasTheHeadThatItsWeightsHold) {
+  const struct {
+    const char* what;
+    const char *config, *tensors;  // a config that builds the tensors beside the one on disk
+    HeadKind head;
+    int classes, pooler;
+  } kCases[] = {
+      {"a promise kept", "BertForTokenClassification", "BertForTokenClassification",
+       HeadKind::kToken, 2, 0},
+      {"a promise broken", "BertForTokenClassification", "BertForMaskedLM", HeadKind::kMaskedLm, 0,
+       0},
+      {"no promise, words", "BertModel", "BertForMaskedLM", HeadKind::kMaskedLm, 0, 0},
+      {"no promise, words and sentences", "BertModel", "BertForPreTraining", HeadKind::kMaskedLm, 2,
+       8},
+      {"no promise, a classifier", "BertModel", "BertForSequenceClassification",
+       HeadKind::kSequence, 2, 8},
+  };
+  for (const auto& c : kCases) {
+    Json config = Json::parse(kTinyBert);
+    config.erase("num_labels");
+    config["architectures"] = {c.tensors};
+    Checkpoint checkpoint(config.dump(), "bert.");
+    config["architectures"] = {c.config};
+    checkpoint.files()["config.json"] = config.dump();
+    auto folder = checkpoint.inspect();
+    ASSERT_TRUE(folder.ok()) << c.what << folder.status();
+    EXPECT_EQ(folder->config.head, c.head) << c.what;
+    EXPECT_EQ(folder->config.classes, c.classes) << c.what;
+    EXPECT_EQ(folder->config.pooler_width, c.pooler) << c.what;
+  }
+}
+
+TEST(ModelFolder, LeavesAWordHeadThatDoesNotShareTheTable) {
+  Json config = Json::parse(kTinyBert);
+  config["architectures"] = {"BertForMaskedLM"};
+  Checkpoint checkpoint(config.dump());
+  config["tie_word_embeddings"] = false;
+  checkpoint.files()["config.json"] = config.dump();
+  EXPECT_EQ(checkpoint.inspect()->config.head, HeadKind::kSequence);
+}
+
+TEST(ModelFolder, PoolsAsSentenceTransformersSaysWhereNobodyClassifies) {
+  constexpr char kMeans[] =
+      R"({"pooling_mode_cls_token": false, "pooling_mode_mean_tokens": true})";
+  Checkpoint encoder;
+  encoder.tensors().erase("classifier.weight");
+  encoder.tensors().erase("classifier.bias");
+  EXPECT_EQ(encoder.inspect()->config.pooling, Pooling::kFirst);
+  encoder.files()["1_Pooling/config.json"] = kMeans;
+  EXPECT_EQ(encoder.inspect()->config.pooling, Pooling::kMean);
+  encoder.files()["1_Pooling/config.json"] = R"({"pooling_mode_mean_tokens": 1})";
+  EXPECT_THAT(encoder.inspect().status(), Refuses("1_Pooling/config.json.pooling_mode_mean"));
+  Checkpoint classifier;
+  classifier.files()["1_Pooling/config.json"] = kMeans;
+  EXPECT_EQ(classifier.inspect()->config.pooling, Pooling::kFirst);
+}
+
+TEST(ModelFolder, TakesEitherKindOfTokenizerFile) {
+  const std::map<std::string, std::string> kSets[] = {
+      {{"vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\na"}},
+      {{"vocab.json", R"({"<s>": 0, "a": 4})"}, {"merges.txt", ""}},
+      {{"tokenizer.json",
+        R"({"model": {"vocab": {"a": 3}}, "added_tokens": [{"id": 4, "content": "<s>"}]})"}},
+      {{"tokenizer.json", R"({"model": {"vocab": [["a", -1.5], ["b", -2]]}})"}}};
+  for (const auto& files : kSets) {
+    Checkpoint checkpoint;
+    checkpoint.files().erase("vocab.txt");
+    for (const auto& [name, text] : files) checkpoint.files()[name] = text;
+    EXPECT_TRUE(checkpoint.inspect().ok()) << files.begin()->first << checkpoint.inspect().status();
+  }
+}
+
+TEST(ModelFolder, RefusesATokenizerThatTheEmbeddingDoesNotFit) {
+  const struct {
+    const char *file, *text, *message;
+  } kCases[] = {
+      {"vocab.txt", "1\n2\n3\n4\n5\n6\n", "vocab.txt has 6 entries, but the embedding has 5 rows"},
+      {"vocab.txt", "", "vocab.txt has 0 entries"},
+      {"vocab.json", R"({"a": 0})", "no merges.txt beside its vocab.json"},
+      {"tokenizer.json", R"({"model": {"vocab": {"a": 5}}})", "tokenizer.json has 6 entries"},
+      {"tokenizer.json", R"({"model": {"vocab": {"a": 1}}, "added_tokens": [{"id": 5}]})",
+       "tokenizer.json has 6 entries"},
+      {"tokenizer.json", R"({"model": {"vocab": {"a": -1}}})", "an id must be an integer from 0"},
+      {"tokenizer.json", R"({"model": {"vocab": {"a": 1}}, "added_tokens": [{}]})", "added_tokens"},
+      {"tokenizer.json", R"({"model": {"vocab": 7}})", "vocabulary must be"},
+      {"tokenizer.json", R"({"model": []})", "model.vocab"},
+      {"tokenizer.json", "[", "tokenizer.json is not JSON"},
+  };
+  for (const auto& c : kCases) {
+    Checkpoint checkpoint;
+    checkpoint.files().erase("vocab.txt");
+    checkpoint.files()[c.file] = c.text;
+    EXPECT_THAT(checkpoint.inspect().status(), Refuses(c.message)) << c.file << c.text;
+  }
+}
+
 TEST(HuggingFaceName, CoversEveryTensorOfABert) {
-  const ModelConfig config = *read_model_config(Json::parse(kConfig));
+  const ModelConfig config = *read_model_config(Json::parse(kTinyBert));
   EXPECT_EQ(hugging_face_name(config, "layers.11.attention.output.bias"),
             "encoder.layer.11.attention.output.dense.bias");
   EXPECT_EQ(hugging_face_name(config, "layers.0.ffn.norm.weight"),

@@ -22,10 +22,12 @@ class Scratch {
   }
   ~Scratch() { std::filesystem::remove_all(path_); }
   const std::string& path() const { return path_; }
-  // Writes a file and returns its path.
+  // Writes a file, folders above it included, and returns its path.
   std::string write(const std::string& name, const std::string& content) const {
-    std::ofstream(path_ + "/" + name, std::ios::binary) << content;
-    return path_ + "/" + name;
+    const std::filesystem::path path = path_ + "/" + name;
+    std::filesystem::create_directories(path.parent_path());
+    std::ofstream(path, std::ios::binary) << content;
+    return path;
   }
 
  private:

@@ -1,0 +1,15 @@
+// The tokenizer's files of a model folder, as far as the embedding must fit them. Which kind of
+// tokenizer they make is core/text's business.
+#pragma once
+
+#include <string>
+
+#include "absl/status/status.h"
+
+namespace espalier {
+
+// At least one of vocab.txt, tokenizer.json, vocab.json with merges.txt is there, and each that is
+// has no id beyond the embedding's `rows`.
+absl::Status check_tokenizer_files(const std::string& folder, int rows);
+
+}  // namespace espalier
