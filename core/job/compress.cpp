@@ -180,7 +180,8 @@ void Job::fit_head() {
   // Exits of an earlier job were trained for that job's labels and layers.
   state_.model.heads.clear();
   config.heads.clear();
-  const bool fits = config.classes == outputs && state_.model.reorder_classifier(wanted);
+  const bool fits = config.head == HeadKind::kSequence && config.classes == outputs &&
+                    state_.model.reorder_classifier(wanted);
   if (!fits) {
     if (!finetunes()) {
       throw StatusError(absl::InvalidArgumentError(

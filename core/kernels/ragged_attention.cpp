@@ -24,6 +24,7 @@ using torch::Tensor;
 // tokens; `index` is the place of its first probability in the stream of dropout decisions.
 struct Unit {
   const float *query, *key, *value;
+  const float* bias;  // at distance 0, readable kLanes beyond the last; null: none
   int64_t tokens, width, stride;
   float scale;
   DropKey drop;
@@ -103,16 +104,24 @@ ESPALIER_INLINE void scatter(float* from, int64_t tokens, int64_t width, int64_t
     std::memcpy(to + t * stride, from + t * columns, static_cast<size_t>(width) * sizeof(float));
 }
 
+// Query i's products with the keys become scores.
+ESPALIER_INLINE void score_row(const Unit& unit, int64_t i, float* scores) {
+  const int64_t columns = whole_lanes(unit.tokens);
+  for (int64_t j = 0; j < columns; j += kLanes) {
+    Lanes x = load(scores + j) * unit.scale;
+    if (unit.bias != nullptr) x += load(unit.bias - i + j);
+    store(scores + j, x);
+  }
+}
+
 // Scores of one query become probabilities; returns the log of their sum of exponentials. What
 // stands behind the last key becomes 0.
-ESPALIER_INLINE float softmax_row(float* scores, int64_t tokens, float scale) {
+ESPALIER_INLINE float softmax_row(float* scores, int64_t tokens) {
   const int64_t columns = whole_lanes(tokens);
   Lanes top = spread(-INFINITY);
   for (int64_t j = 0; j < columns; j += kLanes) {
     for (int64_t k = std::max(j, tokens); k < j + kLanes; ++k) scores[k] = -INFINITY;
-    const Lanes x = load(scores + j) * scale;
-    store(scores + j, x);
-    top = kernels::larger(top, x);
+    top = kernels::larger(top, load(scores + j));
   }
   const float peak = kernels::largest(top);
   Lanes total = {};
@@ -149,8 +158,10 @@ ESPALIER_CLONES void attend_forward(const Unit& unit, float* scratch, float* con
   float* mixed = values + n * wide;
   gather_transposed(unit.key, n, d, unit.stride, keys);
   multiply(n, columns, d, unit.query, unit.stride, 1, keys, scores);
-  for (int64_t i = 0; i < n; ++i)
-    log_sums[i * log_stride] = softmax_row(scores + i * columns, n, unit.scale);
+  for (int64_t i = 0; i < n; ++i) {
+    score_row(unit, i, scores + i * columns);
+    log_sums[i * log_stride] = softmax_row(scores + i * columns, n);
+  }
   drop_scores(unit, scores);
   gather(unit.value, n, d, unit.stride, values);
   multiply(n, wide, n, scores, columns, 1, values, mixed);
@@ -164,6 +175,7 @@ int64_t backward_scratch(int64_t tokens, int64_t width) {
 
 struct UnitGrads {
   float *query, *key, *value;  // with the unit's own stride
+  float* bias;                 // at distance 0, to be added to; null: none
 };
 
 // With P the probabilities, M the dropout mask and C' the context's gradient:
@@ -185,8 +197,9 @@ ESPALIER_CLONES void attend_backward(const Unit& unit, float* scratch, const flo
   for (int64_t i = 0; i < n; ++i) {
     float* row = scores + i * columns;
     const float log_sum = log_sums[i * log_stride];
+    score_row(unit, i, row);
     for (int64_t j = 0; j < columns; j += kLanes)
-      store(row + j, kernels::exponential(load(row + j) * unit.scale - log_sum));
+      store(row + j, kernels::exponential(load(row + j) - log_sum));
     for (int64_t j = n; j < columns; ++j) row[j] = 0;
   }
   gather_transposed(unit.value, n, d, unit.stride, flat);
@@ -204,8 +217,11 @@ ESPALIER_CLONES void attend_backward(const Unit& unit, float* scratch, const flo
     Lanes total = {};
     for (int64_t j = 0; j < columns; j += kLanes) total += load(row + j) * load(up + j);
     const float inner = kernels::sum(total);
-    for (int64_t j = 0; j < columns; j += kLanes)
-      store(row + j, load(row + j) * (load(up + j) - inner));
+    for (int64_t j = 0; j < columns; j += kLanes) {
+      const Lanes x = load(row + j) * (load(up + j) - inner);
+      store(row + j, x);
+      if (out.bias != nullptr) store(out.bias - i + j, load(out.bias - i + j) + x);
+    }
   }
   gather(unit.key, n, d, unit.stride, dense);
   multiply(n, wide, n, scores, columns, 1, dense, product);
@@ -215,113 +231,121 @@ ESPALIER_CLONES void attend_backward(const Unit& unit, float* scratch, const flo
   scatter(product, n, d, unit.stride, unit.scale, out.key);
 }
 
-// All rows and heads of a batch, spread over the threads. Heads are the outer loop: the halves of
-// two threads then hold the same rows, so equal work.
-class Units {
- public:
-  Units(const Tensor& query_key_value, c10::ArrayRef<int64_t> offsets, int64_t heads, double p,
-        uint64_t key)
-      : data_(query_key_value.const_data_ptr<float>()),
-        offsets_(offsets),
-        rows_(static_cast<int64_t>(offsets.size()) - 1),
-        heads_(heads),
-        width_(query_key_value.size(1) / (3 * heads)),
-        drop_(kernels::drop_key(key, p)) {
-    uint64_t at = 0;
-    for (int64_t row = 0; row < rows_; ++row) {
-      first_.push_back(at);
-      at += static_cast<uint64_t>(length(row) * whole_lanes(length(row)));
-      longest_ = std::max(longest_, length(row));
-    }
-    per_head_ = at;
-  }
-  int64_t width() const { return width_; }
-  int64_t longest() const { return longest_; }
-  int64_t column(int64_t head) const { return head * width_; }
+// A batch, its bias made readable beyond the last distance.
+struct Problem {
+  Tensor in;                          // [N, 3 H d], contiguous
+  c10::ArrayRef<int64_t> offsets;     // [B+1]
+  Tensor bias;                        // [H, 2T-1 + kLanes] or undefined
+  int64_t heads, rows, width, reach;  // reach: T-1, the bias's column of distance 0
+  DropKey drop;
 
-  // run(unit, row's first token, head, scratch)
+  Problem(const Tensor& in_, c10::ArrayRef<int64_t> offsets_, int64_t heads_, const Tensor& bias_,
+          double p, uint64_t key)
+      : in(in_.contiguous()),
+        offsets(offsets_),
+        heads(heads_),
+        rows(static_cast<int64_t>(offsets_.size()) - 1),
+        width(in_.size(1) / (3 * heads_)),
+        reach(bias_.defined() ? bias_.size(1) / 2 : 0),
+        drop(kernels::drop_key(key, p)) {
+    if (bias_.defined()) bias = at::constant_pad_nd(bias_, {0, kLanes}).contiguous();
+  }
+  int64_t all() const { return heads * width; }
+  int64_t begin(int64_t row) const { return offsets[static_cast<size_t>(row)]; }
+  int64_t length(int64_t row) const { return begin(row + 1) - begin(row); }
+  int64_t longest() const {
+    int64_t out = 0;
+    for (int64_t row = 0; row < rows; ++row) out = std::max(out, length(row));
+    return out;
+  }
+
+  // run(unit, row, head, scratch) for all rows and heads, spread over the threads. Heads are the
+  // outer loop: the halves of two threads then hold the same rows, so equal work.
   template <class Run>
   void for_each(int64_t scratch_size, Run&& run) const {
-    at::parallel_for(0, rows_ * heads_, 1, [&](int64_t first, int64_t last) {
-      // Vectors start at multiples of their size: crossing cache lines costs a fifth.
+    std::vector<uint64_t> first = {0};  // of each row's probabilities, within a head
+    for (int64_t row = 0; row < rows; ++row)
+      first.push_back(first.back() + static_cast<uint64_t>(length(row) * whole_lanes(length(row))));
+    const float* data = in.const_data_ptr<float>();
+    const float* biases = bias.defined() ? bias.const_data_ptr<float>() : nullptr;
+    at::parallel_for(0, rows * heads, 1, [&](int64_t from, int64_t to) {
+      // Vectors start at multiples of their size: crossing cache lines costs.
       std::vector<float> memory(static_cast<size_t>(scratch_size + kLanes));
-      auto start = reinterpret_cast<uintptr_t>(memory.data());
+      const auto start = reinterpret_cast<uintptr_t>(memory.data());
       float* scratch = memory.data() + (64 - start % 64) % 64 / sizeof(float);
-      for (int64_t i = first; i < last; ++i) {
-        const int64_t head = i / rows_, row = i % rows_;
-        run(unit(row, head), offsets_[static_cast<size_t>(row)], head, scratch);
+      for (int64_t i = from; i < to; ++i) {
+        const int64_t head = i / rows, row = i % rows, stride = 3 * all();
+        const float* query = data + begin(row) * stride + head * width;
+        const Unit unit = {
+            query,
+            query + all(),
+            query + 2 * all(),
+            biases == nullptr ? nullptr : biases + head * bias.size(1) + reach,
+            length(row),
+            width,
+            stride,
+            1 / std::sqrt(static_cast<float>(width)),
+            drop,
+            static_cast<uint64_t>(head) * first.back() + first[static_cast<size_t>(row)]};
+        run(unit, row, head, scratch);
       }
     });
   }
-
- private:
-  int64_t length(int64_t row) const {
-    return offsets_[static_cast<size_t>(row) + 1] - offsets_[static_cast<size_t>(row)];
-  }
-  Unit unit(int64_t row, int64_t head) const {
-    const int64_t all = heads_ * width_, stride = 3 * all;
-    const float* query = data_ + offsets_[static_cast<size_t>(row)] * stride + column(head);
-    return {query,
-            query + all,
-            query + 2 * all,
-            length(row),
-            width_,
-            stride,
-            1 / std::sqrt(static_cast<float>(width_)),
-            drop_,
-            static_cast<uint64_t>(head) * per_head_ + first_[static_cast<size_t>(row)]};
-  }
-
-  const float* data_;
-  c10::ArrayRef<int64_t> offsets_;
-  int64_t rows_, heads_, width_, longest_ = 0;
-  DropKey drop_;
-  std::vector<uint64_t> first_;  // of each row, within a head
-  uint64_t per_head_ = 0;
 };
 
 // Context [N, H d] and the log of each softmax's sum, [N, H].
-std::pair<Tensor, Tensor> run_forward(const Tensor& in, c10::ArrayRef<int64_t> offsets,
-                                      int64_t heads, double p, uint64_t key) {
-  const Units units(in, offsets, heads, p, key);
-  const int64_t all = in.size(1) / 3;
-  Tensor context = at::empty({in.size(0), all}, in.options());
-  Tensor log_sums = at::empty({in.size(0), heads}, in.options());
+std::pair<Tensor, Tensor> run_forward(const Problem& problem) {
+  const int64_t all = problem.all(), heads = problem.heads, tokens = problem.in.size(0);
+  Tensor context = at::empty({tokens, all}, problem.in.options());
+  Tensor log_sums = at::empty({tokens, heads}, problem.in.options());
   auto* to = context.mutable_data_ptr<float>();
   auto* logs = log_sums.mutable_data_ptr<float>();
-  units.for_each(forward_scratch(units.longest(), units.width()),
-                 [&](const Unit& unit, int64_t token, int64_t head, float* scratch) {
-                   attend_forward(unit, scratch, to + token * all + units.column(head), all,
-                                  logs + token * heads + head, heads);
-                 });
+  problem.for_each(forward_scratch(problem.longest(), problem.width),
+                   [&](const Unit& unit, int64_t row, int64_t head, float* scratch) {
+                     const int64_t token = problem.begin(row);
+                     attend_forward(unit, scratch, to + token * all + head * unit.width, all,
+                                    logs + token * heads + head, heads);
+                   });
   return {context, log_sums};
 }
 
-Tensor run_backward(const Tensor& in, const Tensor& log_sums, const Tensor& grad,
-                    c10::ArrayRef<int64_t> offsets, int64_t heads, double p, uint64_t key) {
-  const Units units(in, offsets, heads, p, key);
-  const int64_t all = in.size(1) / 3;
-  Tensor out = at::empty_like(in);
+// Gradients of query_key_value and of the bias (undefined without one).
+std::pair<Tensor, Tensor> run_backward(const Problem& problem, const Tensor& log_sums,
+                                       const Tensor& grad) {
+  const int64_t all = problem.all(), heads = problem.heads;
+  Tensor out = at::empty_like(problem.in), biases;
+  // One row of sums for each unit, added up in order: no result depends on who was quicker. A row's
+  // vectors reach kLanes beyond the distances, on either side of what its neighbours use.
+  const int64_t reach = problem.reach, columns = 2 * reach + 1 + kLanes;
+  if (problem.bias.defined())
+    biases = at::zeros({heads, problem.rows, columns}, problem.in.options());
   auto* to = out.mutable_data_ptr<float>();
+  float* sums = biases.defined() ? biases.mutable_data_ptr<float>() : nullptr;
   const float* from = grad.const_data_ptr<float>();
   const float* logs = log_sums.const_data_ptr<float>();
-  units.for_each(backward_scratch(units.longest(), units.width()),
-                 [&](const Unit& unit, int64_t token, int64_t head, float* scratch) {
-                   const int64_t column = units.column(head);
-                   float* query = to + token * unit.stride + column;
-                   attend_backward(unit, scratch, from + token * all + column, all,
-                                   logs + token * heads + head, heads,
-                                   {query, query + all, query + 2 * all});
-                 });
-  return out;
+  problem.for_each(backward_scratch(problem.longest(), problem.width),
+                   [&](const Unit& unit, int64_t row, int64_t head, float* scratch) {
+                     const int64_t token = problem.begin(row), column = head * unit.width;
+                     float* query = to + token * unit.stride + column;
+                     float* bias = sums == nullptr
+                                       ? nullptr
+                                       : sums + (head * problem.rows + row) * columns + reach;
+                     attend_backward(unit, scratch, from + token * all + column, all,
+                                     logs + token * heads + head, heads,
+                                     {query, query + all, query + 2 * all, bias});
+                   });
+  if (biases.defined()) biases = biases.sum(1).narrow(1, 0, 2 * reach + 1);
+  return {out, biases};
 }
 
 struct RaggedAttention : torch::autograd::Function<RaggedAttention> {
   static Tensor forward(torch::autograd::AutogradContext* context, const Tensor& query_key_value,
-                        const std::vector<int64_t>& offsets, int64_t heads, double p, int64_t key) {
-    Tensor in = query_key_value.contiguous();
-    auto [out, log_sums] = run_forward(in, offsets, heads, p, static_cast<uint64_t>(key));
-    context->save_for_backward({in, log_sums});
+                        const std::optional<Tensor>& given, const std::vector<int64_t>& offsets,
+                        int64_t heads, double p, int64_t key) {
+    const Tensor bias = given.value_or(Tensor());
+    Problem problem(query_key_value, offsets, heads, bias, p, static_cast<uint64_t>(key));
+    auto [out, log_sums] = run_forward(problem);
+    context->save_for_backward({problem.in, log_sums, bias});
     context->saved_data["offsets"] = offsets;
     context->saved_data["heads"] = heads;
     context->saved_data["p"] = p;
@@ -332,18 +356,18 @@ struct RaggedAttention : torch::autograd::Function<RaggedAttention> {
                                                  const torch::autograd::variable_list& grads) {
     auto saved = context->get_saved_variables();
     const auto offsets = context->saved_data["offsets"].toIntVector();
-    Tensor grad =
-        run_backward(saved[0], saved[1], grads[0].contiguous(), offsets,
-                     context->saved_data["heads"].toInt(), context->saved_data["p"].toDouble(),
-                     static_cast<uint64_t>(context->saved_data["key"].toInt()));
-    return {grad, {}, {}, {}, {}};
+    Problem problem(saved[0], offsets, context->saved_data["heads"].toInt(), saved[2],
+                    context->saved_data["p"].toDouble(),
+                    static_cast<uint64_t>(context->saved_data["key"].toInt()));
+    auto [grad, bias] = run_backward(problem, saved[1], grads[0].contiguous());
+    return {grad, bias, {}, {}, {}, {}};
   }
 };
 
 }  // namespace
 
 Tensor ragged_attention(const Tensor& query_key_value, const std::vector<int64_t>& offsets,
-                        int64_t heads, double p) {
+                        int64_t heads, const Tensor& bias, double p) {
   TORCH_CHECK(query_key_value.is_cpu() && query_key_value.scalar_type() == at::kFloat,
               "ragged_attention takes float32 on the CPU, not ", query_key_value.options());
   TORCH_CHECK(query_key_value.dim() == 2 && heads > 0 && query_key_value.size(1) % (3 * heads) == 0,
@@ -352,9 +376,23 @@ Tensor ragged_attention(const Tensor& query_key_value, const std::vector<int64_t
   TORCH_CHECK(!offsets.empty() && offsets.back() == query_key_value.size(0),
               "ragged_attention: the rows' offsets do not end at the number of tokens");
   const uint64_t key = p > 0 ? draw_dropout_key() : 0;
-  if (!at::GradMode::is_enabled() || !query_key_value.requires_grad())
-    return run_forward(query_key_value.contiguous(), offsets, heads, p, key).first;
-  return RaggedAttention::apply(query_key_value, offsets, heads, p, static_cast<int64_t>(key));
+  if (bias.defined()) {
+    int64_t longest = 0;
+    for (size_t i = 1; i < offsets.size(); ++i)
+      longest = std::max(longest, offsets[i] - offsets[i - 1]);
+    TORCH_CHECK(bias.dim() == 2 && bias.size(0) == heads && bias.size(1) % 2 == 1 &&
+                    bias.size(1) >= 2 * longest - 1,
+                "ragged_attention wants a bias [", heads, ", ", 2 * longest - 1, "], not ",
+                bias.sizes());
+  }
+  const bool learns = query_key_value.requires_grad() || (bias.defined() && bias.requires_grad());
+  if (!at::GradMode::is_enabled() || !learns) {
+    return run_forward(Problem(query_key_value, offsets, heads, bias, p, key)).first;
+  }
+  // An undefined tensor may not stand among the inputs of a function.
+  const auto given = bias.defined() ? std::optional<Tensor>(bias) : std::nullopt;
+  return RaggedAttention::apply(query_key_value, given, offsets, heads, p,
+                                static_cast<int64_t>(key));
 }
 
 }  // namespace espalier

@@ -27,12 +27,11 @@ class Backend {
   virtual Hidden take(const Hidden& x, const Tensor& index) = 0;
   // (1 - share) x layer + share x before, per row; share [B] in [0,1].
   virtual Hidden blend(const Hidden& layer, const Hidden& before, const Tensor& share) = 0;
-  virtual Tensor cls(const Hidden& x) = 0;     // [B,D]
+  // What the heads read: the final norm of pre-norm models, else x itself.
+  virtual Hidden finish(const Hidden& x, const LayerGates& gates) = 0;
+  virtual Tensor cls(const Hidden& x) = 0;     // [B,D], each row's first token
+  virtual Tensor mean(const Hidden& x) = 0;    // [B,D], over each row's tokens
   virtual Tensor tokens(const Hidden& x) = 0;  // [N,D] packed
 };
-
-// classifier(dropout(tanh(pooler(cls)))); dropout only with probability above 0.
-Tensor head_logits(const Linear& pooler, const Linear& classifier, const Tensor& cls,
-                   double dropout = 0);
 
 }  // namespace espalier

@@ -11,12 +11,13 @@ namespace espalier {
 using torch::Tensor;
 
 struct Batch {
-  Tensor ids, types;             // [N] int64, the rows' tokens one after the other
+  Tensor ids, types;  // [N] int64, the rows' tokens one after the other; text only
+  Tensor pixels;      // [B, patches, channels * side * side], images only; see embedding.h
   std::vector<int64_t> lengths;  // [B], their sum is N, each at least 1
   Tensor labels;                 // [B] int64, or undefined
 
   int64_t rows() const { return static_cast<int64_t>(lengths.size()); }
-  int64_t tokens() const { return ids.size(0); }
+  int64_t tokens() const;
   int64_t longest() const;
   // First token of each row, [B + 1] with N at the end.
   std::vector<int64_t> offsets() const;

@@ -93,16 +93,28 @@ void fold_hidden(Model& model, const Tensor& gate, FoldMap& map) {
   auto keep = [&](Tensor& t, int64_t dim) {
     if (t.defined()) t = t.index_select(dim, kept);
   };
-  for (Tensor* t : {&model.word, &model.position, &model.token_type}) {
-    if (t->defined()) *t = *t * gate;
-    keep(*t, 1);
+  // Behind a projection the stream begins; else it begins with the tables and single rows.
+  if (model.projection.defined()) {
+    model.projection.scale_outputs(gate);
+    model.projection.keep_outputs(kept);
+  } else {
+    for (Tensor* t : {&model.word, &model.position, &model.token_type, &model.cls_token,
+                      &model.distillation_token}) {
+      if (t->defined()) *t = *t * gate;
+      keep(*t, -1);
+    }
+    if (model.patch.defined()) {
+      model.patch.scale_outputs(gate);
+      model.patch.keep_outputs(kept);
+    }
   }
   auto norm = [&](Norm& n) {
     if (!n.defined()) return;
     n.weight = (n.weight * gate).index_select(0, kept);
     n.bias = (n.bias * gate).index_select(0, kept);
   };
-  norm(model.embedding_norm);
+  if (!model.projection.defined()) norm(model.embedding_norm);
+  norm(model.final_norm);
   for (Layer& layer : model.layers) {
     norm(layer.attention_norm);
     norm(layer.ffn_norm);
@@ -117,7 +129,18 @@ void fold_hidden(Model& model, const Tensor& gate, FoldMap& map) {
       layer.down.keep_outputs(kept);
     }
   }
-  if (model.pooler.defined()) model.pooler.keep_inputs(kept);
+  // The head reads the stream; without a pooler the classifier does.
+  if (model.pooler.defined()) {
+    model.pooler.keep_inputs(kept);
+  } else if (model.classifier.defined()) {
+    model.classifier.keep_inputs(kept);
+  }
+  if (model.lm_dense.defined()) {
+    TORCH_CHECK(model.projection.defined(),
+                "hidden gates would change the word table that a masked language model shares with "
+                "its head; fold the model with another head");
+    model.lm_dense.keep_inputs(kept);
+  }
   for (HeadModule& head : model.heads) head.pooler.keep_inputs(kept);
   model.config.hidden = static_cast<int>(kept.size(0));
   map.hidden = kept;
@@ -127,7 +150,7 @@ void fold_hidden(Model& model, const Tensor& gate, FoldMap& map) {
 
 Model fold(const Model& original, const Gates& written, FoldMap* map_out) {
   torch::NoGradGuard no_grad;
-  auto device = original.word.device();
+  auto device = original.device();
   Model model = original.to(at::kCPU).clone();
   Gates gates = written.map([](const Tensor& t) { return t.detach().to(at::kCPU); });
   gates.seal(model.config);

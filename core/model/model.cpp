@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/base/random.h"
+#include "core/spec/families.h"
 
 namespace espalier {
 namespace {
@@ -40,7 +41,12 @@ void Model::for_each(const Visit& visit) {
   if (word.defined()) visit("embeddings.word.weight", word);
   if (position.defined()) visit("embeddings.position.weight", position);
   if (token_type.defined()) visit("embeddings.token_type.weight", token_type);
+  if (cls_token.defined()) visit("embeddings.cls", cls_token);
+  if (distillation_token.defined()) visit("embeddings.distillation", distillation_token);
+  visit_linear("embeddings.patch", patch, visit);
   visit_norm("embeddings.norm", embedding_norm, visit);
+  visit_linear("embeddings.projection", projection, visit);
+  if (attention_bias.defined()) visit("attention_bias.weight", attention_bias);
   for (size_t i = 0; i < layers.size(); ++i) {
     Layer& layer = layers[i];
     std::string prefix = absl::StrCat("layers.", i, ".");
@@ -53,8 +59,12 @@ void Model::for_each(const Visit& visit) {
     visit_linear(prefix + "ffn.down", layer.down, visit);
     visit_norm(prefix + "ffn.norm", layer.ffn_norm, visit);
   }
+  visit_norm("final_norm", final_norm, visit);
   visit_linear("pooler", pooler, visit);
   visit_linear("classifier", classifier, visit);
+  visit_linear("lm.dense", lm_dense, visit);
+  visit_norm("lm.norm", lm_norm, visit);
+  if (lm_bias.defined()) visit("lm.bias", lm_bias);
   for (size_t i = 0; i < heads.size(); ++i) {
     visit_linear(config.heads[i].name + ".pooler", heads[i].pooler, visit);
     visit_linear(config.heads[i].name + ".classifier", heads[i].classifier, visit);
@@ -125,13 +135,21 @@ void Model::attach_head(const std::string& name, int layer, int outputs, uint64_
   config.heads.push_back({name, layer, "pooler_classifier", static_cast<int>(width), outputs});
 }
 
-void Model::reset_classifier(int classes, uint64_t seed) {
+void Model::reset_classifier(int classes, uint64_t seed, HeadKind kind) {
   auto generator = at::detail::createCPUGenerator(seed);
-  if (!pooler.defined()) {
+  const bool pools = kind == HeadKind::kSequence && facts_of(config).pools();
+  if (!pools) {
+    pooler = Linear();
+  } else if (!pooler.defined()) {
     pooler = random_linear(config.hidden, config.hidden, generator);
-    config.pooler_width = config.hidden;
   }
-  classifier = random_linear(classes, pooler.outputs(), generator);
+  lm_dense = Linear();
+  lm_norm = Norm();
+  lm_bias = Tensor();
+  classifier =
+      random_linear(classes, pooler.defined() ? pooler.outputs() : config.hidden, generator);
+  config.head = kind;
+  config.pooler_width = pooler.defined() ? static_cast<int>(pooler.outputs()) : 0;
   config.classes = classes;
 }
 
@@ -199,7 +217,16 @@ absl::StatusOr<Model> assemble_model(const ModelConfig& config,
   model.word = take("embeddings.word.weight");
   model.position = take("embeddings.position.weight");
   model.token_type = take("embeddings.token_type.weight");
+  model.cls_token = take("embeddings.cls");
+  model.distillation_token = take("embeddings.distillation");
+  model.patch = linear("embeddings.patch");
   model.embedding_norm = norm("embeddings.norm");
+  model.projection = linear("embeddings.projection");
+  model.attention_bias = take("attention_bias.weight");
+  model.final_norm = norm("final_norm");
+  model.lm_dense = linear("lm.dense");
+  model.lm_norm = norm("lm.norm");
+  model.lm_bias = take("lm.bias");
   for (size_t i = 0; i < config.layers.size(); ++i) {
     std::string prefix = absl::StrCat("layers.", i, ".");
     model.layers.push_back({linear(prefix + "attention.query"), linear(prefix + "attention.key"),

@@ -29,10 +29,19 @@ struct HeadModule {
 // Copying is shallow (tensors are shared); clone() is deep.
 struct Model {
   ModelConfig config;
-  Tensor word, position, token_type;  // [V,D], [P,D], [S,D]
+  // Embeddings; see ModelConfig for what a family has of them. E: embedding columns, mostly D.
+  Tensor word, position, token_type;     // [V,E], [P,E], [S,E]
+  Tensor cls_token, distillation_token;  // [D], images only
+  Linear patch;                          // channels x side x side -> D, images only
   Norm embedding_norm;
+  Linear projection;      // E -> D
+  Tensor attention_bias;  // [buckets, original heads]
   std::vector<Layer> layers;
+  Norm final_norm;  // pre-norm models
   Linear pooler, classifier;
+  Linear lm_dense;  // masked language models, see word_logits()
+  Norm lm_norm;
+  Tensor lm_bias;                 // [V]
   std::vector<HeadModule> heads;  // one for each of config.heads
 
   // Visits every defined tensor with the name that expected_tensors() gives it, masks included.
@@ -42,6 +51,7 @@ struct Model {
   void for_each_linear(const std::function<void(const std::string&, Linear&)>& visit);
   std::map<std::string, Tensor> tensors() const;
 
+  torch::Device device() const { return position.device(); }
   Model clone() const;
   Model to(torch::Device device) const;
   void set_requires_grad(bool requires_grad);
@@ -49,8 +59,9 @@ struct Model {
   // Appends a "pooler_classifier" head that reads `layer`. Its pooler starts as a copy of the
   // model's pooler where there is one of the same width, its classifier from N(0, 0.02) by `seed`.
   void attach_head(const std::string& name, int layer, int outputs, uint64_t seed);
-  // Replaces the task head by a fresh one, N(0, 0.02) by `seed`; makes a pooler if there is none.
-  void reset_classifier(int classes, uint64_t seed);
+  // Replaces the task head by a fresh one for this kind of answer, N(0, 0.02) by `seed`. A sequence
+  // head keeps the encoder's pooler, and gets one if its family has poolers; others have none.
+  void reset_classifier(int classes, uint64_t seed, HeadKind kind = HeadKind::kSequence);
   // Puts the classifier's rows in the order of `labels` when config.label_names holds the same ones
   // in another, and returns true: the head serves them. Names that say nothing ("LABEL_0", a data
   // set's plain numbers) are taken to stand in order. False: the head was made for other labels.

@@ -17,7 +17,7 @@ class TrainBackend : public Backend {
   explicit TrainBackend(const Model& model, double dropout = -1);
   void set_training(bool training) { training_ = training; }
   bool training() const { return training_; }
-  double head_dropout() const { return training_ ? hidden_dropout_ : 0; }
+  double head_dropout() const { return training_ ? head_dropout_ : 0; }
 
   const Model& model() const override { return model_; }
   Hidden embed(const Batch& batch, const LayerGates& gates) override;
@@ -25,19 +25,23 @@ class TrainBackend : public Backend {
   Hidden feed(int layer, const Hidden& x, const LayerGates& gates) override;
   Hidden take(const Hidden& x, const Tensor& index) override;
   Hidden blend(const Hidden& layer, const Hidden& before, const Tensor& share) override;
+  Hidden finish(const Hidden& x, const LayerGates& gates) override;
   Tensor cls(const Hidden& x) override;
+  Tensor mean(const Hidden& x) override;
   Tensor tokens(const Hidden& x) override;
 
  private:
   Tensor drop(const Tensor& x) const;
+  Tensor normed(const Tensor& x, const Norm& norm, const LayerGates& gates) const;
+  // What a sub-layer reads of the stream x, and the stream after it wrote y through its gate: the
+  // norm stands before (pre-norm) or behind.
+  Tensor read(const Tensor& x, const Norm& norm, const LayerGates& gates) const;
+  Tensor write(const Tensor& x, const Tensor& y, const Tensor& gate, const Norm& norm,
+               const LayerGates& gates) const;
 
   const Model& model_;
-  double hidden_dropout_, attention_dropout_;
+  double hidden_dropout_, attention_dropout_, head_dropout_;
   bool training_ = false;
 };
-
-// LayerNorm whose statistics run over the coordinates with a gate that is not zero, and whose
-// output is multiplied by the gate. gate [D] or undefined (plain LayerNorm). x [..., D].
-Tensor gated_layer_norm(const Tensor& x, const Norm& norm, const Tensor& gate, double eps);
 
 }  // namespace espalier

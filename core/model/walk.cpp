@@ -1,5 +1,7 @@
 #include "core/model/walk.h"
 
+#include "core/model/heads.h"
+
 namespace espalier {
 namespace {
 
@@ -28,7 +30,7 @@ Walk::Walk(Backend& backend, const Batch& batch, const Gates& gates, const WalkO
   LayerGates embedding_gates;
   embedding_gates.hidden = gates.hidden;
   x_ = backend_.embed(batch, embedding_gates);
-  auto device = model_.word.device();
+  auto device = model_.device();
   row_ = at::arange(rows_, at::TensorOptions().dtype(at::kLong).device(device));
   if (options_.policy != nullptr) state_ = options_.policy->start(batch, options_.knobs);
   if (options_.record.hidden) trace_.embedding = backend_.tokens(x_);
@@ -100,19 +102,36 @@ bool Walk::layer() {
 
   int exit = exit_at(model_.config, i);
   if (exit >= 0 && i + 1 < layers && (options_.policy != nullptr || options_.record.exits)) {
-    view.cls = backend_.cls(raw);
+    view.cls = backend_.cls(backend_.finish(raw, gates));
     view.logits = head_logits(model_.heads[exit].pooler, model_.heads[exit].classifier, view.cls,
-                              options_.head_dropout);
+                              "tanh", options_.head_dropout);
     if (options_.record.exits) trace_.exit_logits[exit] = view.logits;
     if (options_.policy != nullptr) leave(view, share);
   }
   return !done_ && next_ < layers;
 }
 
+// What the task head makes of the last layer's states.
+Tensor Walk::head(const Hidden& last) {
+  const ModelConfig& config = model_.config;
+  const double dropout = options_.head_dropout;
+  auto sequence = [&] {
+    Tensor row = config.pooling == Pooling::kMean ? backend_.mean(last) : backend_.cls(last);
+    return head_logits(model_.pooler, model_.classifier, row, config.head_activation, dropout);
+  };
+  if (config.head == HeadKind::kSequence) return sequence();
+  Tensor tokens = backend_.tokens(last);
+  if (config.head == HeadKind::kToken) return token_logits(model_, tokens, dropout);
+  if (model_.classifier.defined()) trace_.sentence_logits = sequence();
+  if (options_.head_tokens.defined()) tokens = tokens.index_select(0, options_.head_tokens);
+  return word_logits(model_, tokens);
+}
+
 Trace Walk::finish() {
-  if (!done_ && model_.classifier.defined()) {
-    Tensor logits =
-        head_logits(model_.pooler, model_.classifier, backend_.cls(x_), options_.head_dropout);
+  if (!done_ && (model_.classifier.defined() || model_.lm_dense.defined())) {
+    LayerGates gates;
+    gates.hidden = gates_.hidden;
+    Tensor logits = head(backend_.finish(x_, gates));
     auto layers = static_cast<int64_t>(model_.layers.size());
     if (row_.size(0) == rows_) {  // nobody left before: no copy, and gradients flow
       trace_.logits = logits;

@@ -25,6 +25,7 @@ struct WalkOptions {
   Knobs knobs;                         // needed with a policy
   Record record;
   double head_dropout = 0;  // of the task head and the exit heads
+  Tensor head_tokens;       // [n] int64: tokens whose words are asked for; undefined: all
 };
 
 class Walk {
@@ -39,6 +40,7 @@ class Walk {
  private:
   void answer(const Tensor& position, const Tensor& logits, int64_t layer);
   void leave(const LayerView& view, const Tensor& share);
+  Tensor head(const Hidden& last);
 
   Backend& backend_;
   const Model& model_;

@@ -50,7 +50,7 @@ void ScoredPruner::prepare(Session& session) {
   cost_ = std::make_unique<Cost>(model.config);
   dense_parameters_ = cost_->dense_parameters();
   if (gates_.empty()) {  // not when a checkpoint was loaded
-    auto options = model.word.options().requires_grad(false);
+    auto options = model.position.options().requires_grad(false);
     auto layers = static_cast<int64_t>(model.layers.size());
     if (scope_ == Scope::kWeight) {
       const_cast<Model&>(model).for_each_linear([&](const std::string& name, Linear& linear) {

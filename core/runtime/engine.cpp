@@ -70,7 +70,7 @@ class LibTorchEngine : public Engine {
       }
       batch.ids = torch::tensor(ids, torch::kInt64);
       batch.types = torch::tensor(types, torch::kInt64);
-      auto device = plan_->model.word.device();
+      auto device = plan_->model.device();
       WalkOptions options;
       options.policy = policy_.get();
       if (policy_ != nullptr) {

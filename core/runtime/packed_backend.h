@@ -27,10 +27,16 @@ class PackedBackend : public Backend {
   Hidden feed(int layer, const Hidden& x, const LayerGates& gates) override;
   Hidden take(const Hidden& x, const Tensor& index) override;
   Hidden blend(const Hidden& layer, const Hidden& before, const Tensor& share) override;
+  Hidden finish(const Hidden& x, const LayerGates& gates) override;
   Tensor cls(const Hidden& x) override;
+  Tensor mean(const Hidden& x) override;
   Tensor tokens(const Hidden& x) override;
 
  private:
+  // What a sub-layer reads of the stream x, and the stream after it wrote y.
+  Tensor read(const Tensor& x, const Norm& norm) const;
+  Tensor write(const Tensor& x, const Tensor& y, const Norm& norm) const;
+
   const Plan& plan_;
 };
 

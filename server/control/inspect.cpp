@@ -9,6 +9,7 @@
 #include "core/base/guard.h"
 #include "core/base/status_macros.h"
 #include "core/spec/dataset_spec.h"
+#include "core/spec/families.h"
 #include "core/spec/model_folder.h"
 
 namespace espalier::server {
@@ -17,7 +18,7 @@ namespace {
 absl::StatusOr<Json> inspect_model(const std::string& folder) {
   ESPALIER_ASSIGN_OR_RETURN(const ModelFolder model, inspect_model_folder(folder));
   return Json{{"ok", true},
-              {"family", "bert"},
+              {"family", facts_of(model.config).model_type},
               {"parameters", model.counts.parameters},
               {"layers", model.config.layers.size()},
               {"hidden", model.config.hidden}};

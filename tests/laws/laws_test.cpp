@@ -8,6 +8,7 @@
 #include "core/exit/policy_registry.h"
 #include "core/exit/registry.h"
 #include "core/model/cost.h"
+#include "core/model/embedding.h"
 #include "core/model/load.h"
 #include "core/model/walk.h"
 #include "core/prune/registry.h"

@@ -23,13 +23,19 @@ std::vector<int64_t> offsets_of(const std::vector<int64_t>& lengths) {
 }
 
 // Row by row with LibTorch's operators, in the dtype of the input.
-Tensor plain_attention(const Tensor& in, const std::vector<int64_t>& offsets, int64_t heads) {
+Tensor plain_attention(const Tensor& in, const std::vector<int64_t>& offsets, int64_t heads,
+                       const Tensor& bias = {}) {
   const int64_t width = in.size(1) / (3 * heads);
   std::vector<Tensor> out;
   for (size_t row = 0; row + 1 < offsets.size(); ++row) {
     const int64_t n = offsets[row + 1] - offsets[row];
     Tensor x = in.narrow(0, offsets[row], n).view({n, 3, heads, width}).permute({1, 2, 0, 3});
     Tensor scores = at::matmul(x[0], x[1].transpose(1, 2)) / std::sqrt(static_cast<double>(width));
+    if (bias.defined()) {  // column reach + (key - query)
+      Tensor at_distance = at::arange(n).unsqueeze(0) - at::arange(n).unsqueeze(1);
+      scores = scores +
+               bias.index_select(1, (at_distance + bias.size(1) / 2).flatten()).view({heads, n, n});
+    }
     out.push_back(at::matmul(at::softmax(scores, -1), x[2]).transpose(0, 1).reshape({n, -1}));
   }
   return at::cat(out);
@@ -64,6 +70,23 @@ TEST(RaggedAttention, AgreesWithThePlainOneForwardAndBackward) {
   }
 }
 
+TEST(RaggedAttention, ABiasByDistanceIsAddedAndLearned) {
+  const Case c{{3, 21, 40}, 2, 8};
+  const auto offsets = offsets_of(c.lengths);
+  Tensor x = random_input(c, 4).requires_grad_(), y = x.detach().to(at::kDouble).requires_grad_();
+  Tensor bias = at::randn({c.heads, 2 * 45 - 1}).requires_grad_();  // longer than the longest row
+  Tensor wide = bias.detach().to(at::kDouble).requires_grad_();
+  Tensor ours = ragged_attention(x, offsets, c.heads, bias);
+  Tensor theirs = plain_attention(y, offsets, c.heads, wide);
+  EXPECT_LT(gap(ours.detach(), theirs.detach()), 3e-6);
+  Tensor upstream = at::randn_like(ours);
+  ours.backward(upstream);
+  theirs.backward(upstream.to(at::kDouble));
+  EXPECT_LT(gap(x.grad(), y.grad()), 2e-5);
+  EXPECT_LT(gap(bias.grad(), wide.grad()), 2e-5);
+  EXPECT_THROW(ragged_attention(x, offsets, c.heads, at::zeros({2, 77})), c10::Error);
+}
+
 TEST(RaggedAttention, LargeScoresDoNotOverflow) {
   Tensor x = random_input(kCases[2], 2) * 40;
   const auto offsets = offsets_of(kCases[2].lengths);
@@ -89,7 +112,7 @@ TEST(RaggedAttention, DropoutKeepsTheMeanAndTheShare) {
   std::vector<int64_t> offsets;
   for (int64_t i = 0; i <= rows; ++i) offsets.push_back(i * n);
   at::manual_seed(5);
-  Tensor kept = ragged_attention(x, offsets, heads, p);  // each is count / 64 / (1 - p)
+  Tensor kept = ragged_attention(x, offsets, heads, {}, p);  // each is count / 64 / (1 - p)
   EXPECT_NEAR(kept.mean().item<double>(), 1, 0.01);
   const double deviation = kept.view({rows * n, heads, width}).select(2, 0).std().item<double>();
   EXPECT_NEAR(deviation, std::sqrt(p / (1 - p) / static_cast<double>(n)), 0.005);
@@ -103,7 +126,7 @@ TEST(RaggedAttention, TheGradientUnderDropoutIsTheDerivative) {
   Tensor weight = at::randn({10, 8});
   auto value = [&](const Tensor& at_x) {
     at::manual_seed(13);  // the same mask each time
-    return (ragged_attention(at_x, offsets, c.heads, 0.3) * weight).to(at::kDouble).sum();
+    return (ragged_attention(at_x, offsets, c.heads, {}, 0.3) * weight).to(at::kDouble).sum();
   };
   value(x).backward();
   torch::NoGradGuard no_grad;
@@ -124,7 +147,7 @@ TEST(RaggedAttention, DoesNotDependOnTheThreads) {
   auto run = [&](int threads) {
     at::set_num_threads(threads);
     at::manual_seed(19);
-    return ragged_attention(x, offsets_of(c.lengths), c.heads, 0.1);
+    return ragged_attention(x, offsets_of(c.lengths), c.heads, {}, 0.1);
   };
   Tensor one = run(1), four = run(4);
   at::set_num_threads(before);

@@ -1,0 +1,13 @@
+// Activations by the names that ModelConfig uses.
+#pragma once
+
+#include <string>
+
+#include "core/model/linear.h"
+
+namespace espalier {
+
+// "gelu" (erf), "gelu_new" (its tanh form), "relu" or "tanh"; any shape.
+Tensor activate(const std::string& name, const Tensor& x);
+
+}  // namespace espalier

@@ -1,0 +1,81 @@
+#include "core/model/attention.h"
+
+#include <cmath>
+
+#include "core/kernels/dropout.h"
+#include "core/kernels/ragged_attention.h"
+
+namespace espalier {
+namespace {
+
+// [h, 2T-1] by distance -> [h, T, T] by query and key, for T = `longest`.
+Tensor spread_bias(const Tensor& bias, int64_t longest) {
+  Tensor at = at::arange(longest, bias.options().dtype(at::kLong).requires_grad(false));
+  Tensor column = at.unsqueeze(0) - at.unsqueeze(1) + bias.size(1) / 2;
+  return bias.index_select(1, column.flatten()).view({bias.size(0), longest, longest});
+}
+
+Tensor attend_grid(const Tensor& query_key_value, const TokenRows& rows, int64_t heads,
+                   const Tensor& bias, double p, Tensor* maps) {
+  const int64_t width = query_key_value.size(1) / (3 * heads), count = rows.count();
+  Tensor grid, padded = query_key_value, key_mask = rows.key_mask();
+  if (key_mask.defined()) {
+    grid = rows.grid();
+    padded = at::zeros({count * rows.longest, query_key_value.size(1)}, query_key_value.options())
+                 .index_copy(0, grid, query_key_value);
+  }
+  Tensor qkv = padded.view({count, rows.longest, 3, heads, width}).permute({2, 0, 3, 1, 4});
+  Tensor scores =
+      at::matmul(qkv[0], qkv[1].transpose(-1, -2)) / std::sqrt(static_cast<double>(width));
+  if (bias.defined()) scores = scores + spread_bias(bias, rows.longest);
+  if (key_mask.defined()) scores = scores.masked_fill(key_mask.logical_not(), -1e30);
+  Tensor probabilities = at::softmax(scores, -1);
+  if (maps != nullptr) {
+    *maps = key_mask.defined()
+                ? probabilities * key_mask.transpose(-1, -2).to(probabilities.dtype())
+                : probabilities;
+  }
+  Tensor context = at::matmul(dropout(probabilities, p), qkv[2]);  // [B,h,T,d]
+  context = context.transpose(1, 2).reshape({count * rows.longest, heads * width});
+  return key_mask.defined() ? context.index_select(0, grid) : context;
+}
+
+}  // namespace
+
+Tensor attend_rows(const Tensor& query_key_value, const TokenRows& rows, int64_t heads,
+                   const Tensor& bias, double p, Tensor* maps) {
+  const bool fits = query_key_value.is_cpu() && query_key_value.scalar_type() == at::kFloat;
+  if (fits && maps == nullptr)
+    return ragged_attention(query_key_value, rows.offsets, heads, bias, p);
+  return attend_grid(query_key_value, rows, heads, bias, p, maps);
+}
+
+int64_t relative_bucket(int64_t distance, int64_t buckets, int64_t max_distance) {
+  const int64_t half = buckets / 2, exact = half / 2, away = std::abs(distance);
+  const int64_t side = distance > 0 ? half : 0;
+  if (away < exact) return side + away;
+  // In float, as the reference: its bucket limits fall where its rounding puts them.
+  const float share =
+      std::log(static_cast<float>(away) / static_cast<float>(exact)) /
+      static_cast<float>(std::log(static_cast<double>(max_distance) / static_cast<double>(exact)));
+  const auto far = exact + static_cast<int64_t>(share * static_cast<float>(half - exact));
+  return side + std::min(far, half - 1);
+}
+
+Tensor relative_bias(const Model& model, int layer, int64_t longest) {
+  const ModelConfig& config = model.config;
+  if (!model.attention_bias.defined()) return {};
+  std::vector<int64_t> buckets;
+  for (int64_t distance = 1 - longest; distance < longest; ++distance) {
+    buckets.push_back(
+        relative_bucket(distance, config.relative_buckets, config.relative_max_distance));
+  }
+  auto device = model.attention_bias.device();
+  const std::vector<int>& ids = config.layers[layer].kept_heads;
+  Tensor heads = torch::tensor(std::vector<int64_t>(ids.begin(), ids.end()), torch::kInt64);
+  return model.attention_bias.index_select(0, torch::tensor(buckets, torch::kInt64).to(device))
+      .index_select(1, heads.to(device))
+      .t();
+}
+
+}  // namespace espalier

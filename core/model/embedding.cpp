@@ -1,0 +1,55 @@
+#include "core/model/embedding.h"
+
+namespace espalier {
+namespace {
+
+// Words, positions and types, [N, embedding columns].
+Tensor text_rows(const Model& model, const Batch& batch, const TokenRows& rows) {
+  auto device = model.device();
+  Tensor positions = rows.positions();
+  if (model.config.position_offset > 0) positions = positions + model.config.position_offset;
+  Tensor x =
+      at::embedding(model.word, batch.ids.to(device)) + at::embedding(model.position, positions);
+  return model.token_type.defined() ? x + at::embedding(model.token_type, batch.types.to(device))
+                                    : x;
+}
+
+// cls, distillation token and patches with their positions, [B * positions, D].
+Tensor image_rows(const Model& model, const Batch& batch) {
+  Tensor patches = model.patch.forward(batch.pixels.to(model.device(), model.position.dtype()));
+  const int64_t count = patches.size(0), width = patches.size(2);
+  std::vector<Tensor> parts;
+  for (const Tensor& token : {model.cls_token, model.distillation_token}) {
+    if (token.defined()) parts.push_back(token.expand({count, 1, width}));
+  }
+  parts.push_back(patches);
+  return (at::cat(parts, 1) + model.position).flatten(0, 1);
+}
+
+}  // namespace
+
+Tensor gated_layer_norm(const Tensor& x, const Norm& norm, const Tensor& gate, double eps) {
+  if (!gate.defined()) return at::layer_norm(x, {x.size(-1)}, norm.weight, norm.bias, eps);
+  Tensor open = gate.detach().ne(0).to(x.dtype());
+  Tensor count = open.sum().clamp_min(1);
+  Tensor mean = (x * open).sum(-1, true) / count;
+  Tensor centred = (x - mean) * open;
+  Tensor variance = centred.square().sum(-1, true) / count;
+  return (centred * at::rsqrt(variance + eps) * norm.weight + norm.bias) * gate;
+}
+
+Tensor embed_rows(const Model& model, const Batch& batch, const TokenRows& rows, const Tensor& gate,
+                  const std::function<Tensor(const Tensor&)>& drop) {
+  Tensor x = model.config.reads_images() ? image_rows(model, batch) : text_rows(model, batch, rows);
+  // With a projection the stream begins behind it, and the norm has a width of its own.
+  const Tensor inner = model.projection.defined() ? Tensor() : gate;
+  if (inner.defined()) x = x * inner;
+  if (model.embedding_norm.defined())
+    x = gated_layer_norm(x, model.embedding_norm, inner, model.config.norm_eps);
+  x = drop(x);
+  if (!model.projection.defined()) return x;
+  x = model.projection.forward(x);
+  return gate.defined() ? x * gate : x;
+}
+
+}  // namespace espalier

@@ -1,0 +1,25 @@
+// What enters the stack: words, positions and types of a text, or the patches of an image.
+#pragma once
+
+#include <functional>
+
+#include "core/model/batch.h"
+#include "core/model/model.h"
+#include "core/model/token_rows.h"
+
+namespace espalier {
+
+// Batch::pixels holds an image's patches in reading order, each as the weights of a convolution
+// lie: channel by channel, row by row; already resized and normalised.
+//
+// Rows of the residual stream, [N,D]. `drop` is the backend's dropout; `gate` [D] (may be
+// undefined) multiplies what is written to the stream and, where a norm of the stream's own width
+// stands behind the embeddings, that norm's output.
+Tensor embed_rows(const Model& model, const Batch& batch, const TokenRows& rows, const Tensor& gate,
+                  const std::function<Tensor(const Tensor&)>& drop);
+
+// LayerNorm whose statistics run over the coordinates with a gate that is not zero, and whose
+// output is multiplied by the gate. gate [D] or undefined (plain LayerNorm). x [..., D].
+Tensor gated_layer_norm(const Tensor& x, const Norm& norm, const Tensor& gate, double eps);
+
+}  // namespace espalier

@@ -1,0 +1,28 @@
+#include "core/model/heads.h"
+
+#include "core/kernels/dropout.h"
+#include "core/model/activation.h"
+
+namespace espalier {
+
+Tensor head_logits(const Linear& pooler, const Linear& classifier, const Tensor& row,
+                   const std::string& activation, double dropout) {
+  Tensor features = pooler.defined() ? activate(activation, pooler.forward(row)) : row;
+  return classifier.forward(espalier::dropout(features, dropout));
+}
+
+Tensor token_logits(const Model& model, const Tensor& tokens, double dropout) {
+  Tensor features = model.pooler.defined()
+                        ? activate(model.config.head_activation, model.pooler.forward(tokens))
+                        : tokens;
+  return model.classifier.forward(espalier::dropout(features, dropout));
+}
+
+Tensor word_logits(const Model& model, const Tensor& tokens) {
+  Tensor x = activate(model.config.lm_activation, model.lm_dense.forward(tokens));
+  x = at::layer_norm(x, {x.size(-1)}, model.lm_norm.weight, model.lm_norm.bias,
+                     model.config.norm_eps);
+  return at::linear(x, model.word, model.lm_bias);
+}
+
+}  // namespace espalier
