@@ -24,12 +24,16 @@ std::vector<AddedToken> added_tokens_of(const Pipeline::Parts& parts, bool norma
 }
 
 // Characters at the start of `text` that Hugging Face takes for white space when it trims offsets:
-// in byte-level pieces only the space itself, written as Ġ there.
+// in byte-level pieces, which need not be whole characters, only the space itself (written as Ġ).
 int32_t leading_blanks(std::string_view text, bool is_added) {
   int32_t out = 0;
   for (size_t i = 0; i < text.size(); ++out) {
+    if (!is_added) {
+      if (text[i++] != ' ') break;
+      continue;
+    }
     const UChar32 c = next_character(text, i);
-    if (c != ' ' && !(is_added && (c == 0x120 || u_isUWhiteSpace(c)))) break;
+    if (c != 0x120 && !u_isUWhiteSpace(c)) break;
   }
   return out;
 }
@@ -38,7 +42,7 @@ int32_t trailing_blanks(std::string_view text, bool is_added) {
   int32_t out = 0;
   for (size_t end = text.size(); end > 0; ++out) {
     do --end;
-    while (end > 0 && !begins_character(text[end]));
+    while (is_added && end > 0 && !begins_character(text[end]));
     if (leading_blanks(text.substr(end), is_added) == 0) break;
   }
   return out;

@@ -73,6 +73,12 @@ TEST(Bpe, GivesOffsetsWithoutTheSpace) {
   EXPECT_THAT(offsets, ElementsAre(Span{0, 3}));
 }
 
+TEST(Bpe, GivesPartsOfACharacterTheWholeOfIt) {
+  std::vector<Span> offsets;
+  roberta()->tokenize("à d", &offsets);  // à ends in the byte A0, which is no space
+  EXPECT_THAT(offsets, ElementsAre(Span{0, 1}, Span{0, 1}, Span{2, 2}, Span{2, 3}));
+}
+
 TEST(Bpe, MarksTextsAsRobertaDoes) {
   const Encoding pair = roberta()->encode("low", "er", true, 16);
   EXPECT_THAT(pair.ids, ElementsAre(kFirst, kLow, kLast, kLast, kEr, kLast));
