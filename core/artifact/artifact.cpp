@@ -14,7 +14,9 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr int kFormat = 1;
-const char* const kTokenizerFiles[] = {"vocab.txt", "tokenizer.json", "tokenizer_config.json",
+const char* const kTokenizerFiles[] = {"vocab.txt",         "vocab.json",
+                                       "merges.txt",        "tokenizer.json",
+                                       "added_tokens.json", "tokenizer_config.json",
                                        "special_tokens_map.json"};
 
 // Masks become zeros: an artifact is served, not trained.

@@ -1,39 +1,42 @@
-// BERT's tokenizer: special tokens cut out, words split, each word taken apart greedily from its
-// start.
+// WordPiece: each word is taken apart greedily from its start.
 #pragma once
 
+#include <memory>
 #include <string>
-#include <string_view>
-#include <utility>
-#include <vector>
 
-#include "core/text/tokenizer.h"
+#include "absl/status/statusor.h"
+#include "core/text/bert_text.h"
+#include "core/text/pipeline.h"
+#include "core/text/trie.h"
 #include "core/text/vocabulary.h"
-#include "core/text/words.h"
 
 namespace espalier {
 
-class WordPieceTokenizer : public Tokenizer {
- public:
-  WordPieceTokenizer(Vocabulary vocabulary, BertSettings settings);
-
-  std::vector<int32_t> tokenize(std::string_view text) const override;
-  Encoding encode(std::string_view text, std::string_view pair, bool has_pair,
-                  int max_length) const override;
-  int vocabulary() const override { return vocabulary_.size(); }
-
- private:
-  void add_plain(std::string_view text, std::vector<int32_t>& out) const;
-  void add_word(const Word& word, std::vector<int32_t>& out) const;
-
-  Vocabulary vocabulary_;
-  WordSplitter splitter_;
-  std::vector<std::pair<std::string, int32_t>> special_;
-  int32_t unknown_, first_, separator_;
+struct WordPieceSettings {
+  BertSettings text;
+  std::string unknown = "[UNK]";         // must be in the vocabulary
+  std::string continuation = "##";       // what pieces inside a word are written with
+  size_t max_characters_per_word = 100;  // longer words are unknown
 };
 
-// Lengths that a pair is cut to so that both fit into `budget`: the longer gives first, and the
-// second keeps the odd token.
-std::pair<size_t, size_t> truncate_longest_first(size_t first, size_t second, size_t budget);
+class WordPiece : public TextModel {
+ public:
+  static absl::StatusOr<std::unique_ptr<WordPiece>> make(const Vocabulary& vocabulary,
+                                                         const WordPieceSettings& settings);
+  void normalize(std::string_view text, int32_t first, Normalized& out) const override {
+    normalizer_.normalize(text, first, out);
+  }
+  void take_apart(const Normalized& text, size_t begin, size_t end, Pieces& out) const override;
+
+ private:
+  WordPiece(const Vocabulary& vocabulary, const WordPieceSettings& settings);
+  void add_word(const Normalized& text, size_t begin, size_t end, Pieces& out) const;
+
+  BertNormalizer normalizer_;
+  Trie tokens_;              // as they are written, "##" included
+  Trie::Node continuation_;  // where the walk of a piece inside a word begins
+  int32_t unknown_;
+  size_t max_characters_;
+};
 
 }  // namespace espalier
