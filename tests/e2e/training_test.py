@@ -142,7 +142,7 @@ class Training(unittest.TestCase):
         self.assertLessEqual(max(gaps), 1e-6, told)
         for step, (one, other) in enumerate(zip(ours["learning_rates"], rates)):
             self.assertAlmostEqual(one, other, delta=1e-12, msg=f"learning rate of step {step + 1}")
-        self.assertLess(losses[-1], 0.9 * losses[0], "nothing was learnt, so nothing was compared")
+        self.assertLess(sum(losses[-10:]), 0.9 * sum(losses[:10]), "nothing was learnt, so nothing was compared")
 
     def test_one_step_in_fp64_leaves_the_same_weights(self):
         from safetensors.torch import load_file
