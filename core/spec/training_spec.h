@@ -1,0 +1,29 @@
+// Options of one training phase: what `finetune`, `prune`, `recover` and `exits` of a recipe hold.
+// The JSON has the field names of proto espalier.v1.Training.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "core/base/options.h"
+
+namespace espalier {
+
+struct TrainingSpec {
+  double epochs = 0;
+  int64_t steps = 0;  // > 0 overrides epochs
+  int batch_size = 32, micro_batch_size = 32;
+  double learning_rate = 3e-5, weight_decay = 0.01, warmup = 0.1, clip = 1.0;
+  double dropout = -1;  // < 0: the model's own
+};
+
+// Reads the options written for `phase` over `defaults`. INVALID_ARGUMENT names the field, what it
+// is and what it must be.
+absl::StatusOr<TrainingSpec> read_training(const Json& json, const std::string& phase,
+                                           TrainingSpec defaults);
+
+// Every option with its value; read_training() of it gives the same spec whatever the defaults.
+Json write_training(const TrainingSpec& spec);
+
+}  // namespace espalier
