@@ -10,11 +10,20 @@
 
 namespace espalier {
 
+// How the learning rate goes over the steps (method/schedule.h).
+enum class ScheduleKind { kLinear, kCosine, kConstant, kCyclic };
+
 struct TrainingSpec {
   double epochs = 0;
   int64_t steps = 0;  // > 0 overrides epochs
   int batch_size = 32, micro_batch_size = 32;
-  double learning_rate = 3e-5, weight_decay = 0.01, warmup = 0.1, clip = 1.0;
+  double learning_rate = 3e-5, weight_decay = 0.01, clip = 1.0;
+  ScheduleKind schedule = ScheduleKind::kLinear;
+  double warmup = 0.1;       // share of the steps
+  int64_t warmup_steps = 0;  // > 0 overrides warmup
+  // Of the cyclic schedule: how often it comes back over the training, the share of a cycle in
+  // which it rises, and where it starts from, as a share of the learning rate.
+  double cycles = 1, cycle_rise = 0.5, cycle_floor = 0;
   double dropout = -1;  // < 0: the model's own
 };
 

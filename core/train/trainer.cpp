@@ -7,10 +7,10 @@
 #include "absl/strings/str_cat.h"
 #include "core/base/guard.h"
 #include "core/base/random.h"
-#include "core/method/schedule.h"
 #include "core/model/task_loss.h"
 #include "core/model/walk.h"
 #include "core/train/evaluate.h"
+#include "core/train/learning_rate.h"
 
 namespace espalier {
 
@@ -180,7 +180,7 @@ double Trainer::run_micro(const Step& step, const Batch& batch, int64_t micro,
 
 void Trainer::step() {
   std::vector<Batch> micro = micro_batches(sampler_.rows(step_));
-  const double factor = linear_warmup_decay(step_, total_, training_.spec.warmup);
+  const double factor = learning_rate_factor(training_.spec, step_, total_);
   Step step{step_, total_, micro, training_.spec.learning_rate * factor};
   backend_.set_training(true);
   optimiser_->zero_grad();

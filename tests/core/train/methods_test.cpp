@@ -8,7 +8,6 @@
 #include "core/distill/soft_labels.h"
 #include "core/exit/deebert.h"
 #include "core/exit/deebert_policy.h"
-#include "core/method/schedule.h"
 #include "core/model/task_loss.h"
 #include "core/model/walk.h"
 #include "core/prune/registry.h"
@@ -134,13 +133,6 @@ TEST(Magnitude, ClosesTheSmallestWeights) {
   EXPECT_LE(largest_closed, smallest_open);
 }
 
-TEST(Schedule, CubicRampByHand) {
-  EXPECT_EQ(cubic_sparsity(0, 100, 0.1, 0.9, 0.8), 0);
-  EXPECT_EQ(cubic_sparsity(10, 100, 0.1, 0.9, 0.8), 0);
-  EXPECT_NEAR(cubic_sparsity(50, 100, 0.1, 0.9, 0.8), 0.8 * (1 - 0.125), 1e-12);
-  EXPECT_EQ(cubic_sparsity(95, 100, 0.1, 0.9, 0.8), 0.8);
-}
-
 TEST(AdamW, FirstStepByHand) {
   // m = 0.1 g, v = 0.001 g^2, both corrected to g and g^2: the step is lr * sign(g), after the
   // decay.
@@ -215,12 +207,12 @@ TEST(Trainer, GatesAndPenaltyShareOneBackward) {
   double before = 0;
   while (!trainer.done()) {
     trainer.step();
-    // Unscheduled: the last step's learning rate is not the schedule's 0.
+    // Unscheduled: the first step's learning rate is not the schedule's 0.
     EXPECT_GT(std::abs(pruner.alpha.item<double>() - before), 1e-3);
     before = pruner.alpha.item<double>();
   }
   EXPECT_LT(before, 0);  // the penalty closes them
-  EXPECT_EQ(pruner.learning_rates.back(), 0);
+  EXPECT_EQ(pruner.learning_rates.front(), 0);
 }
 
 TEST(Trainer, LearnsWhatCanBeLearned) {
