@@ -9,6 +9,8 @@
 namespace espalier {
 namespace {
 
+constexpr std::pair<const char*, OptimiserKind> kOptimisers[] = {
+    {"adamw", OptimiserKind::kAdamW}, {"adamax", OptimiserKind::kAdamax}};
 constexpr std::pair<const char*, ScheduleKind> kSchedules[] = {
     {"linear", ScheduleKind::kLinear},
     {"cosine", ScheduleKind::kCosine},
@@ -41,6 +43,16 @@ const char* name_of(const std::pair<const char*, T> (&table)[n], T value) {
   return "";
 }
 
+void read_optimiser(Fields& fields, TrainingSpec& out) {
+  read_name(fields, "optimiser", kOptimisers, out.optimiser);
+  fields.number("learning_rate", out.learning_rate, {0, 1, true, false});
+  fields.number("weight_decay", out.weight_decay, {0, 1});
+  fields.number("beta1", out.beta1, {0, 1, false, true});
+  fields.number("beta2", out.beta2, {0, 1, false, true});
+  fields.number("eps", out.eps, {0, 1, true, false});
+  fields.number("clip", out.clip, {0, 1e6});
+}
+
 void read_schedule(Fields& fields, TrainingSpec& out) {
   read_name(fields, "schedule", kSchedules, out.schedule);
   fields.number("warmup", out.warmup, {0, 1});
@@ -62,17 +74,16 @@ void read_schedule(Fields& fields, TrainingSpec& out) {
 absl::StatusOr<TrainingSpec> read_training(const Json& json, const std::string& phase,
                                            TrainingSpec out) {
   Fields fields(json, phase);
-  fields.refuse_unknown({"epochs", "steps", "batch_size", "micro_batch_size", "learning_rate",
-                         "weight_decay", "clip", "schedule", "warmup", "warmup_steps", "cycles",
-                         "cycle_rise", "cycle_floor", "dropout"});
+  fields.refuse_unknown({"epochs", "steps", "batch_size", "micro_batch_size", "optimiser",
+                         "learning_rate", "weight_decay", "beta1", "beta2", "eps", "clip",
+                         "schedule", "warmup", "warmup_steps", "cycles", "cycle_rise",
+                         "cycle_floor", "dropout"});
   fields.number("epochs", out.epochs, {0, 1000});
   fields.integer("steps", out.steps, 0, 1'000'000'000);
   fields.integer("batch_size", out.batch_size, 1, 65536);
   out.micro_batch_size = out.batch_size;
   fields.integer("micro_batch_size", out.micro_batch_size, 1, 65536);
-  fields.number("learning_rate", out.learning_rate, {0, 1, true, false});
-  fields.number("weight_decay", out.weight_decay, {0, 1});
-  fields.number("clip", out.clip, {0, 1e6});
+  read_optimiser(fields, out);
   read_schedule(fields, out);
   fields.number("dropout", out.dropout, {0, 1, false, true});
   if (fields.status().ok() && out.batch_size % out.micro_batch_size != 0) {
@@ -88,8 +99,12 @@ Json write_training(const TrainingSpec& spec) {
   Json out = {{"epochs", spec.epochs},
               {"batch_size", spec.batch_size},
               {"micro_batch_size", spec.micro_batch_size},
+              {"optimiser", name_of(kOptimisers, spec.optimiser)},
               {"learning_rate", spec.learning_rate},
               {"weight_decay", spec.weight_decay},
+              {"beta1", spec.beta1},
+              {"beta2", spec.beta2},
+              {"eps", spec.eps},
               {"clip", spec.clip},
               {"schedule", name_of(kSchedules, spec.schedule)},
               {"warmup", spec.warmup},

@@ -10,6 +10,7 @@
 
 namespace espalier {
 
+enum class OptimiserKind { kAdamW, kAdamax };
 // How the learning rate goes over the steps (method/schedule.h).
 enum class ScheduleKind { kLinear, kCosine, kConstant, kCyclic };
 
@@ -17,7 +18,9 @@ struct TrainingSpec {
   double epochs = 0;
   int64_t steps = 0;  // > 0 overrides epochs
   int batch_size = 32, micro_batch_size = 32;
+  OptimiserKind optimiser = OptimiserKind::kAdamW;
   double learning_rate = 3e-5, weight_decay = 0.01, clip = 1.0;
+  double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;
   ScheduleKind schedule = ScheduleKind::kLinear;
   double warmup = 0.1;       // share of the steps
   int64_t warmup_steps = 0;  // > 0 overrides warmup

@@ -11,6 +11,7 @@
 #include "core/model/walk.h"
 #include "core/train/evaluate.h"
 #include "core/train/learning_rate.h"
+#include "core/train/parameter_groups.h"
 
 namespace espalier {
 
@@ -51,43 +52,6 @@ std::vector<Method*> methods_of(const Training& training) {
   return out;
 }
 
-// Biases and norms are not decayed.
-bool decays(const std::string& name) {
-  return !name.ends_with(".bias") && name.find("norm") == std::string::npos;
-}
-
-std::unique_ptr<AdamW> make_optimiser(Model& model, const TrainingSpec& spec,
-                                      const std::vector<Method*>& methods) {
-  OptimiserGroup decayed, plain;
-  decayed.learning_rate = plain.learning_rate = spec.learning_rate;
-  decayed.weight_decay = spec.weight_decay;
-  model.for_each([&](const std::string& name, Tensor& tensor) {
-    bool trained = !name.ends_with(".mask");
-    for (const Method* method : methods) trained = trained && method->trains(name);
-    tensor.set_requires_grad(trained);
-    if (!trained) return;
-    OptimiserGroup& group = decays(name) ? decayed : plain;
-    group.names.push_back(name);
-    group.parameters.push_back(tensor);
-  });
-  std::vector<OptimiserGroup> groups = {std::move(decayed), std::move(plain)};
-  for (Method* method : methods) {
-    for (ParamGroup& own : method->parameters()) {
-      OptimiserGroup group;
-      for (size_t i = 0; i < own.parameters.size(); ++i)
-        group.names.push_back(absl::StrCat(own.name, ".", i));
-      group.parameters = own.parameters;
-      group.learning_rate = own.learning_rate;
-      group.weight_decay = own.weight_decay;
-      group.clip = own.clip;
-      group.ascend = own.ascend;
-      group.scheduled = own.scheduled;
-      groups.push_back(std::move(group));
-    }
-  }
-  return std::make_unique<AdamW>(std::move(groups));
-}
-
 }  // namespace
 
 int64_t training_steps(const TrainingSpec& spec, int64_t examples) {
@@ -117,7 +81,7 @@ Trainer::Trainer(Model& model, const Training& training, const State* resume)
   if (resume != nullptr) load(*resume);
   model_.set_requires_grad(true);  // before calibration; the optimiser narrows it
   for (Method* method : methods_) method->prepare(*this);
-  optimiser_ = make_optimiser(model_, training_.spec, methods_);
+  optimiser_ = make_optimiser(training_.spec, parameter_groups(model_, training_.spec, methods_));
   if (resume != nullptr) optimiser_->load(*resume);
 }
 

@@ -13,7 +13,7 @@
 #include "core/method/method.h"
 #include "core/model/train_backend.h"
 #include "core/spec/recipe.h"
-#include "core/train/adamw.h"
+#include "core/train/optimiser.h"
 
 namespace espalier {
 
@@ -74,7 +74,7 @@ class Trainer : public Session {
   Needs needs_;
   TrainBackend backend_;
   Sampler sampler_;
-  std::unique_ptr<AdamW> optimiser_;
+  std::unique_ptr<Optimiser> optimiser_;
   int64_t step_ = 0, total_ = 0;
   std::map<std::string, double> metrics_;
   double best_metric_ = -1;

@@ -37,12 +37,23 @@ TEST(TrainingSpec, ReadsASchedule) {
   EXPECT_EQ(spec.cycle_floor, 0.1);
 }
 
+TEST(TrainingSpec, ReadsAnOptimiser) {
+  const TrainingSpec spec =
+      read_options(R"({"optimiser": "adamax", "beta1": 0.8, "beta2": 0.95, "eps": 1e-6})");
+  EXPECT_EQ(spec.optimiser, OptimiserKind::kAdamax);
+  EXPECT_EQ(spec.beta1, 0.8);
+  EXPECT_EQ(spec.beta2, 0.95);
+  EXPECT_EQ(spec.eps, 1e-6);
+  EXPECT_EQ(read_options("{}").optimiser, OptimiserKind::kAdamW);
+}
+
 TEST(TrainingSpec, IsWrittenWithEveryOption) {
   for (const char* written :
        {"{}",
         R"({"steps": 9, "dropout": 0.3, "schedule": "cosine", "warmup": 0, "warmup_steps": 3})",
         R"({"schedule": "cyclic", "cycles": 3, "cycle_rise": 0.2, "cycle_floor": 0.5})",
-        R"({"schedule": ""})"}) {
+        R"({"optimiser": "adamax", "beta1": 0, "beta2": 0.5, "eps": 1e-3})",
+        R"({"schedule": "", "optimiser": ""})"}) {
     const Json asked = Json::parse(written), once = write_training(read_options(written));
     auto again = read_training(once, "finetune", {});
     ASSERT_TRUE(again.ok()) << again.status();
@@ -61,6 +72,10 @@ TEST(TrainingSpec, RefusesWithWhatWouldWork) {
   } kCases[] = {
       {R"({"schedule": "step"})",
        "finetune.schedule is \"step\"; known: linear, cosine, constant, cyclic"},
+      {R"({"optimiser": "sgd"})", "finetune.optimiser is \"sgd\"; known: adamw, adamax"},
+      {R"({"beta1": 1})", "finetune.beta1 is 1; it must be at least 0 and less than 1"},
+      {R"({"beta2": -0.5})", "finetune.beta2 is -0.5"},
+      {R"({"eps": 0})", "finetune.eps is 0; it must be above 0"},
       {R"({"schedule": 3})", "finetune.schedule must be a string"},
       {R"({"warmup_steps": -1})", "finetune.warmup_steps is -1"},
       {R"({"schedule": "cyclic", "cycles": 0})", "finetune.cycles is 0; it must be above 0"},
