@@ -28,6 +28,7 @@ struct TrainingSpec {
   // which it rises, and where it starts from, as a share of the learning rate.
   double cycles = 1, cycle_rise = 0.5, cycle_floor = 0;
   double dropout = -1;  // < 0: the model's own
+  double ema = 0;       // decay of the averaged weights, which then are the result; 0: off
 };
 
 // Reads the options written for `phase` over `defaults`. INVALID_ARGUMENT names the field, what it

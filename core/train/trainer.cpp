@@ -82,7 +82,11 @@ Trainer::Trainer(Model& model, const Training& training, const State* resume)
   model_.set_requires_grad(true);  // before calibration; the optimiser narrows it
   for (Method* method : methods_) method->prepare(*this);
   optimiser_ = make_optimiser(training_.spec, parameter_groups(model_, training_.spec, methods_));
-  if (resume != nullptr) optimiser_->load(*resume);
+  average_ = std::make_unique<WeightAverage>(model_, training_.spec.ema);
+  if (resume != nullptr) {
+    optimiser_->load(*resume);
+    average_->load(*resume);
+  }
 }
 
 Trainer::~Trainer() { model_.set_requires_grad(false); }
@@ -195,6 +199,7 @@ void Trainer::step() {
   optimiser_->clip(training_.spec.clip);
   optimiser_->step(factor);
   for (Method* method : methods_) method->after_step(*this, step);
+  average_->see(step_);
 
   ++step_;
   metrics_["loss"] = loss;
@@ -213,23 +218,23 @@ Gates Trainer::final_gates() {
 
 void Trainer::select_best() {
   if (training_.select == nullptr) return;
-  double metric = first_metric(model_, final_gates(), *training_.select, *training_.task);
+  const Model candidate = average_->of(model_);
+  double metric = first_metric(candidate, final_gates(), *training_.select, *training_.task);
   metrics_["select_metric"] = metric;
   // With a pruner only the newest state has the newest gates, so states are not compared across
   // cuts.
   if (training_.pruner != nullptr || metric <= best_metric_) return;
   best_metric_ = metric;
-  best_ = model_.clone().tensors();
+  best_ = candidate.clone().tensors();
 }
 
 void Trainer::finish() {
   for (Method* method : methods_) method->finish(*this);
   optimiser_->zero_grad();
-  if (!best_.empty()) {
-    torch::NoGradGuard no_grad;
-    model_.for_each([&](const std::string& name, Tensor& tensor) { tensor.copy_(best_.at(name)); });
-    metrics_["select_metric"] = best_metric_;
-  }
+  torch::NoGradGuard no_grad;
+  const std::map<std::string, Tensor> left = best_.empty() ? average_->of(model_).tensors() : best_;
+  model_.for_each([&](const std::string& name, Tensor& tensor) { tensor.copy_(left.at(name)); });
+  if (!best_.empty()) metrics_["select_metric"] = best_metric_;
 }
 
 void Trainer::save(State& state) const {
@@ -238,6 +243,7 @@ void Trainer::save(State& state) const {
   state.json["best_metric"] = best_metric_;
   state.json["metrics"] = metrics_;
   optimiser_->save(state);
+  average_->save(state);
   for (size_t i = 0; i < methods_.size(); ++i) {
     State own;
     methods_[i]->save(own);

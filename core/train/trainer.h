@@ -14,6 +14,7 @@
 #include "core/model/train_backend.h"
 #include "core/spec/recipe.h"
 #include "core/train/optimiser.h"
+#include "core/train/weight_average.h"
 
 namespace espalier {
 
@@ -44,14 +45,14 @@ class Trainer : public Session {
   // One optimiser step. Throws StatusError (OUT_OF_RANGE, naming the step) when the loss is
   // no number any more.
   void step();
-  // After the last step: methods finish, the best state (if states were selected) is put into the
-  // model.
+  // After the last step: methods finish; the best state (if states were selected) or else the
+  // averaged weights (if they are averaged) are put into the model.
   void finish();
   // Figures of the last step: loss, learning_rate, examples (so far), sparsity, select_<metric>.
   const std::map<std::string, double>& metrics() const { return metrics_; }
   // The pruner's evaluation gates, sealed; empty without one.
   Gates final_gates();
-  // Optimiser, methods and the best state so far; all but the model.
+  // Optimiser, averaged weights, methods and the best state so far; all but the model.
   void save(State& state) const;
 
   Model& model() override { return model_; }
@@ -75,6 +76,7 @@ class Trainer : public Session {
   TrainBackend backend_;
   Sampler sampler_;
   std::unique_ptr<Optimiser> optimiser_;
+  std::unique_ptr<WeightAverage> average_;
   int64_t step_ = 0, total_ = 0;
   std::map<std::string, double> metrics_;
   double best_metric_ = -1;
