@@ -206,6 +206,18 @@ absl::Status read_plain(const Json& json, RecipeSpec& spec) {
   ESPALIER_ASSIGN_OR_RETURN(spec.recover,
                             read_training(child(fields, "recover"), "recover", spec.recover));
   ESPALIER_ASSIGN_OR_RETURN(spec.exits, read_training(child(fields, "exits"), "exits", spec.exits));
+  if (spec.prune.patience > 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("prune.patience is ", spec.prune.patience,
+                     "; it must be 0, because states are not compared while units leave; "
+                     "recover.patience ends the training after that early"));
+  }
+  if (spec.exits.patience > 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("exits.patience is ", spec.exits.patience,
+                     "; it must be 0, because exits are not selected by a metric; lower "
+                     "exits.epochs instead"));
+  }
   return absl::OkStatus();
 }
 

@@ -74,10 +74,12 @@ void read_schedule(Fields& fields, TrainingSpec& out) {
 absl::StatusOr<TrainingSpec> read_training(const Json& json, const std::string& phase,
                                            TrainingSpec out) {
   Fields fields(json, phase);
-  fields.refuse_unknown({"epochs", "steps", "batch_size", "micro_batch_size", "optimiser",
-                         "learning_rate", "weight_decay", "beta1", "beta2", "eps", "clip",
-                         "schedule", "warmup", "warmup_steps", "cycles", "cycle_rise",
-                         "cycle_floor", "dropout", "ema"});
+  fields.refuse_unknown({"epochs",      "steps",         "batch_size",     "micro_batch_size",
+                         "optimiser",   "learning_rate", "weight_decay",   "beta1",
+                         "beta2",       "eps",           "clip",           "schedule",
+                         "warmup",      "warmup_steps",  "cycles",         "cycle_rise",
+                         "cycle_floor", "dropout",       "evaluate_every", "patience",
+                         "ema"});
   fields.number("epochs", out.epochs, {0, 1000});
   fields.integer("steps", out.steps, 0, 1'000'000'000);
   fields.integer("batch_size", out.batch_size, 1, 65536);
@@ -86,6 +88,8 @@ absl::StatusOr<TrainingSpec> read_training(const Json& json, const std::string& 
   read_optimiser(fields, out);
   read_schedule(fields, out);
   fields.number("dropout", out.dropout, {0, 1, false, true});
+  fields.integer("evaluate_every", out.evaluate_every, 0, 1'000'000'000);
+  fields.integer("patience", out.patience, 0, 1'000'000);
   fields.number("ema", out.ema, {0, 1, false, true});
   if (fields.status().ok() && out.batch_size % out.micro_batch_size != 0) {
     fields.fail(absl::StrCat(fields.path("batch_size"), " is ", out.batch_size,
@@ -110,6 +114,8 @@ Json write_training(const TrainingSpec& spec) {
               {"schedule", name_of(kSchedules, spec.schedule)},
               {"warmup", spec.warmup},
               {"warmup_steps", spec.warmup_steps},
+              {"evaluate_every", spec.evaluate_every},
+              {"patience", spec.patience},
               {"ema", spec.ema}};
   if (spec.steps > 0) out["steps"] = spec.steps;
   if (spec.schedule == ScheduleKind::kCyclic) {

@@ -27,8 +27,10 @@ struct TrainingSpec {
   // Of the cyclic schedule: how often it comes back over the training, the share of a cycle in
   // which it rises, and where it starts from, as a share of the learning rate.
   double cycles = 1, cycle_rise = 0.5, cycle_floor = 0;
-  double dropout = -1;  // < 0: the model's own
-  double ema = 0;       // decay of the averaged weights, which then are the result; 0: off
+  double dropout = -1;         // < 0: the model's own
+  int64_t evaluate_every = 0;  // steps between evaluations that select a state; 0: an epoch
+  int64_t patience = 0;        // evaluations in a row without a gain that end the phase; 0: none
+  double ema = 0;              // decay of the averaged weights, which then are the result; 0: off
 };
 
 // Reads the options written for `phase` over `defaults`. INVALID_ARGUMENT names the field, what it

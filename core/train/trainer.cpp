@@ -78,6 +78,12 @@ Trainer::Trainer(Model& model, const Training& training, const State* resume)
       needs_.teachers && training_.teachers.empty()
           ? absl::FailedPreconditionError("a distiller needs a teacher, and this phase has none")
           : absl::OkStatus());
+  throw_if_error(
+      training_.spec.patience > 0 && (training_.pruner != nullptr || training_.select == nullptr)
+          ? absl::FailedPreconditionError(absl::StrCat(
+                "phase ", training_.phase, " has a patience of ", training_.spec.patience,
+                ", but no states to compare: it needs a select split and no pruner"))
+          : absl::OkStatus());
   if (resume != nullptr) load(*resume);
   model_.set_requires_grad(true);  // before calibration; the optimiser narrows it
   for (Method* method : methods_) method->prepare(*this);
@@ -205,7 +211,9 @@ void Trainer::step() {
   metrics_["loss"] = loss;
   metrics_["learning_rate"] = training_.spec.learning_rate * factor;
   metrics_["examples"] = static_cast<double>(step_ * rows);
-  if (step_ % sampler_.batches_per_epoch() == 0 || done()) select_best();
+  const int64_t every = training_.spec.evaluate_every > 0 ? training_.spec.evaluate_every
+                                                          : sampler_.batches_per_epoch();
+  if (step_ % every == 0 || step_ == total_) select_best();
 }
 
 Gates Trainer::final_gates() {
@@ -220,28 +228,27 @@ void Trainer::select_best() {
   if (training_.select == nullptr) return;
   const Model candidate = average_->of(model_);
   double metric = first_metric(candidate, final_gates(), *training_.select, *training_.task);
-  metrics_["select_metric"] = metric;
+  metrics_.erase("select_metric");
+  if (std::isfinite(metric)) metrics_["select_metric"] = metric;  // JSON knows no other numbers
   // With a pruner only the newest state has the newest gates, so states are not compared across
   // cuts.
-  if (training_.pruner != nullptr || metric <= best_metric_) return;
-  best_metric_ = metric;
-  best_ = candidate.clone().tensors();
+  if (training_.pruner == nullptr) best_.see(metric, candidate);
 }
 
 void Trainer::finish() {
   for (Method* method : methods_) method->finish(*this);
   optimiser_->zero_grad();
   torch::NoGradGuard no_grad;
-  const std::map<std::string, Tensor> left = best_.empty() ? average_->of(model_).tensors() : best_;
+  const std::map<std::string, Tensor> left =
+      best_.empty() ? average_->of(model_).tensors() : best_.tensors();
   model_.for_each([&](const std::string& name, Tensor& tensor) { tensor.copy_(left.at(name)); });
-  if (!best_.empty()) metrics_["select_metric"] = best_metric_;
+  if (!best_.empty()) metrics_["select_metric"] = best_.metric();
 }
 
 void Trainer::save(State& state) const {
-  for (const auto& [name, tensor] : best_) state.tensors["best." + name] = tensor;
   state.json["step"] = step_;
-  state.json["best_metric"] = best_metric_;
   state.json["metrics"] = metrics_;
+  best_.save(state);
   optimiser_->save(state);
   average_->save(state);
   for (size_t i = 0; i < methods_.size(); ++i) {
@@ -254,12 +261,8 @@ void Trainer::save(State& state) const {
 }
 
 void Trainer::load(const State& state) {
-  constexpr char kBest[] = "best.";
-  for (const auto& [name, tensor] : state.tensors) {
-    if (name.starts_with(kBest)) best_[name.substr(sizeof(kBest) - 1)] = tensor.clone();
-  }
   step_ = state.json.at("step").get<int64_t>();
-  best_metric_ = state.json.at("best_metric").get<double>();
+  best_.load(state);
   metrics_ = state.json.at("metrics").get<std::map<std::string, double>>();
   for (size_t i = 0; i < methods_.size(); ++i) {
     State own;

@@ -13,6 +13,7 @@
 #include "core/method/method.h"
 #include "core/model/train_backend.h"
 #include "core/spec/recipe.h"
+#include "core/train/best_state.h"
 #include "core/train/optimiser.h"
 #include "core/train/weight_average.h"
 
@@ -41,7 +42,11 @@ class Trainer : public Session {
 
   int64_t step_index() const { return step_; }
   int64_t total_steps() const { return total_; }
-  bool done() const { return step_ >= total_; }
+  // After the last step, or when `patience` evaluations in a row brought nothing better.
+  bool done() const { return step_ >= total_ || stopped_early(); }
+  bool stopped_early() const {
+    return training_.spec.patience > 0 && best_.stale() >= training_.spec.patience;
+  }
   // One optimiser step. Throws StatusError (OUT_OF_RANGE, naming the step) when the loss is
   // no number any more.
   void step();
@@ -79,8 +84,7 @@ class Trainer : public Session {
   std::unique_ptr<WeightAverage> average_;
   int64_t step_ = 0, total_ = 0;
   std::map<std::string, double> metrics_;
-  double best_metric_ = -1;
-  std::map<std::string, Tensor> best_;  // copies, by name
+  BestState best_;
 };
 
 // Optimiser steps of a training over `examples` rows.

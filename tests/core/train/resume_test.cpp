@@ -74,19 +74,28 @@ TEST_P(Resume, GoesOnToTheSameBits) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    EveryOption, Resume,
-    ::testing::Values(Option{"adamw", [](TrainingSpec&) {}},
-                      Option{"adamax",
-                             [](TrainingSpec& s) { s.optimiser = OptimiserKind::kAdamax; }},
-                      Option{"cosine", [](TrainingSpec& s) { s.schedule = ScheduleKind::kCosine; }},
-                      Option{"cyclic",
-                             [](TrainingSpec& s) {
-                               s.schedule = ScheduleKind::kCyclic;
-                               s.cycles = 3;
-                               s.warmup_steps = 5;
-                             }}),
-    [](const auto& info) { return std::string(info.param.name); });
+std::vector<Option> options() {
+  return {
+      {"adamw", [](TrainingSpec&) {}},
+      {"adamax", [](TrainingSpec& s) { s.optimiser = OptimiserKind::kAdamax; }},
+      {"cosine", [](TrainingSpec& s) { s.schedule = ScheduleKind::kCosine; }},
+      {"cyclic",
+       [](TrainingSpec& s) {
+         s.schedule = ScheduleKind::kCyclic;
+         s.cycles = 3;
+         s.warmup_steps = 5;
+       }},
+      {"ema", [](TrainingSpec& s) { s.ema = 0.9; }},
+      {"patience",
+       [](TrainingSpec& s) {
+         s.evaluate_every = 3;
+         s.patience = 4;
+       }},
+  };
+}
+
+INSTANTIATE_TEST_SUITE_P(EveryOption, Resume, ::testing::ValuesIn(options()),
+                         [](const auto& info) { return std::string(info.param.name); });
 
 }  // namespace
 }  // namespace espalier
