@@ -74,12 +74,28 @@ void read_schedule(Fields& fields, TrainingSpec& out) {
 absl::StatusOr<TrainingSpec> read_training(const Json& json, const std::string& phase,
                                            TrainingSpec out) {
   Fields fields(json, phase);
-  fields.refuse_unknown({"epochs",      "steps",         "batch_size",     "micro_batch_size",
-                         "optimiser",   "learning_rate", "weight_decay",   "beta1",
-                         "beta2",       "eps",           "clip",           "schedule",
-                         "warmup",      "warmup_steps",  "cycles",         "cycle_rise",
-                         "cycle_floor", "dropout",       "evaluate_every", "patience",
-                         "ema"});
+  fields.refuse_unknown({"epochs",
+                         "steps",
+                         "batch_size",
+                         "micro_batch_size",
+                         "optimiser",
+                         "learning_rate",
+                         "weight_decay",
+                         "beta1",
+                         "beta2",
+                         "eps",
+                         "clip",
+                         "schedule",
+                         "warmup",
+                         "warmup_steps",
+                         "cycles",
+                         "cycle_rise",
+                         "cycle_floor",
+                         "dropout",
+                         "evaluate_every",
+                         "patience",
+                         "ema",
+                         "divergence_factor"});
   fields.number("epochs", out.epochs, {0, 1000});
   fields.integer("steps", out.steps, 0, 1'000'000'000);
   fields.integer("batch_size", out.batch_size, 1, 65536);
@@ -90,6 +106,11 @@ absl::StatusOr<TrainingSpec> read_training(const Json& json, const std::string& 
   fields.number("dropout", out.dropout, {0, 1, false, true});
   fields.integer("evaluate_every", out.evaluate_every, 0, 1'000'000'000);
   fields.integer("patience", out.patience, 0, 1'000'000);
+  fields.number("divergence_factor", out.divergence_factor, {0, 1e6});
+  if (out.divergence_factor > 0 && out.divergence_factor < 2) {
+    fields.fail(absl::StrCat(fields.path("divergence_factor"), " is ", out.divergence_factor,
+                             "; it must be at least 2, or 0 to turn the check off"));
+  }
   fields.number("ema", out.ema, {0, 1, false, true});
   if (fields.status().ok() && out.batch_size % out.micro_batch_size != 0) {
     fields.fail(absl::StrCat(fields.path("batch_size"), " is ", out.batch_size,
@@ -116,6 +137,7 @@ Json write_training(const TrainingSpec& spec) {
               {"warmup_steps", spec.warmup_steps},
               {"evaluate_every", spec.evaluate_every},
               {"patience", spec.patience},
+              {"divergence_factor", spec.divergence_factor},
               {"ema", spec.ema}};
   if (spec.steps > 0) out["steps"] = spec.steps;
   if (spec.schedule == ScheduleKind::kCyclic) {

@@ -30,7 +30,9 @@ struct TrainingSpec {
   double dropout = -1;         // < 0: the model's own
   int64_t evaluate_every = 0;  // steps between evaluations that select a state; 0: an epoch
   int64_t patience = 0;        // evaluations in a row without a gain that end the phase; 0: none
-  double ema = 0;              // decay of the averaged weights, which then are the result; 0: off
+  // A loss this many times its lowest value, for long, ends the job (train/loss_watch.h); 0: never.
+  double divergence_factor = 10;
+  double ema = 0;  // decay of the averaged weights, which then are the result; 0: off
 };
 
 // Reads the options written for `phase` over `defaults`. INVALID_ARGUMENT names the field, what it

@@ -66,7 +66,10 @@ Trainer::Trainer(Model& model, const Training& training, const State* resume)
       methods_(methods_of(training)),
       backend_(model, training.spec.dropout),
       sampler_(*training.train, training.spec.batch_size, training.seed, training.phase),
-      total_(training_steps(training.spec, training.train->size())) {
+      total_(training_steps(training.spec, training.train->size())),
+      // Where units leave, the loss rises by design.
+      loss_watch_(training.pruner == nullptr ? training.spec.divergence_factor : 0,
+                  warmup_steps(training.spec, total_)) {
   for (const Method* method : methods_) {
     Needs wanted = method->needs();
     needs_.student = needs_.student | wanted.student;
@@ -152,6 +155,26 @@ double Trainer::run_micro(const Step& step, const Batch& batch, int64_t micro,
   return value;
 }
 
+void Trainer::check_finite(double loss) const {
+  if (std::isfinite(loss)) return;
+  throw StatusError(absl::OutOfRangeError(absl::StrCat(
+      "diverged: the loss is ", loss, " at step ", step_ + 1, " of phase ", training_.phase,
+      "; a lower learning_rate (now ", training_.spec.learning_rate, ") may help")));
+}
+
+void Trainer::check_loss(double loss) {
+  check_finite(loss);
+  if (!loss_watch_.see(step_, loss)) return;
+  throw StatusError(absl::OutOfRangeError(absl::StrCat(
+      "diverged: the loss is ", loss, " at step ", step_ + 1, " of phase ", training_.phase,
+      ", and for ", LossWatch::kPatience, " steps its running mean (now ", loss_watch_.level(),
+      ") has been more than ", training_.spec.divergence_factor, " times what it was at step ",
+      loss_watch_.lowest_step() + 1, " (", loss_watch_.lowest(), "); a lower learning_rate (now ",
+      training_.spec.learning_rate,
+      "), a longer warmup or a smaller clip may help, and divergence_factor 0 turns this check "
+      "off")));
+}
+
 void Trainer::step() {
   std::vector<Batch> micro = micro_batches(sampler_.rows(step_));
   const double factor = learning_rate_factor(training_.spec, step_, total_);
@@ -188,6 +211,7 @@ void Trainer::step() {
       root_grads.push_back(leaf[i].grad());
     }
   }
+  check_loss(loss);
   for (Method* method : methods_) {
     if (Tensor penalty = method->penalty(step); penalty.defined()) {
       loss += penalty.item<double>();
@@ -196,11 +220,7 @@ void Trainer::step() {
     }
   }
   if (!roots.empty()) torch::autograd::backward(roots, root_grads);
-  if (!std::isfinite(loss)) {
-    throw StatusError(absl::OutOfRangeError(absl::StrCat(
-        "diverged: the loss is ", loss, " at step ", step_ + 1, " of phase ", training_.phase,
-        "; a lower learning_rate (now ", training_.spec.learning_rate, ") may help")));
-  }
+  check_finite(loss);
   for (Method* method : methods_) method->after_backward(*this, step);
   optimiser_->clip(training_.spec.clip);
   optimiser_->step(factor);
@@ -248,6 +268,7 @@ void Trainer::finish() {
 void Trainer::save(State& state) const {
   state.json["step"] = step_;
   state.json["metrics"] = metrics_;
+  state.json["loss_watch"] = loss_watch_.save();
   best_.save(state);
   optimiser_->save(state);
   average_->save(state);
@@ -263,6 +284,7 @@ void Trainer::save(State& state) const {
 void Trainer::load(const State& state) {
   step_ = state.json.at("step").get<int64_t>();
   best_.load(state);
+  if (state.json.contains("loss_watch")) loss_watch_.load(state.json.at("loss_watch"));
   metrics_ = state.json.at("metrics").get<std::map<std::string, double>>();
   for (size_t i = 0; i < methods_.size(); ++i) {
     State own;

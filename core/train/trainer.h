@@ -14,6 +14,7 @@
 #include "core/model/train_backend.h"
 #include "core/spec/recipe.h"
 #include "core/train/best_state.h"
+#include "core/train/loss_watch.h"
 #include "core/train/optimiser.h"
 #include "core/train/weight_average.h"
 
@@ -48,7 +49,7 @@ class Trainer : public Session {
     return training_.spec.patience > 0 && best_.stale() >= training_.spec.patience;
   }
   // One optimiser step. Throws StatusError (OUT_OF_RANGE, naming the step) when the loss is
-  // no number any more.
+  // no number any more or, without a pruner, has blown up (loss_watch.h).
   void step();
   // After the last step: methods finish; the best state (if states were selected) or else the
   // averaged weights (if they are averaged) are put into the model.
@@ -71,6 +72,8 @@ class Trainer : public Session {
   std::vector<Batch> micro_batches(const std::vector<int64_t>& rows) const;
   double run_micro(const Step& step, const Batch& batch, int64_t micro,
                    const std::vector<Gates>& leaves, double share);
+  void check_finite(double loss) const;
+  void check_loss(double loss);
   void select_best();
   void load(const State& state);
 
@@ -84,6 +87,7 @@ class Trainer : public Session {
   std::unique_ptr<WeightAverage> average_;
   int64_t step_ = 0, total_ = 0;
   std::map<std::string, double> metrics_;
+  LossWatch loss_watch_;
   BestState best_;
 };
 

@@ -53,7 +53,8 @@ TEST(TrainingSpec, IsWrittenWithEveryOption) {
         R"({"steps": 9, "dropout": 0.3, "schedule": "cosine", "warmup": 0, "warmup_steps": 3})",
         R"({"schedule": "cyclic", "cycles": 3, "cycle_rise": 0.2, "cycle_floor": 0.5})",
         R"({"optimiser": "adamax", "beta1": 0, "beta2": 0.5, "eps": 1e-3, "ema": 0.99})",
-        R"({"evaluate_every": 50, "patience": 3})", R"({"schedule": "", "optimiser": ""})"}) {
+        R"({"evaluate_every": 50, "patience": 3, "divergence_factor": 0})",
+        R"({"schedule": "", "optimiser": ""})"}) {
     const Json asked = Json::parse(written), once = write_training(read_options(written));
     auto again = read_training(once, "finetune", {});
     ASSERT_TRUE(again.ok()) << again.status();
@@ -79,6 +80,8 @@ TEST(TrainingSpec, RefusesWithWhatWouldWork) {
       {R"({"ema": 1})", "finetune.ema is 1; it must be at least 0 and less than 1"},
       {R"({"patience": -1})", "finetune.patience is -1"},
       {R"({"evaluate_every": 0.5})", "finetune.evaluate_every must be an integer"},
+      {R"({"divergence_factor": 1})",
+       "finetune.divergence_factor is 1; it must be at least 2, or 0 to turn"},
       {R"({"schedule": 3})", "finetune.schedule must be a string"},
       {R"({"warmup_steps": -1})", "finetune.warmup_steps is -1"},
       {R"({"schedule": "cyclic", "cycles": 0})", "finetune.cycles is 0; it must be above 0"},
