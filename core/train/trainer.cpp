@@ -52,6 +52,16 @@ std::vector<Method*> methods_of(const Training& training) {
   return out;
 }
 
+std::vector<Gates> leaves_of(const std::vector<Gates>& gates, const ModelConfig& config) {
+  std::vector<Gates> leaves;
+  for (const Gates& g : gates) {
+    leaves.push_back(
+        g.map([](const Tensor& t) { return t.detach().set_requires_grad(t.requires_grad()); }));
+    leaves.back().seal(config);
+  }
+  return leaves;
+}
+
 }  // namespace
 
 int64_t training_steps(const TrainingSpec& spec, int64_t examples) {
@@ -67,6 +77,7 @@ Trainer::Trainer(Model& model, const Training& training, const State* resume)
       backend_(model, training.spec.dropout),
       sampler_(*training.train, training.spec.batch_size, training.seed, training.phase),
       total_(training_steps(training.spec, training.train->size())),
+      micro_batch_size_(training.spec.micro_batch_size),
       // Where units leave, the loss rises by design.
       loss_watch_(training.pruner == nullptr ? training.spec.divergence_factor : 0,
                   warmup_steps(training.spec, total_)) {
@@ -105,8 +116,7 @@ uint64_t Trainer::seed(const std::string& purpose, int64_t step) const {
 }
 
 std::vector<Batch> Trainer::micro_batches(const std::vector<int64_t>& rows) const {
-  size_t micro =
-      needs_.whole_batch ? rows.size() : static_cast<size_t>(training_.spec.micro_batch_size);
+  size_t micro = needs_.whole_batch ? rows.size() : static_cast<size_t>(micro_batch_size_);
   std::vector<Batch> out;
   for (size_t begin = 0; begin < rows.size(); begin += micro) {
     size_t count = std::min(micro, rows.size() - begin);
@@ -120,10 +130,19 @@ void Trainer::task_gradients(const Gates& gates, int64_t draw) {
                   training_.phase + ".calibrate");
   const std::vector<int64_t> rows = sampler.rows(draw);
   backend_.set_training(false);
-  for (const Batch& batch : micro_batches(rows)) {
-    Trace trace = walk(backend_, batch, gates);
-    double share = static_cast<double>(batch.rows()) / static_cast<double>(rows.size());
-    (task_loss(trace.logits, batch.labels) * share).backward();
+  const std::vector<Tensor> open = gates.tensors();
+  std::vector<Tensor> before;  // an earlier draw's gradients
+  for (const Tensor& t : open) before.push_back(t.grad().defined() ? t.grad().clone() : Tensor());
+  auto pass = [&] {
+    for (size_t i = 0; i < open.size(); ++i)
+      open[i].mutable_grad() = before[i].defined() ? before[i].clone() : Tensor();
+    for (const Batch& batch : micro_batches(rows)) {
+      Trace trace = walk(backend_, batch, gates);
+      double share = static_cast<double>(batch.rows()) / static_cast<double>(rows.size());
+      (task_loss(trace.logits, batch.labels) * share).backward();
+    }
+  };
+  while (!fits(pass)) {
   }
   model_.for_each([](const std::string&, Tensor& tensor) { tensor.mutable_grad() = Tensor(); });
 }
@@ -155,6 +174,32 @@ double Trainer::run_micro(const Step& step, const Batch& batch, int64_t micro,
   return value;
 }
 
+bool Trainer::fits(const std::function<void()>& pass) {
+  try {
+    pass();
+    return true;
+  } catch (...) {
+    absl::Status status = status_of_current_exception("training");
+    if (!absl::IsResourceExhausted(status)) throw;
+    halve_micro_batch(status);
+    return false;
+  }
+}
+
+void Trainer::halve_micro_batch(const absl::Status& status) {
+  const int64_t batch = std::min<int64_t>(training_.spec.batch_size, training_.train->size());
+  const int64_t now = needs_.whole_batch ? batch : std::min(micro_batch_size_, batch);
+  if (needs_.whole_batch || now <= 1) {
+    throw StatusError(absl::ResourceExhaustedError(absl::StrCat(
+        status.message(), "; at step ", step_ + 1, " of phase ", training_.phase,
+        " with micro-batches of ", now,
+        needs_.whole_batch ? ", which a method of this phase cannot split; a smaller batch_size"
+                           : "; a smaller max_length",
+        " or a worker with more memory would help")));
+  }
+  micro_batch_size_ = now / 2;
+}
+
 void Trainer::check_finite(double loss) const {
   if (std::isfinite(loss)) return;
   throw StatusError(absl::OutOfRangeError(absl::StrCat(
@@ -176,7 +221,8 @@ void Trainer::check_loss(double loss) {
 }
 
 void Trainer::step() {
-  std::vector<Batch> micro = micro_batches(sampler_.rows(step_));
+  const std::vector<int64_t> rows = sampler_.rows(step_);
+  std::vector<Batch> micro = micro_batches(rows);
   const double factor = learning_rate_factor(training_.spec, step_, total_);
   Step step{step_, total_, micro, training_.spec.learning_rate * factor};
   backend_.set_training(true);
@@ -188,18 +234,19 @@ void Trainer::step() {
   std::vector<Gates> gates, leaves;
   if (training_.pruner != nullptr) gates = training_.pruner->gates(step, Mode::kTrain);
   if (gates.empty()) gates.emplace_back();
-  for (const Gates& g : gates) {
-    Gates leaf =
-        g.map([](const Tensor& t) { return t.detach().set_requires_grad(t.requires_grad()); });
-    leaf.seal(model_.config);
-    leaves.push_back(std::move(leaf));
-  }
-  int64_t rows = 0;
-  for (const Batch& batch : micro) rows += batch.rows();
   double loss = 0;
-  for (size_t i = 0; i < micro.size(); ++i) {
-    double share = static_cast<double>(micro[i].rows()) / static_cast<double>(rows);
-    loss += run_micro(step, micro[i], static_cast<int64_t>(i), leaves, share);
+  auto pass = [&] {
+    leaves = leaves_of(gates, model_.config);
+    loss = 0;
+    for (size_t i = 0; i < micro.size(); ++i) {
+      double share = static_cast<double>(micro[i].rows()) / static_cast<double>(rows.size());
+      loss += run_micro(step, micro[i], static_cast<int64_t>(i), leaves, share);
+    }
+  };
+  while (!fits(pass)) {
+    optimiser_->zero_grad();
+    micro = micro_batches(rows);
+    step.micro = micro;
   }
   // Gates and penalties may share a graph, which can be walked once.
   torch::autograd::variable_list roots, root_grads;
@@ -230,7 +277,8 @@ void Trainer::step() {
   ++step_;
   metrics_["loss"] = loss;
   metrics_["learning_rate"] = training_.spec.learning_rate * factor;
-  metrics_["examples"] = static_cast<double>(step_ * rows);
+  metrics_["examples"] = static_cast<double>(step_) * static_cast<double>(rows.size());
+  metrics_["micro_batch_size"] = static_cast<double>(micro.front().rows());
   const int64_t every = training_.spec.evaluate_every > 0 ? training_.spec.evaluate_every
                                                           : sampler_.batches_per_epoch();
   if (step_ % every == 0 || step_ == total_) select_best();
@@ -268,6 +316,7 @@ void Trainer::finish() {
 void Trainer::save(State& state) const {
   state.json["step"] = step_;
   state.json["metrics"] = metrics_;
+  state.json["micro_batch_size"] = micro_batch_size_;
   state.json["loss_watch"] = loss_watch_.save();
   best_.save(state);
   optimiser_->save(state);
@@ -284,6 +333,7 @@ void Trainer::save(State& state) const {
 void Trainer::load(const State& state) {
   step_ = state.json.at("step").get<int64_t>();
   best_.load(state);
+  micro_batch_size_ = state.json.value("micro_batch_size", micro_batch_size_);
   if (state.json.contains("loss_watch")) loss_watch_.load(state.json.at("loss_watch"));
   metrics_ = state.json.at("metrics").get<std::map<std::string, double>>();
   for (size_t i = 0; i < methods_.size(); ++i) {

@@ -5,6 +5,7 @@
 // other draw come from (seed, phase, step, micro, purpose), and save() holds all the rest.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -49,12 +50,15 @@ class Trainer : public Session {
     return training_.spec.patience > 0 && best_.stale() >= training_.spec.patience;
   }
   // One optimiser step. Throws StatusError (OUT_OF_RANGE, naming the step) when the loss is
-  // no number any more or, without a pruner, has blown up (loss_watch.h).
+  // no number any more or, without a pruner, has blown up (loss_watch.h). When memory runs out the
+  // step is done again on micro-batches of half the size, down to single examples, with the same
+  // rows and gates; the smaller size stays, also after a resume.
   void step();
   // After the last step: methods finish; the best state (if states were selected) or else the
   // averaged weights (if they are averaged) are put into the model.
   void finish();
-  // Figures of the last step: loss, learning_rate, examples (so far), sparsity, select_<metric>.
+  // Figures of the last step: loss, learning_rate, examples (so far), micro_batch_size, and
+  // select_metric of the last evaluation.
   const std::map<std::string, double>& metrics() const { return metrics_; }
   // The pruner's evaluation gates, sealed; empty without one.
   Gates final_gates();
@@ -72,6 +76,10 @@ class Trainer : public Session {
   std::vector<Batch> micro_batches(const std::vector<int64_t>& rows) const;
   double run_micro(const Step& step, const Batch& batch, int64_t micro,
                    const std::vector<Gates>& leaves, double share);
+  // Runs `pass`, a walk forward and backward over micro_batches(). False: memory ran out, and
+  // micro-batches are half as large from now on; RESOURCE_EXHAUSTED is thrown when they cannot be.
+  bool fits(const std::function<void()>& pass);
+  void halve_micro_batch(const absl::Status& status);
   void check_finite(double loss) const;
   void check_loss(double loss);
   void select_best();
@@ -87,6 +95,7 @@ class Trainer : public Session {
   std::unique_ptr<WeightAverage> average_;
   int64_t step_ = 0, total_ = 0;
   std::map<std::string, double> metrics_;
+  int64_t micro_batch_size_;  // what memory has allowed so far
   LossWatch loss_watch_;
   BestState best_;
 };
