@@ -1,0 +1,85 @@
+"""Fine-tuning steps a second, ours and a transformers loop's, in turns on one machine and wheel.
+
+    python run.py --model FOLDER --data FOLDER [--bin BUILD/bin] [--rounds 5] [--steps 20] [--results FILE]
+
+FOLDER of --data is the benchmark data: sst2/train.tsv is read. Two settings: rows as they are (theirs padded to the
+batch's longest) and full rows of 128 tokens on both sides. A round is a process of each; the first steps of a process
+are not counted; what is compared is the median over rounds of a process's mean examples a second.
+"""
+import argparse
+import json
+import os
+import pathlib
+import platform
+import statistics
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+from machine import ROOT, commit, machine  # noqa: E402
+
+BATCH, THREADS, WARM = 32, 2, 3
+SETTINGS = {"rows as they are": {"pad": "dynamic", "fill": 0, "share": 1}, "full rows": {"pad": "full", "fill": 128, "share": 3}}
+
+
+def last_json(command, environment):
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(map(str, command))} failed:\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def one_round(options, setting, steps):
+    environment = dict(os.environ, OMP_NUM_THREADS=str(THREADS), TRANSFORMERS_OFFLINE="1", HF_HUB_OFFLINE="1")
+    table = options.data / "sst2/train.tsv"
+    theirs = last_json([sys.executable, HERE / "user_loop.py", options.model, table, str(steps), str(BATCH),
+                        setting["pad"], str(THREADS)], environment)
+    # As espalier-worker starts itself (server/common/openmp.h).
+    ours = last_json([options.bin / "espalier-bench-finetune", options.model, table, f"steps={steps}", f"batch={BATCH}",
+                      f"threads={THREADS}", f"pad={setting['fill']}"], dict(environment, GOMP_SPINCOUNT="10000"))
+    return ours, theirs
+
+
+def rate(run):
+    seconds = run["seconds"][WARM:]
+    return BATCH * len(seconds) / sum(seconds)
+
+
+def figures(runs):
+    return {"examples_per_second": [round(rate(run), 1) for run in runs],
+            "median_step_seconds": round(statistics.median(s for run in runs for s in run["seconds"][WARM:]), 4),
+            "mean_tokens_a_step": round(statistics.fmean(t for run in runs for t in run["tokens"][WARM:])),
+            "peak_rss_mib": round(max(run["peak_rss_mib"] for run in runs))}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=pathlib.Path, default=ROOT / ".cache/quickstart/minilm")
+    parser.add_argument("--data", type=pathlib.Path, required=True)
+    parser.add_argument("--bin", type=pathlib.Path, default=ROOT / "build/release/bin")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=24)
+    parser.add_argument("--results", type=pathlib.Path, default=HERE.parent / "results/finetune.json")
+    options = parser.parse_args()
+    if options.rounds < 5:
+        parser.error("--rounds: a median needs at least 5")
+    out = {"what": f"fine-tuning steps of MiniLM on SST-2, fp32, batch {BATCH}, {THREADS} threads, dropout 0.1, AdamW, clipping; "
+                   "a process of each a round, in turns",
+           "machine": machine(), "commit": commit(), "rounds": options.rounds, "steps": options.steps}
+    for name, setting in SETTINGS.items():
+        rounds = [one_round(options, setting, max(WARM + 3, options.steps // setting["share"])) for _ in range(options.rounds)]
+        sides = list(zip(*rounds))
+        out["versions"] = {"python": platform.python_version(), "torch": sides[1][0]["torch"],
+                           "transformers": sides[1][0]["transformers"]}
+        out[name] = {"espalier": figures(sides[0]), "transformers": figures(sides[1]),
+                     "times_faster": [round(rate(ours) / rate(theirs), 2) for ours, theirs in rounds]}
+        out[name]["median_times_faster"] = statistics.median(out[name]["times_faster"])
+        out[name]["share_of_memory"] = round(out[name]["espalier"]["peak_rss_mib"] / out[name]["transformers"]["peak_rss_mib"], 2)
+        print(name, out[name]["times_faster"], "memory", out[name]["share_of_memory"], flush=True)
+    options.results.parent.mkdir(parents=True, exist_ok=True)
+    options.results.write_text(json.dumps(out, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
