@@ -17,26 +17,33 @@ constexpr int64_t kWindow = 32;  // batches that are sorted by length together
 Examples encode(const Rows& rows, std::span<const int64_t> which, const Task& task,
                 const Tokenizer& tokenizer, int max_length) {
   Examples out;
-  for (int64_t i : which) {
-    bool has_pair = !rows.pair.empty();
-    out.inputs.push_back(task.encode(
-        tokenizer, rows.text[i], has_pair ? rows.pair[i] : std::string(), has_pair, max_length));
-    out.truncated += out.inputs.back().truncated ? 1 : 0;
-    out.labels.push_back(rows.label[i]);
-  }
+  out.objective = task.objective();
+  for (int64_t i : which) out.add(task.encode(tokenizer, sample_of(rows, i), max_length));
   return out;
 }
 
 }  // namespace
 
-absl::StatusOr<Splits> load_splits(const DatasetSpec& written, const Task& task,
-                                   const Tokenizer& tokenizer, int max_length) {
-  DatasetSpec spec = written;
-  ESPALIER_ASSIGN_OR_RETURN(DatasetFacts facts, inspect_dataset(spec));
-  spec.label_names = facts.label_names;
+Sample sample_of(const Rows& rows, int64_t i) {
+  const auto row = static_cast<size_t>(i);
+  Sample out;
+  out.text = rows.text[row];
+  out.has_pair = !rows.pair.empty();
+  if (out.has_pair) out.pair = rows.pair[row];
+  out.target = rows.targets[i];
+  return out;
+}
 
+void Examples::add(Features features) {
+  truncated += features.input.truncated ? 1 : 0;
+  inputs.push_back(std::move(features.input));
+  targets.add(features.target);
+}
+
+absl::StatusOr<Splits> load_splits(const DatasetSpec& spec, const Task& task,
+                                   const Tokenizer& tokenizer, int max_length) {
   Splits splits;
-  splits.label_names = facts.label_names;
+  splits.label_names = spec.label_names;
   ESPALIER_ASSIGN_OR_RETURN(Rows train, read_split(spec, "train"));
   std::vector<int64_t> order =
       permutation(train.size(), derive_seed(kCarveSeed, "data", 0, 0, "carve"));
@@ -71,7 +78,7 @@ absl::StatusOr<Splits> load_splits(const DatasetSpec& written, const Task& task,
   for (Part part : {Part{"train", &splits.train}, Part{"select", &splits.select},
                     Part{"calibrate", &splits.calibrate}, Part{"report", &splits.report}}) {
     for (int64_t i = 0; i < part.out->size(); ++i) {
-      if (part.out->labels[i] < 0) {
+      if (!part.out->targets.known(i)) {
         return absl::InvalidArgumentError(
             absl::StrCat("split '", part.name, "' has a row without a label (number ", i + 1,
                          " of that split); every row needs one"));
@@ -82,19 +89,28 @@ absl::StatusOr<Splits> load_splits(const DatasetSpec& written, const Task& task,
   return splits;
 }
 
+namespace {
+
+Tensor labels_of(const Examples& examples, std::span<const int64_t> rows) {
+  std::vector<int64_t> classes;
+  for (int64_t row : rows) classes.push_back(static_cast<int64_t>(examples.targets[row][0]));
+  return torch::tensor(classes, torch::kInt64);
+}
+
+}  // namespace
+
 Batch make_batch(const Examples& examples, std::span<const int64_t> rows, bool with_labels) {
-  std::vector<int64_t> ids, types, labels;
+  std::vector<int64_t> ids, types;
   Batch batch;
   for (int64_t row : rows) {
     const Encoding& input = examples.inputs[row];
     ids.insert(ids.end(), input.ids.begin(), input.ids.end());
     types.insert(types.end(), input.types.begin(), input.types.end());
     batch.lengths.push_back(static_cast<int64_t>(input.ids.size()));
-    labels.push_back(examples.labels[row]);
   }
   batch.ids = torch::tensor(ids, torch::kInt64);
   batch.types = torch::tensor(types, torch::kInt64);
-  if (with_labels) batch.labels = torch::tensor(labels, torch::kInt64);
+  if (with_labels) batch.labels = labels_of(examples, rows);
   return batch;
 }
 

@@ -35,8 +35,9 @@ Examples plain_examples(const Task& task, const Tokenizer& tokenizer, int max_le
   for (const char* text :
        {"A short one.", "A sentence of a length that people often write in a review.",
         "Two clauses stand here, and the second is a little longer than the first one was."}) {
-    out.inputs.push_back(task.encode(tokenizer, text, "", false, max_length));
-    out.labels.push_back(-1);
+    Sample sample;
+    sample.text = text;
+    out.add(task.encode(tokenizer, sample, max_length));
   }
   return out;
 }
@@ -74,7 +75,6 @@ std::vector<Job::Phase> Job::plan() const {
 void Job::prepare() {
   recipe_ = value_or_throw(read_recipe(input_.recipe));
   tokenizer_ = value_or_throw(load_tokenizer(input_.model_folder));
-  task_ = value_or_throw(make_task(input_.dataset ? input_.dataset->task : "text-classification"));
   labelled_ = input_.dataset.has_value();
 
   auto restored = load_checkpoint(input_.checkpoint_folder);
@@ -89,7 +89,10 @@ void Job::prepare() {
   int max_length = std::min(recipe_.max_length, config.positions);
   recipe_.max_length = max_length;
   if (labelled_) {
-    splits_ = value_or_throw(load_splits(*input_.dataset, *task_, *tokenizer_, max_length));
+    DatasetSpec spec = *input_.dataset;
+    spec.label_names = value_or_throw(inspect_dataset(spec)).label_names;
+    task_ = value_or_throw(make_task(spec.task, spec.label_names));
+    splits_ = value_or_throw(load_splits(spec, *task_, *tokenizer_, max_length));
     if (!resumed_) fit_head();
   } else {
     if (compresses() || config.classes == 0) {
@@ -97,6 +100,7 @@ void Job::prepare() {
           absl::InvalidArgumentError("this job has no data set; only the dense recipe of a model "
                                      "with a task head works without one"));
     }
+    task_ = value_or_throw(make_task("text-classification"));
     splits_.report = plain_examples(*task_, *tokenizer_, max_length);
     splits_.label_names = config.label_names;
     for (int i = static_cast<int>(splits_.label_names.size()); i < config.classes; ++i) {

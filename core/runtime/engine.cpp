@@ -49,7 +49,8 @@ class LibTorchEngine : public Engine {
   const ModelInfo& info() const override { return info_; }
 
   Encoding encode(std::string_view text, std::string_view pair, bool has_pair) const override {
-    return task_->encode(*tokenizer_, text, pair, has_pair, info_.max_length);
+    Sample sample{text, pair, has_pair, {}};
+    return task_->encode(*tokenizer_, sample, info_.max_length).input;
   }
 
   absl::StatusOr<std::vector<Answer>> predict(std::span<const Row> rows) override {
@@ -176,7 +177,7 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::load(const std::string& folder,
   return guard("loading the artifact", [&]() -> absl::StatusOr<std::unique_ptr<Engine>> {
     ESPALIER_ASSIGN_OR_RETURN(Artifact artifact, load_artifact(folder));
     ESPALIER_ASSIGN_OR_RETURN(auto tokenizer, load_tokenizer(folder));
-    ESPALIER_ASSIGN_OR_RETURN(auto task, make_task(artifact.spec.task));
+    ESPALIER_ASSIGN_OR_RETURN(auto task, make_task(artifact.spec.task, artifact.spec.label_names));
     std::unique_ptr<ExitPolicy> policy;
     if (artifact.spec.exit) {
       ESPALIER_ASSIGN_OR_RETURN(policy, make_exit_policy(artifact.spec.exit->method));

@@ -11,6 +11,7 @@
 #include "core/base/status_macros.h"
 #include "core/spec/fields.h"
 #include "core/spec/table.h"
+#include "core/spec/tasks.h"
 
 namespace espalier {
 namespace {
@@ -123,15 +124,19 @@ absl::StatusOr<std::vector<std::string>> resolve_labels(const DatasetSpec& spec)
   return distinct_labels(path, spec, columns[0]);
 }
 
-// Ids of a label column. A split without any label is allowed (all -1) unless it is train.
+// Ids of a label column. A split without any label is allowed unless it is train.
 absl::Status read_labels(const std::string& path, const DatasetSpec& spec, bool is_train,
                          const std::vector<std::string>& names, const std::vector<Cell>& cells,
                          Rows& out) {
   std::unordered_map<std::string, int32_t> ids;
   for (const std::string& name : names) ids.emplace(name, static_cast<int32_t>(ids.size()));
   const bool labelled = is_train || !std::all_of(cells.begin(), cells.end(), is_unlabelled);
-  out.label.assign(cells.size(), -1);
-  for (size_t i = 0; labelled && i < cells.size(); ++i) {
+  out.targets.reserve(static_cast<int64_t>(cells.size()));
+  for (size_t i = 0; i < cells.size(); ++i) {
+    if (!labelled) {
+      out.targets.add_unknown();
+      continue;
+    }
     auto it = is_unlabelled(cells[i]) ? ids.end() : ids.find(*cells[i]);
     if (it == ids.end()) {
       const std::string what = is_unlabelled(cells[i]) ? "the label is empty"
@@ -144,7 +149,7 @@ absl::Status read_labels(const std::string& path, const DatasetSpec& spec, bool 
           absl::StrCat(path, ": row ", i + 1, ", column ", spec.label_column, ": ", what,
                        "; known: ", absl::StrJoin(known, ", "), names.size() > 20 ? ", ..." : ""));
     }
-    out.label[i] = it->second;
+    out.targets.add(static_cast<float>(it->second));
   }
   return absl::OkStatus();
 }
@@ -184,10 +189,7 @@ absl::StatusOr<DatasetSpec> read_dataset_spec(const Json& dataset, const std::st
   if (!task.empty()) out.task = task;
   if (!text.empty()) out.text_column = text;
   if (!label.empty()) out.label_column = label;
-  if (out.task != "text-classification") {
-    return absl::InvalidArgumentError(
-        absl::StrCat("task is \"", out.task, "\"; known: text-classification"));
-  }
+  ESPALIER_RETURN_IF_ERROR(find_task(out.task).status());
   std::set<std::string> distinct(out.label_names.begin(), out.label_names.end());
   if (distinct.size() != out.label_names.size() || distinct.count("") > 0) {
     return absl::InvalidArgumentError("label_names holds an empty name or one twice");

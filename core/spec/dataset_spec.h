@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "core/base/options.h"
+#include "core/spec/targets.h"
 
 namespace espalier {
 
@@ -31,7 +32,7 @@ absl::StatusOr<DatasetSpec> read_dataset_spec(const Json& dataset, const std::st
 // One split, as columns.
 struct Rows {
   std::vector<std::string> text, pair;  // pair empty for single texts
-  std::vector<int32_t> label;           // -1: no label (an empty cell of an unlabelled split)
+  Targets targets;                      // not known: an empty cell of an unlabelled split
   int64_t size() const { return static_cast<int64_t>(text.size()); }
 };
 

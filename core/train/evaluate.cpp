@@ -30,7 +30,7 @@ std::vector<Prediction> predict_examples(const Model& model, const Gates& gates,
 
 double first_metric(const Model& model, const Gates& gates, const Examples& examples,
                     const Task& task) {
-  return task.evaluate(predict_examples(model, gates, examples), examples.labels).front().value;
+  return task.figure(predict_examples(model, gates, examples), examples.targets);
 }
 
 }  // namespace espalier

@@ -51,6 +51,13 @@ std::vector<Method*> methods_of(const Training& training) {
   return out;
 }
 
+// At least 1: a batch may have no token that counts.
+double units_of(const std::vector<Batch>& micro) {
+  int64_t units = 0;
+  for (const Batch& batch : micro) units += batch.units();
+  return static_cast<double>(std::max<int64_t>(units, 1));
+}
+
 // Biases and norms are not decayed.
 bool decays(const std::string& name) {
   return !name.ends_with(".bias") && name.find("norm") == std::string::npos;
@@ -143,10 +150,12 @@ void Trainer::task_gradients(const Gates& gates, int64_t draw) {
                   training_.phase + ".calibrate");
   const std::vector<int64_t> rows = sampler.rows(draw);
   backend_.set_training(false);
-  for (const Batch& batch : micro_batches(rows)) {
+  const std::vector<Batch> micro = micro_batches(rows);
+  const double units = units_of(micro);
+  for (const Batch& batch : micro) {
     Trace trace = walk(backend_, batch, gates);
-    double share = static_cast<double>(batch.rows()) / static_cast<double>(rows.size());
-    (task_loss(trace.logits, batch.labels) * share).backward();
+    double share = static_cast<double>(batch.units()) / units;
+    (task_loss(training_.task->objective(), trace.logits, batch) * share).backward();
   }
   model_.for_each([](const std::string&, Tensor& tensor) { tensor.mutable_grad() = Tensor(); });
 }
@@ -166,7 +175,8 @@ double Trainer::run_micro(const Step& step, const Batch& batch, int64_t micro,
     Pass pass{step, batch, gates, student, teachers};
     Tensor loss;
     auto add = [&](const Tensor& part) { loss = loss.defined() ? loss + part : part; };
-    if (task_weight > 0) add(task_loss(student.logits, batch.labels) * task_weight);
+    if (task_weight > 0)
+      add(task_loss(training_.task->objective(), student.logits, batch) * task_weight);
     for (Method* method : methods_) {
       if (Tensor part = method->loss(pass); part.defined()) add(part);
     }
@@ -199,9 +209,10 @@ void Trainer::step() {
   }
   int64_t rows = 0;
   for (const Batch& batch : micro) rows += batch.rows();
+  const double units = units_of(micro);
   double loss = 0;
   for (size_t i = 0; i < micro.size(); ++i) {
-    double share = static_cast<double>(micro[i].rows()) / static_cast<double>(rows);
+    double share = static_cast<double>(micro[i].units()) / units;
     loss += run_micro(step, micro[i], static_cast<int64_t>(i), leaves, share);
   }
   // Gates and penalties may share a graph, which can be walked once.

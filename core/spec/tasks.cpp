@@ -1,0 +1,63 @@
+#include "core/spec/tasks.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
+namespace espalier {
+namespace {
+
+constexpr TaskKind kTasks[] = {
+    {"text-classification", HeadKind::kSequence, Objective::kClass},
+};
+
+}  // namespace
+
+absl::StatusOr<TaskKind> find_task(std::string_view name) {
+  const auto* found = std::find_if(std::begin(kTasks), std::end(kTasks),
+                                   [&](const TaskKind& kind) { return name == kind.name; });
+  if (found != std::end(kTasks)) return *found;
+  return absl::InvalidArgumentError(absl::StrCat(
+      "task is \"", name,
+      "\"; known: ", absl::StrJoin(kTasks, ", ", [](std::string* out, const TaskKind& kind) {
+        out->append(kind.name);
+      })));
+}
+
+int head_outputs(Objective objective, int labels) {
+  return objective == Objective::kValue ? 1 : labels;
+}
+
+int fewest_labels(Objective objective) {
+  if (objective == Objective::kValue) return 0;
+  return objective == Objective::kLabels ? 1 : 2;
+}
+
+std::vector<std::string> deciding_metrics(Objective objective,
+                                          const std::vector<std::string>& labels) {
+  switch (objective) {
+    case Objective::kValue:
+      return {"pearson", "spearman"};
+    case Objective::kLabels:
+      return {"micro_f1", "macro_f1", "subset_accuracy"};
+    case Objective::kTokenClasses:
+      return {"token_accuracy"};
+    case Objective::kClass:
+      break;
+  }
+  if (labels.size() == 2) return {"accuracy", "f1", "macro_f1", "matthews"};
+  return {"accuracy", "macro_f1", "matthews"};
+}
+
+absl::Status check_metric(Objective objective, const std::vector<std::string>& labels,
+                          const std::string& metric) {
+  const std::vector<std::string> known = deciding_metrics(objective, labels);
+  if (metric.empty() || std::find(known.begin(), known.end(), metric) != known.end())
+    return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "metric is \"", metric, "\"; this data set can be judged by: ", absl::StrJoin(known, ", ")));
+}
+
+}  // namespace espalier
