@@ -27,7 +27,8 @@ Examples encode(const Rows& rows, std::span<const int64_t> which, const Task& ta
 Sample sample_of(const Rows& rows, int64_t i) {
   const auto row = static_cast<size_t>(i);
   Sample out;
-  out.text = rows.text[row];
+  if (!rows.text.empty()) out.text = rows.text[row];
+  if (!rows.words.empty()) out.words = rows.words[row];
   out.has_pair = !rows.pair.empty();
   if (out.has_pair) out.pair = rows.pair[row];
   out.target = rows.targets[i];
@@ -91,10 +92,30 @@ absl::StatusOr<Splits> load_splits(const DatasetSpec& spec, const Task& task,
 
 namespace {
 
-Tensor labels_of(const Examples& examples, std::span<const int64_t> rows) {
-  std::vector<int64_t> classes;
-  for (int64_t row : rows) classes.push_back(static_cast<int64_t>(examples.targets[row][0]));
-  return torch::tensor(classes, torch::kInt64);
+// Batch::labels of these rows, and how many tokens count.
+void add_labels(const Examples& examples, std::span<const int64_t> rows, Batch& batch) {
+  std::vector<float> numbers;
+  for (int64_t row : rows) {
+    auto target = examples.targets[row];
+    numbers.insert(numbers.end(), target.begin(), target.end());
+  }
+  Tensor labels = torch::tensor(numbers, torch::kFloat32);
+  switch (examples.objective) {
+    case Objective::kValue:
+      batch.labels = labels;
+      break;
+    case Objective::kLabels:
+      batch.labels = labels.view({batch.rows(), -1});
+      break;
+    case Objective::kTokenClasses:
+      batch.counted = std::count_if(numbers.begin(), numbers.end(), [](float number) {
+        return number != static_cast<float>(kUncounted);
+      });
+      [[fallthrough]];
+    case Objective::kClass:
+      batch.labels = labels.to(torch::kInt64);
+      break;
+  }
 }
 
 }  // namespace
@@ -110,7 +131,7 @@ Batch make_batch(const Examples& examples, std::span<const int64_t> rows, bool w
   }
   batch.ids = torch::tensor(ids, torch::kInt64);
   batch.types = torch::tensor(types, torch::kInt64);
-  if (with_labels) batch.labels = labels_of(examples, rows);
+  if (with_labels) add_labels(examples, rows, batch);
   return batch;
 }
 

@@ -29,6 +29,12 @@ std::vector<std::unique_ptr<Distiller>> make_distillers(const RecipeSpec& recipe
   return out;
 }
 
+// What a head that was trained elsewhere answers, as far as its shape tells.
+std::string task_of(const ModelConfig& config) {
+  if (config.head == HeadKind::kToken) return "token-classification";
+  return config.classes == 1 ? "regression" : "text-classification";
+}
+
 // Texts for a job without a data set: golden inputs and latencies need some.
 Examples plain_examples(const Task& task, const Tokenizer& tokenizer, int max_length) {
   Examples out;
@@ -91,7 +97,8 @@ void Job::prepare() {
   if (labelled_) {
     DatasetSpec spec = *input_.dataset;
     spec.label_names = value_or_throw(inspect_dataset(spec)).label_names;
-    task_ = value_or_throw(make_task(spec.task, spec.label_names));
+    task_ = value_or_throw(make_task(spec.task, spec.label_names, spec.metric));
+    throw_if_error(check_metric(task_->objective(), spec.label_names, recipe_.constraint_metric));
     splits_ = value_or_throw(load_splits(spec, *task_, *tokenizer_, max_length));
     if (!resumed_) fit_head();
   } else {
@@ -100,16 +107,23 @@ void Job::prepare() {
           absl::InvalidArgumentError("this job has no data set; only the dense recipe of a model "
                                      "with a task head works without one"));
     }
-    task_ = value_or_throw(make_task("text-classification"));
+    task_ = value_or_throw(make_task(task_of(config), config.label_names));
     splits_.report = plain_examples(*task_, *tokenizer_, max_length);
     splits_.label_names = config.label_names;
-    for (int i = static_cast<int>(splits_.label_names.size()); i < config.classes; ++i) {
+    if (task_->objective() == Objective::kValue) splits_.label_names.clear();
+    for (int i = static_cast<int>(splits_.label_names.size());
+         i < config.classes && task_->objective() != Objective::kValue; ++i) {
       splits_.label_names.push_back(absl::StrCat("LABEL_", i));
     }
   }
   Json& ran_on = state_.facts["compute_classes"];
   if (ran_on.empty() || ran_on.back() != compute_class()) ran_on.push_back(compute_class());
   if (!recipe_.exit.name.empty()) {
+    if (task_->objective() != Objective::kClass) {
+      throw StatusError(absl::InvalidArgumentError(
+          absl::StrCat("early exits answer text-classification so far, and the task is ",
+                       task_->name(), "; choose the exit method \"none\"")));
+    }
     if (config.layers.size() < 2) {
       throw StatusError(absl::InvalidArgumentError(
           absl::StrCat("early exits need at least 2 layers and the model has ",
@@ -184,8 +198,8 @@ void Job::fit_head() {
   // Exits of an earlier job were trained for that job's labels and layers.
   state_.model.heads.clear();
   config.heads.clear();
-  const bool fits = config.head == HeadKind::kSequence && config.classes == outputs &&
-                    state_.model.reorder_classifier(wanted);
+  const bool fits = config.head == task_->head() && config.classes == outputs &&
+                    (wanted.empty() || state_.model.reorder_classifier(wanted));
   if (!fits) {
     if (!finetunes()) {
       throw StatusError(absl::InvalidArgumentError(
@@ -194,7 +208,8 @@ void Job::fit_head() {
                        wanted.size(), " labels (", absl::StrJoin(wanted, ", "),
                        "); let finetune.epochs be above 0, so that a fresh head can be trained")));
     }
-    state_.model.reset_classifier(outputs, derive_seed(recipe_.seed, "finetune", 0, 0, "head"));
+    state_.model.reset_classifier(outputs, derive_seed(recipe_.seed, "finetune", 0, 0, "head"),
+                                  task_->head());
   }
   config.label_names = wanted;
 }

@@ -115,17 +115,19 @@ void Job::calibrate() {
 void Job::check_constraint(const std::vector<runtime::Engine*>& engines) {
   if (!labelled_ || !compresses() || recipe_.max_metric_drop < 0) return;
   double own = std::numeric_limits<double>::quiet_NaN();
+  const std::string metric =
+      recipe_.constraint_metric.empty() ? task_->metric() : recipe_.constraint_metric;
   std::vector<double> figures;  // compressed, dense
   for (runtime::Engine* engine : engines) {
     auto predictions = value_or_throw(predict_all(*engine, splits_.select, own, [] {}));
-    figures.push_back(task_->figure(predictions, splits_.select.targets));
+    figures.push_back(task_->figure(predictions, splits_.select.targets, metric));
   }
   double drop = figures[1] - figures[0];
   state_.facts["evaluate"]["constraint"] = {{"asked", recipe_.max_metric_drop}, {"drop", drop}};
   if (drop <= recipe_.max_metric_drop) return;
   throw StatusError(absl::FailedPreconditionError(absl::StrCat(
-      "the constraint is broken: ", task_->metric(), " on the select split fell from ", figures[1],
-      " to ", figures[0], ", by ", drop, " points where at most ", recipe_.max_metric_drop,
+      "the constraint is broken: ", metric, " on the select split fell from ", figures[1], " to ",
+      figures[0], ", by ", drop, " points where at most ", recipe_.max_metric_drop,
       " were allowed; ask for less sparsity, train longer, or allow more")));
 }
 

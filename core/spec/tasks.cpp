@@ -11,6 +11,9 @@ namespace {
 
 constexpr TaskKind kTasks[] = {
     {"text-classification", HeadKind::kSequence, Objective::kClass},
+    {"regression", HeadKind::kSequence, Objective::kValue},
+    {"multi-label-classification", HeadKind::kSequence, Objective::kLabels},
+    {"token-classification", HeadKind::kToken, Objective::kTokenClasses},
 };
 
 }  // namespace
@@ -24,6 +27,18 @@ absl::StatusOr<TaskKind> find_task(std::string_view name) {
       "\"; known: ", absl::StrJoin(kTasks, ", ", [](std::string* out, const TaskKind& kind) {
         out->append(kind.name);
       })));
+}
+
+bool mark_entities(const std::vector<std::string>& labels) {
+  bool any = false;
+  for (const std::string& label : labels) {
+    if (label == "O") continue;
+    const bool marks = label.size() > 1 && label[1] == '-' &&
+                       std::string_view("BIES").find(label[0]) != label.npos;
+    if (!marks) return false;
+    any = true;
+  }
+  return any;
 }
 
 int head_outputs(Objective objective, int labels) {
@@ -43,6 +58,7 @@ std::vector<std::string> deciding_metrics(Objective objective,
     case Objective::kLabels:
       return {"micro_f1", "macro_f1", "subset_accuracy"};
     case Objective::kTokenClasses:
+      if (mark_entities(labels)) return {"entity_f1", "token_accuracy"};
       return {"token_accuracy"};
     case Objective::kClass:
       break;

@@ -28,6 +28,9 @@ struct TaskKind {
 // INVALID_ARGUMENT names the known tasks.
 absl::StatusOr<TaskKind> find_task(std::string_view name);
 
+// Whether the labels are "O" and entities, as B-PER and I-PER.
+bool mark_entities(const std::vector<std::string>& labels);
+
 // Outputs of the head for so many label names.
 int head_outputs(Objective objective, int labels);
 // A data set with fewer label names cannot be learned.

@@ -7,7 +7,10 @@
 #include <utility>
 
 #include "core/base/status_macros.h"
+#include "core/task/multi_label.h"
+#include "core/task/regression.h"
 #include "core/task/text_classification.h"
+#include "core/task/token_classification.h"
 
 namespace espalier {
 namespace {
@@ -40,6 +43,13 @@ Task::Scores Task::sorted_scores(std::span<const Prediction> predictions,
   Scores out = scores(predictions, targets);
   std::stable_partition(out.list.begin(), out.list.end(),
                         [&](const Score& score) { return score.name == metric_; });
+  return out;
+}
+
+Features Task::encode(const Tokenizer& tokenizer, const Sample& sample, int max_length) const {
+  Features out;
+  out.input = tokenizer.encode(sample.text, sample.pair, sample.has_pair, max_length);
+  out.target.assign(sample.target.begin(), sample.target.end());
   return out;
 }
 
@@ -120,6 +130,16 @@ absl::StatusOr<std::unique_ptr<Task>> make_task(const std::string& name,
                                                 const std::string& metric) {
   ESPALIER_ASSIGN_OR_RETURN(const TaskKind kind, find_task(name));
   ESPALIER_RETURN_IF_ERROR(check_metric(kind.objective, labels, metric));
+  switch (kind.objective) {
+    case Objective::kValue:
+      return std::make_unique<Regression>(kind, std::move(labels), metric);
+    case Objective::kLabels:
+      return std::make_unique<MultiLabel>(kind, std::move(labels), metric);
+    case Objective::kTokenClasses:
+      return std::make_unique<TokenClassification>(kind, std::move(labels), metric);
+    case Objective::kClass:
+      break;
+  }
   return std::make_unique<TextClassification>(kind, std::move(labels), metric);
 }
 

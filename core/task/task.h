@@ -35,13 +35,22 @@ struct Prediction {
 struct Sample {
   std::string_view text, pair;
   bool has_pair = false;
-  std::span<const float> target;  // as Rows has it; empty: not known
+  std::span<const std::string> words;  // of a data set of words: instead of the text
+  std::span<const float> target;       // as Rows has it; empty: not known
+};
+
+// A word that has a label of its own.
+struct Word {
+  int32_t index = 0;  // in the text
+  int32_t token = 0;  // the first of its tokens in the input
+  Span place;         // in the text, in code points
 };
 
 // One example as the model reads it.
 struct Features {
   Encoding input;
   std::vector<float> target;  // what make_batch() needs; empty: not known
+  std::vector<Word> words;    // that fit into the input, where words have labels
 };
 
 // Whether two models answer the same examples differently well.
@@ -64,8 +73,8 @@ class Task {
   // The metric that decides.
   const std::string& metric() const { return metric_; }
 
-  virtual Features encode(const Tokenizer& tokenizer, const Sample& sample,
-                          int max_length) const = 0;
+  // The text, or the pair, as it is; the target as it is.
+  virtual Features encode(const Tokenizer& tokenizer, const Sample& sample, int max_length) const;
 
   // `predictions` and `targets` are of the same examples in the same order.
   //

@@ -6,12 +6,6 @@
 
 namespace espalier {
 
-Features TextClassification::encode(const Tokenizer& tokenizer, const Sample& sample,
-                                    int max_length) const {
-  return {tokenizer.encode(sample.text, sample.pair, sample.has_pair, max_length),
-          {sample.target.begin(), sample.target.end()}};
-}
-
 Task::Scores TextClassification::scores(std::span<const Prediction> predictions,
                                         const Targets& targets) const {
   std::vector<int32_t> truth, said;

@@ -9,7 +9,6 @@ namespace espalier {
 class TextClassification : public Task {
  public:
   using Task::Task;
-  Features encode(const Tokenizer& tokenizer, const Sample& sample, int max_length) const override;
 
  protected:
   Scores scores(std::span<const Prediction> predictions, const Targets& targets) const override;

@@ -226,8 +226,9 @@ EncodedRequest encode_request(ParsedRequest request, const runtime::Engine& engi
   encoded.rows = std::move(request.rows);
   const bool has_pair = !request.pairs.empty();
   for (size_t i = 0; i < request.texts.size(); ++i) {
-    Encoding encoding =
+    Features features =
         engine.encode(request.texts[i], has_pair ? request.pairs[i] : std::string_view(), has_pair);
+    Encoding& encoding = features.input;
     encoded.truncated = encoded.truncated || encoding.truncated;
     Row row;
     row.ids = std::move(encoding.ids);

@@ -148,7 +148,6 @@ TEST(Recipe, RefusesWithWhatWouldWork) {
        "recover.learning_rate is 0; it must be above 0"},
       {R"({"target": {"sparsity": 0.5}, "constraint": {"max_metric_drop": -1}})",
        "constraint.max_metric_drop is -1"},
-      {R"({"target": {"sparsity": 0.5}, "constraint": {"metric": "bleu"}})", "known: accuracy"},
       {R"({"target": {"sparsity": 0.5}, "max_length": 3})", "max_length is 3"},
       {R"({"target": {"sparsity": 0.5}, "seed": -1})", "seed is -1"},
   };
