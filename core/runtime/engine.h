@@ -32,9 +32,9 @@ struct Row {
 struct Answer {
   std::vector<float> logits, probabilities;
   int label = 0;
-  std::vector<int> labels;
   int exit_layer = 0;    // 1-based
   float confidence = 0;  // probability of the label
+  std::vector<int> labels;
 };
 
 // What clients may know about a model.

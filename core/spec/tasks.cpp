@@ -18,7 +18,7 @@ constexpr TaskKind kTasks[] = {
 
 }  // namespace
 
-absl::StatusOr<TaskKind> find_task(std::string_view name) {
+absl::StatusOr<TaskKind> find_task(const std::string& name) {
   const auto* found = std::find_if(std::begin(kTasks), std::end(kTasks),
                                    [&](const TaskKind& kind) { return name == kind.name; });
   if (found != std::end(kTasks)) return *found;
@@ -39,15 +39,6 @@ bool mark_entities(const std::vector<std::string>& labels) {
     any = true;
   }
   return any;
-}
-
-int head_outputs(Objective objective, int labels) {
-  return objective == Objective::kValue ? 1 : labels;
-}
-
-int fewest_labels(Objective objective) {
-  if (objective == Objective::kValue) return 0;
-  return objective == Objective::kLabels ? 1 : 2;
 }
 
 std::vector<std::string> deciding_metrics(Objective objective,

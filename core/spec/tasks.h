@@ -26,15 +26,20 @@ struct TaskKind {
 };
 
 // INVALID_ARGUMENT names the known tasks.
-absl::StatusOr<TaskKind> find_task(std::string_view name);
+absl::StatusOr<TaskKind> find_task(const std::string& name);
 
 // Whether the labels are "O" and entities, as B-PER and I-PER.
 bool mark_entities(const std::vector<std::string>& labels);
 
 // Outputs of the head for so many label names.
-int head_outputs(Objective objective, int labels);
+inline int head_outputs(Objective objective, int labels) {
+  return objective == Objective::kValue ? 1 : labels;
+}
 // A data set with fewer label names cannot be learned.
-int fewest_labels(Objective objective);
+inline int fewest_labels(Objective objective) {
+  if (objective == Objective::kValue) return 0;
+  return objective == Objective::kLabels ? 1 : 2;
+}
 
 // Metrics that may decide about a model with these labels, the default first; the more the better,
 // all of them.

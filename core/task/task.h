@@ -41,9 +41,10 @@ struct Sample {
 
 // A word that has a label of its own.
 struct Word {
-  int32_t index = 0;  // in the text
-  int32_t token = 0;  // the first of its tokens in the input
-  Span place;         // in the text, in code points
+  int32_t index = 0;      // in the text
+  int32_t token = 0;      // the first of its tokens in the input
+  Span place;             // in the text, in code points
+  std::string_view text;  // of the sample
 };
 
 // One example as the model reads it.

@@ -102,8 +102,8 @@ Features TokenClassification::encode(const Tokenizer& tokenizer, const Sample& s
     const std::vector<int32_t> pieces = tokenizer.tokenize_word(placed[w].text);
     // A word of no token (a control character) cannot be asked for.
     if (!pieces.empty() && ids.size() < room)
-      out.words.push_back(
-          {static_cast<int32_t>(w), static_cast<int32_t>(ids.size()), placed[w].place});
+      out.words.push_back({static_cast<int32_t>(w), static_cast<int32_t>(ids.size()),
+                           placed[w].place, placed[w].text});
     const size_t fits = std::min(pieces.size(), room - ids.size());
     ids.insert(ids.end(), pieces.begin(), pieces.begin() + static_cast<std::ptrdiff_t>(fits));
     truncated = fits < pieces.size();
