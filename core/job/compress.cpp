@@ -119,11 +119,7 @@ void Job::prepare() {
   Json& ran_on = state_.facts["compute_classes"];
   if (ran_on.empty() || ran_on.back() != compute_class()) ran_on.push_back(compute_class());
   if (!recipe_.exit.name.empty()) {
-    if (task_->objective() != Objective::kClass) {
-      throw StatusError(absl::InvalidArgumentError(
-          absl::StrCat("early exits answer text-classification so far, and the task is ",
-                       task_->name(), "; choose the exit method \"none\"")));
-    }
+    throw_if_error(check_exit_method(task_->kind(), recipe_.exit.name));
     if (config.layers.size() < 2) {
       throw StatusError(absl::InvalidArgumentError(
           absl::StrCat("early exits need at least 2 layers and the model has ",

@@ -41,6 +41,13 @@ bool mark_entities(const std::vector<std::string>& labels) {
   return any;
 }
 
+absl::Status check_exit_method(const TaskKind& kind, const std::string& method) {
+  if (method.empty() || kind.objective == Objective::kClass) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("early exits answer text-classification so far, and the task is ", kind.name,
+                   "; choose the exit method \"none\""));
+}
+
 std::vector<std::string> deciding_metrics(Objective objective,
                                           const std::vector<std::string>& labels) {
   switch (objective) {

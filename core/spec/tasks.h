@@ -31,6 +31,10 @@ absl::StatusOr<TaskKind> find_task(const std::string& name);
 // Whether the labels are "O" and entities, as B-PER and I-PER.
 bool mark_entities(const std::vector<std::string>& labels);
 
+// INVALID_ARGUMENT where the task cannot leave early: exits answer with one class so far. An empty
+// method is none.
+absl::Status check_exit_method(const TaskKind& kind, const std::string& method);
+
 // Outputs of the head for so many label names.
 inline int head_outputs(Objective objective, int labels) {
   return objective == Objective::kValue ? 1 : labels;

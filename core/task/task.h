@@ -66,6 +66,7 @@ class Task {
   Task(const TaskKind& kind, std::vector<std::string> labels, std::string metric);
   virtual ~Task() = default;
 
+  const TaskKind& kind() const { return kind_; }
   std::string name() const { return kind_.name; }
   HeadKind head() const { return kind_.head; }
   Objective objective() const { return kind_.objective; }
