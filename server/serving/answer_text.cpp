@@ -18,16 +18,17 @@ Json tag_of(const ModelInfo& info, const Answer& answer, size_t token) {
           {"score", answer.probabilities.at(token * classes + static_cast<size_t>(label))}};
 }
 
-Json tags_of(const ModelInfo& info, const Answer& answer, std::span<const Word> words) {
+Json tags_of(const ModelInfo& info, const Answer& answer, const std::vector<Word>* words) {
   Json tags = Json::array();
-  for (const Word& word : words) {
+  for (size_t w = 0; words != nullptr && w < words->size(); ++w) {
+    const Word& word = (*words)[w];
     Json tag = tag_of(info, answer, static_cast<size_t>(word.token));
     tag["word"] = word.text;
     tag["begin"] = word.place.begin;
     tag["end"] = word.place.end;
     tags.push_back(std::move(tag));
   }
-  for (size_t token = 0; words.empty() && token < answer.labels.size(); ++token) {
+  for (size_t token = 0; words == nullptr && token < answer.labels.size(); ++token) {
     Json tag = tag_of(info, answer, token);
     tag["token"] = token;
     tags.push_back(std::move(tag));
@@ -35,7 +36,7 @@ Json tags_of(const ModelInfo& info, const Answer& answer, std::span<const Word> 
   return tags;
 }
 
-Json json_of(const ModelInfo& info, const Answer& answer, std::span<const Word> words) {
+Json json_of(const ModelInfo& info, const Answer& answer, const std::vector<Word>* words) {
   switch (info.objective) {
     case Objective::kValue:
       return {{"value", answer.logits.at(0)}};
@@ -62,7 +63,8 @@ std::string label_name(const ModelInfo& info, int label) {
   return index < info.label_names.size() ? info.label_names[index] : std::to_string(label);
 }
 
-std::string label_text(const ModelInfo& info, const Answer& answer, std::span<const Word> words) {
+std::string label_text(const ModelInfo& info, const Answer& answer,
+                       const std::vector<Word>* words) {
   const auto name = [&](std::string* out, int label) { out->append(label_name(info, label)); };
   switch (info.objective) {
     case Objective::kValue:
@@ -70,8 +72,8 @@ std::string label_text(const ModelInfo& info, const Answer& answer, std::span<co
     case Objective::kLabels:
       return absl::StrJoin(answer.labels, "|", name);
     case Objective::kTokenClasses:
-      if (words.empty()) return absl::StrJoin(answer.labels, " ", name);
-      return absl::StrJoin(words, " ", [&](std::string* out, const Word& word) {
+      if (words == nullptr) return absl::StrJoin(answer.labels, " ", name);
+      return absl::StrJoin(*words, " ", [&](std::string* out, const Word& word) {
         name(out, answer.labels.at(static_cast<size_t>(word.token)));
       });
     case Objective::kClass:
@@ -80,7 +82,8 @@ std::string label_text(const ModelInfo& info, const Answer& answer, std::span<co
   return label_name(info, answer.label);
 }
 
-std::string answer_json(const ModelInfo& info, const Answer& answer, std::span<const Word> words) {
+std::string answer_json(const ModelInfo& info, const Answer& answer,
+                        const std::vector<Word>* words) {
   return json_of(info, answer, words).dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 

@@ -34,13 +34,13 @@ std::string gather(std::span<const Answer> answers, T Answer::*member) {
 }
 
 using Words = std::span<const std::vector<Word>>;
-using Text = std::string (*)(const runtime::ModelInfo&, const Answer&, std::span<const Word>);
+using Text = std::string (*)(const runtime::ModelInfo&, const Answer&, const std::vector<Word>*);
 
 std::string gather_texts(const runtime::ModelInfo& info, std::span<const Answer> answers,
                          Words words, Text text) {
   std::vector<std::string> texts;
   for (size_t i = 0; i < answers.size(); ++i) {
-    texts.push_back(text(info, answers[i], i < words.size() ? words[i] : std::span<const Word>()));
+    texts.push_back(text(info, answers[i], i < words.size() ? &words[i] : nullptr));
   }
   const std::vector<std::string_view> views(texts.begin(), texts.end());
   return raw_bytes(views);

@@ -20,8 +20,8 @@ struct ModelCard {
 
 // Fills in outputs, always as raw contents and in the order of `outputs`, the name and version of
 // the model, and the parameter `truncated`. Where tokens have logits the tensors are [n, T, C], T
-// of the longest row and the others filled up with 0. `words`: of each row, empty where not known.
-// The request's id is the caller's business.
+// of the longest row and the others filled up with 0. `words`: of each row, none where they are not
+// known. The request's id is the caller's business.
 void fill_response(const ModelCard& card, std::span<const Output> outputs,
                    std::span<const runtime::Answer> answers, bool truncated,
                    inference::ModelInferResponse* response,

@@ -32,8 +32,8 @@ TEST(AnswerText, IsANumberForRegression) {
   runtime::Answer answer;
   answer.logits = {2.5f};
   const auto info = info_of(Objective::kValue, {});
-  EXPECT_EQ(label_text(info, answer, {}), "2.5");
-  EXPECT_EQ(answer_json(info, answer, {}), R"({"value":2.5})");
+  EXPECT_EQ(label_text(info, answer, nullptr), "2.5");
+  EXPECT_EQ(answer_json(info, answer, nullptr), R"({"value":2.5})");
 }
 
 TEST(AnswerText, ListsEveryLabelThatIsGiven) {
@@ -41,27 +41,34 @@ TEST(AnswerText, ListsEveryLabelThatIsGiven) {
   answer.probabilities = {0.75f, 0.25f, 0.5f};
   answer.labels = {0, 2};
   const auto info = info_of(Objective::kLabels, {"a", "b", "c"});
-  EXPECT_EQ(label_text(info, answer, {}), "a|c");
-  EXPECT_EQ(answer_json(info, answer, {}),
+  EXPECT_EQ(label_text(info, answer, nullptr), "a|c");
+  EXPECT_EQ(answer_json(info, answer, nullptr),
             R"({"labels":[{"label":"a","score":0.75},{"label":"c","score":0.5}]})");
 }
 
 TEST(AnswerText, TagsTheWordsOfATextOrTheTokensOfIds) {
   const auto info = info_of(Objective::kTokenClasses, {"O", "B-X"});
   const std::vector<Word> words = {{0, 0, {2, 5}, "Ada"}};
-  EXPECT_EQ(label_text(info, tagged_answer(), words), "B-X");
-  EXPECT_EQ(answer_json(info, tagged_answer(), words),
+  EXPECT_EQ(label_text(info, tagged_answer(), &words), "B-X");
+  EXPECT_EQ(answer_json(info, tagged_answer(), &words),
             R"({"tags":[{"begin":2,"end":5,"score":0.75,"tag":"B-X","word":"Ada"}]})");
-  EXPECT_EQ(label_text(info, tagged_answer(), {}), "B-X O");
-  EXPECT_EQ(answer_json(info, tagged_answer(), {}),
+  EXPECT_EQ(label_text(info, tagged_answer(), nullptr), "B-X O");
+  EXPECT_EQ(answer_json(info, tagged_answer(), nullptr),
             R"({"tags":[{"score":0.75,"tag":"B-X","token":0},{"score":0.5,"tag":"O","token":1}]})");
+}
+
+TEST(AnswerText, OfATextWithoutWordsHasNoTags) {
+  const std::vector<Word> none;
+  const auto info = info_of(Objective::kTokenClasses, {"O", "B-X"});
+  EXPECT_EQ(label_text(info, tagged_answer(), &none), "");
+  EXPECT_EQ(answer_json(info, tagged_answer(), &none), R"({"tags":[]})");
 }
 
 TEST(AnswerText, OfOneClassIsItsNameAndProbability) {
   runtime::Answer answer;
   answer.label = 1;
   answer.confidence = 0.75f;
-  EXPECT_EQ(answer_json(info_of(Objective::kClass, {"no", "yes"}), answer, {}),
+  EXPECT_EQ(answer_json(info_of(Objective::kClass, {"no", "yes"}), answer, nullptr),
             R"({"label":"yes","score":0.75})");
 }
 
