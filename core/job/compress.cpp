@@ -181,7 +181,7 @@ Trainer* Job::train(Training training) {
     if (!trainer_->done()) checkpoint(trainer_.get(), false);
   }
   trainer_->finish();
-  state_.facts[training.phase]["steps"] = trainer_->total_steps();
+  state_.facts[training.phase]["steps"] = trainer_->step_index();
   for (const auto& [name, value] : trainer_->metrics()) state_.facts[training.phase][name] = value;
   return trainer_.get();
 }

@@ -3,7 +3,9 @@
 // One optimiser step: before_step -> gates -> for each micro-batch: walk the student (and teachers,
 // if anyone reads them), task loss + losses, backward onto detached gates -> one backward into
 // gates and penalty -> after_backward -> clip, optimiser -> after_step. So accumulation counts a
-// penalty once and a sampled gate is sampled once a step.
+// penalty once and a sampled gate is sampled once a step. When memory runs out between `gates` and
+// the last micro-batch, that part of the step is done again on smaller micro-batches (the gates are
+// kept): loss() must not count on being asked once.
 #pragma once
 
 #include <functional>

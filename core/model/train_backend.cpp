@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/kernels/dropout.h"
+#include "core/kernels/feed_forward.h"
 #include "core/model/activation.h"
 #include "core/model/attention.h"
 #include "core/model/embedding.h"
@@ -99,11 +100,19 @@ Hidden TrainBackend::feed(int layer, const Hidden& hidden, const LayerGates& gat
   const Packed& in = packed(hidden);
   const Layer& w = model_.layers[layer];
   std::string prefix = absl::StrCat("layers.", layer, ".ffn.");
-  Tensor inner = activate(model_.config.activation,
-                          w.up.forward(read(in.x, w.ffn_norm, gates), gates.weight(prefix + "up"),
-                                       gates.rank(prefix + "up")));
-  Tensor y = w.down.forward(gated(inner, gates.neuron), gates.weight(prefix + "down"),
-                            gates.rank(prefix + "down"));
+  Tensor x = read(in.x, w.ffn_norm, gates), y;
+  const std::string& activation = model_.config.activation;
+  const bool is_gelu = activation == "gelu" || activation == "gelu_new";
+  if (is_gelu && !gates.neuron.defined() && !w.up.factored() && !w.down.factored()) {
+    y = feed_forward(x, w.up.gated_weight(gates.weight(prefix + "up")), w.up.bias,
+                     w.down.gated_weight(gates.weight(prefix + "down")), w.down.bias,
+                     activation == "gelu" ? "none" : "tanh");
+  } else {
+    Tensor inner = activate(
+        activation, w.up.forward(x, gates.weight(prefix + "up"), gates.rank(prefix + "up")));
+    y = w.down.forward(gated(inner, gates.neuron), gates.weight(prefix + "down"),
+                       gates.rank(prefix + "down"));
+  }
   return with(hidden, write(in.x, y, gates.ffn, w.ffn_norm, gates));
 }
 

@@ -90,42 +90,6 @@ absl::Status check_reachable(const TargetSpec& target) {
 
 // --- training ---
 
-absl::StatusOr<TrainingSpec> read_training(const Json& json, const char* phase, TrainingSpec out) {
-  Fields fields(json, phase);
-  fields.refuse_unknown({"epochs", "steps", "batch_size", "micro_batch_size", "learning_rate",
-                         "weight_decay", "warmup", "clip", "dropout"});
-  fields.number("epochs", out.epochs, {0, 1000});
-  fields.integer("steps", out.steps, 0, 1'000'000'000);
-  fields.integer("batch_size", out.batch_size, 1, 65536);
-  out.micro_batch_size = out.batch_size;
-  fields.integer("micro_batch_size", out.micro_batch_size, 1, 65536);
-  fields.number("learning_rate", out.learning_rate, {0, 1, true, false});
-  fields.number("weight_decay", out.weight_decay, {0, 1});
-  fields.number("warmup", out.warmup, {0, 1});
-  fields.number("clip", out.clip, {0, 1e6});
-  fields.number("dropout", out.dropout, {0, 1, false, true});
-  if (fields.status().ok() && out.batch_size % out.micro_batch_size != 0) {
-    fields.fail(absl::StrCat(fields.path("batch_size"), " is ", out.batch_size,
-                             "; it must be a multiple of micro_batch_size, which is ",
-                             out.micro_batch_size));
-  }
-  ESPALIER_RETURN_IF_ERROR(fields.status());
-  return out;
-}
-
-Json write_training(const TrainingSpec& spec) {
-  Json out = {{"epochs", spec.epochs},
-              {"batch_size", spec.batch_size},
-              {"micro_batch_size", spec.micro_batch_size},
-              {"learning_rate", spec.learning_rate},
-              {"weight_decay", spec.weight_decay},
-              {"warmup", spec.warmup},
-              {"clip", spec.clip}};
-  if (spec.steps > 0) out["steps"] = spec.steps;
-  if (spec.dropout >= 0) out["dropout"] = spec.dropout;
-  return out;
-}
-
 TrainingSpec training_defaults(double epochs, double learning_rate) {
   TrainingSpec out;
   out.epochs = epochs;
@@ -238,6 +202,18 @@ absl::Status read_plain(const Json& json, RecipeSpec& spec) {
   ESPALIER_ASSIGN_OR_RETURN(spec.recover,
                             read_training(child(fields, "recover"), "recover", spec.recover));
   ESPALIER_ASSIGN_OR_RETURN(spec.exits, read_training(child(fields, "exits"), "exits", spec.exits));
+  if (spec.prune.patience > 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("prune.patience is ", spec.prune.patience,
+                     "; it must be 0, because states are not compared while units leave; "
+                     "recover.patience ends the training after that early"));
+  }
+  if (spec.exits.patience > 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("exits.patience is ", spec.exits.patience,
+                     "; it must be 0, because exits are not selected by a metric; lower "
+                     "exits.epochs instead"));
+  }
   return absl::OkStatus();
 }
 

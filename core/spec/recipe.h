@@ -8,20 +8,13 @@
 
 #include "absl/status/statusor.h"
 #include "core/spec/catalogue.h"
+#include "core/spec/training_spec.h"
 
 namespace espalier {
 
 struct MethodChoice {
   std::string name;  // empty: none
   Json options = Json::object();
-};
-
-struct TrainingSpec {
-  double epochs = 0;
-  int64_t steps = 0;  // > 0 overrides epochs
-  int batch_size = 32, micro_batch_size = 32;
-  double learning_rate = 3e-5, weight_decay = 0.01, warmup = 0.1, clip = 1.0;
-  double dropout = -1;  // < 0: the model's own
 };
 
 enum class TargetKind { kNone, kSparsity, kSpeedup, kLatency, kParameters, kBytes, kMacs };

@@ -42,6 +42,7 @@ AddedTokens::AddedTokens(std::vector<AddedToken> tokens) : tokens_(std::move(tok
 }
 
 bool AddedTokens::find(std::string_view text, Search& search, Part& part) const {
+  search.at = std::max(search.at, search.done);
   for (; search.at < text.size(); ++search.at) {
     if (!begins_[static_cast<unsigned char>(text[search.at])]) continue;
     const Trie::Match match = contents_.longest(Trie::kRoot, text.substr(search.at));

@@ -68,11 +68,13 @@ absl::StatusOr<PostProcessor> usual_post_processor(TokenizerFamily family,
 }
 
 absl::Status check_ids(const SpecialTemplate& around, int32_t vocabulary) {
-  for (const TemplatePart& part : around.pair) {
-    if (part.kind != TemplatePart::Kind::kSpecial || (part.id >= 0 && part.id < vocabulary))
-      continue;
-    return absl::InvalidArgumentError(absl::StrCat("tokenizer.json: post_processor adds the id ",
-                                                   part.id, ", but ids end at ", vocabulary - 1));
+  for (const auto* parts : {&around.single, &around.pair}) {
+    for (const TemplatePart& part : *parts) {
+      if (part.kind != TemplatePart::Kind::kSpecial) continue;
+      if (part.id >= 0 && part.id < vocabulary) continue;
+      return absl::InvalidArgumentError(absl::StrCat("tokenizer.json: post_processor adds the id ",
+                                                     part.id, ", but ids end at ", vocabulary - 1));
+    }
   }
   return absl::OkStatus();
 }

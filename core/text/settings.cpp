@@ -10,6 +10,7 @@
 namespace espalier {
 namespace {
 
+constexpr int64_t kMaxIds = 1 << 24;
 constexpr char kWhole[] = "tokenizer.json", kConfig[] = "tokenizer_config.json";
 
 // An object in a file that need not be there: null.
@@ -87,7 +88,7 @@ absl::StatusOr<AddedToken> read_added_token(const Json& json, int64_t id,
                                             const Vocabulary& vocabulary, const char* file) {
   AddedToken out;
   out.content = token_content(json);
-  if (out.content.empty() || id < 0 || id >= 1 << 24) {
+  if (out.content.empty() || id < 0 || id >= kMaxIds) {
     return absl::InvalidArgumentError(
         absl::StrCat(file, ": an added token is ", json.dump(),
                      "; it needs a content and an id from 0 to 16777215"));
@@ -125,9 +126,11 @@ std::vector<AddedToken> named_tokens(const TokenizerFiles& files, const Vocabula
   for (const auto& [content, id] : files.added.items()) {
     AddedToken token;
     token.content = content;
-    token.id = static_cast<int32_t>(integer_or_minus_one(id));
+    const int64_t number = integer_or_minus_one(id);
+    if (number < 0 || number >= kMaxIds) continue;
+    token.id = static_cast<int32_t>(number);
     token.normalized = true;
-    if (token.id >= 0) out.push_back(token);
+    out.push_back(token);
   }
   return out;
 }

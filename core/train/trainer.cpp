@@ -7,10 +7,11 @@
 #include "absl/strings/str_cat.h"
 #include "core/base/guard.h"
 #include "core/base/random.h"
-#include "core/method/schedule.h"
 #include "core/model/task_loss.h"
 #include "core/model/walk.h"
 #include "core/train/evaluate.h"
+#include "core/train/learning_rate.h"
+#include "core/train/parameter_groups.h"
 
 namespace espalier {
 
@@ -58,41 +59,14 @@ double units_of(const std::vector<Batch>& micro) {
   return static_cast<double>(std::max<int64_t>(units, 1));
 }
 
-// Biases and norms are not decayed.
-bool decays(const std::string& name) {
-  return !name.ends_with(".bias") && name.find("norm") == std::string::npos;
-}
-
-std::unique_ptr<AdamW> make_optimiser(Model& model, const TrainingSpec& spec,
-                                      const std::vector<Method*>& methods) {
-  OptimiserGroup decayed, plain;
-  decayed.learning_rate = plain.learning_rate = spec.learning_rate;
-  decayed.weight_decay = spec.weight_decay;
-  model.for_each([&](const std::string& name, Tensor& tensor) {
-    bool trained = !name.ends_with(".mask");
-    for (const Method* method : methods) trained = trained && method->trains(name);
-    tensor.set_requires_grad(trained);
-    if (!trained) return;
-    OptimiserGroup& group = decays(name) ? decayed : plain;
-    group.names.push_back(name);
-    group.parameters.push_back(tensor);
-  });
-  std::vector<OptimiserGroup> groups = {std::move(decayed), std::move(plain)};
-  for (Method* method : methods) {
-    for (ParamGroup& own : method->parameters()) {
-      OptimiserGroup group;
-      for (size_t i = 0; i < own.parameters.size(); ++i)
-        group.names.push_back(absl::StrCat(own.name, ".", i));
-      group.parameters = own.parameters;
-      group.learning_rate = own.learning_rate;
-      group.weight_decay = own.weight_decay;
-      group.clip = own.clip;
-      group.ascend = own.ascend;
-      group.scheduled = own.scheduled;
-      groups.push_back(std::move(group));
-    }
+std::vector<Gates> leaves_of(const std::vector<Gates>& gates, const ModelConfig& config) {
+  std::vector<Gates> leaves;
+  for (const Gates& g : gates) {
+    leaves.push_back(
+        g.map([](const Tensor& t) { return t.detach().set_requires_grad(t.requires_grad()); }));
+    leaves.back().seal(config);
   }
-  return std::make_unique<AdamW>(std::move(groups));
+  return leaves;
 }
 
 }  // namespace
@@ -109,7 +83,11 @@ Trainer::Trainer(Model& model, const Training& training, const State* resume)
       methods_(methods_of(training)),
       backend_(model, training.spec.dropout),
       sampler_(*training.train, training.spec.batch_size, training.seed, training.phase),
-      total_(training_steps(training.spec, training.train->size())) {
+      total_(training_steps(training.spec, training.train->size())),
+      micro_batch_size_(training.spec.micro_batch_size),
+      // Where units leave, the loss rises by design.
+      loss_watch_(training.pruner == nullptr ? training.spec.divergence_factor : 0,
+                  warmup_steps(training.spec, total_)) {
   for (const Method* method : methods_) {
     Needs wanted = method->needs();
     needs_.student = needs_.student | wanted.student;
@@ -121,11 +99,21 @@ Trainer::Trainer(Model& model, const Training& training, const State* resume)
       needs_.teachers && training_.teachers.empty()
           ? absl::FailedPreconditionError("a distiller needs a teacher, and this phase has none")
           : absl::OkStatus());
+  throw_if_error(
+      training_.spec.patience > 0 && (training_.pruner != nullptr || training_.select == nullptr)
+          ? absl::FailedPreconditionError(absl::StrCat(
+                "phase ", training_.phase, " has a patience of ", training_.spec.patience,
+                ", but no states to compare: it needs a select split and no pruner"))
+          : absl::OkStatus());
   if (resume != nullptr) load(*resume);
   model_.set_requires_grad(true);  // before calibration; the optimiser narrows it
   for (Method* method : methods_) method->prepare(*this);
-  optimiser_ = make_optimiser(model_, training_.spec, methods_);
-  if (resume != nullptr) optimiser_->load(*resume);
+  optimiser_ = make_optimiser(training_.spec, parameter_groups(model_, training_.spec, methods_));
+  average_ = std::make_unique<WeightAverage>(model_, training_.spec.ema);
+  if (resume != nullptr) {
+    optimiser_->load(*resume);
+    average_->load(*resume);
+  }
 }
 
 Trainer::~Trainer() { model_.set_requires_grad(false); }
@@ -135,8 +123,7 @@ uint64_t Trainer::seed(const std::string& purpose, int64_t step) const {
 }
 
 std::vector<Batch> Trainer::micro_batches(const std::vector<int64_t>& rows) const {
-  size_t micro =
-      needs_.whole_batch ? rows.size() : static_cast<size_t>(training_.spec.micro_batch_size);
+  size_t micro = needs_.whole_batch ? rows.size() : static_cast<size_t>(micro_batch_size_);
   std::vector<Batch> out;
   for (size_t begin = 0; begin < rows.size(); begin += micro) {
     size_t count = std::min(micro, rows.size() - begin);
@@ -150,12 +137,21 @@ void Trainer::task_gradients(const Gates& gates, int64_t draw) {
                   training_.phase + ".calibrate");
   const std::vector<int64_t> rows = sampler.rows(draw);
   backend_.set_training(false);
-  const std::vector<Batch> micro = micro_batches(rows);
-  const double units = units_of(micro);
-  for (const Batch& batch : micro) {
-    Trace trace = walk(backend_, batch, gates);
-    double share = static_cast<double>(batch.units()) / units;
-    (task_loss(training_.task->objective(), trace.logits, batch) * share).backward();
+  const std::vector<Tensor> open = gates.tensors();
+  std::vector<Tensor> before;  // an earlier draw's gradients
+  for (const Tensor& t : open) before.push_back(t.grad().defined() ? t.grad().clone() : Tensor());
+  auto pass = [&] {
+    for (size_t i = 0; i < open.size(); ++i)
+      open[i].mutable_grad() = before[i].defined() ? before[i].clone() : Tensor();
+    const std::vector<Batch> micro = micro_batches(rows);
+    const double units = units_of(micro);
+    for (const Batch& batch : micro) {
+      Trace trace = walk(backend_, batch, gates);
+      double share = static_cast<double>(batch.units()) / units;
+      (task_loss(training_.task->objective(), trace.logits, batch) * share).backward();
+    }
+  };
+  while (!fits(pass)) {
   }
   model_.for_each([](const std::string&, Tensor& tensor) { tensor.mutable_grad() = Tensor(); });
 }
@@ -188,9 +184,56 @@ double Trainer::run_micro(const Step& step, const Batch& batch, int64_t micro,
   return value;
 }
 
+bool Trainer::fits(const std::function<void()>& pass) {
+  try {
+    pass();
+    return true;
+  } catch (...) {
+    absl::Status status = status_of_current_exception("training");
+    if (!absl::IsResourceExhausted(status)) throw;
+    halve_micro_batch(status);
+    return false;
+  }
+}
+
+void Trainer::halve_micro_batch(const absl::Status& status) {
+  const int64_t batch = std::min<int64_t>(training_.spec.batch_size, training_.train->size());
+  const int64_t now = needs_.whole_batch ? batch : std::min(micro_batch_size_, batch);
+  if (needs_.whole_batch || now <= 1) {
+    throw StatusError(absl::ResourceExhaustedError(absl::StrCat(
+        status.message(), "; at step ", step_ + 1, " of phase ", training_.phase,
+        " with micro-batches of ", now,
+        needs_.whole_batch ? ", which a method of this phase cannot split; a smaller batch_size"
+                           : "; a smaller max_length",
+        " or a worker with more memory would help")));
+  }
+  micro_batch_size_ = now / 2;
+}
+
+void Trainer::check_finite(double loss) const {
+  if (std::isfinite(loss)) return;
+  throw StatusError(absl::OutOfRangeError(absl::StrCat(
+      "diverged: the loss is ", loss, " at step ", step_ + 1, " of phase ", training_.phase,
+      "; a lower learning_rate (now ", training_.spec.learning_rate, ") may help")));
+}
+
+void Trainer::check_loss(double loss) {
+  check_finite(loss);
+  if (!loss_watch_.see(step_, loss)) return;
+  throw StatusError(absl::OutOfRangeError(absl::StrCat(
+      "diverged: the loss is ", loss, " at step ", step_ + 1, " of phase ", training_.phase,
+      ", and for ", LossWatch::kPatience, " steps its running mean (now ", loss_watch_.level(),
+      ") has been more than ", training_.spec.divergence_factor, " times what it was at step ",
+      loss_watch_.lowest_step() + 1, " (", loss_watch_.lowest(), "); a lower learning_rate (now ",
+      training_.spec.learning_rate,
+      "), a longer warmup or a smaller clip may help, and divergence_factor 0 turns this check "
+      "off")));
+}
+
 void Trainer::step() {
-  std::vector<Batch> micro = micro_batches(sampler_.rows(step_));
-  const double factor = linear_warmup_decay(step_, total_, training_.spec.warmup);
+  const std::vector<int64_t> rows = sampler_.rows(step_);
+  std::vector<Batch> micro = micro_batches(rows);
+  const double factor = learning_rate_factor(training_.spec, step_, total_);
   Step step{step_, total_, micro, training_.spec.learning_rate * factor};
   backend_.set_training(true);
   optimiser_->zero_grad();
@@ -201,19 +244,20 @@ void Trainer::step() {
   std::vector<Gates> gates, leaves;
   if (training_.pruner != nullptr) gates = training_.pruner->gates(step, Mode::kTrain);
   if (gates.empty()) gates.emplace_back();
-  for (const Gates& g : gates) {
-    Gates leaf =
-        g.map([](const Tensor& t) { return t.detach().set_requires_grad(t.requires_grad()); });
-    leaf.seal(model_.config);
-    leaves.push_back(std::move(leaf));
-  }
-  int64_t rows = 0;
-  for (const Batch& batch : micro) rows += batch.rows();
-  const double units = units_of(micro);
   double loss = 0;
-  for (size_t i = 0; i < micro.size(); ++i) {
-    double share = static_cast<double>(micro[i].units()) / units;
-    loss += run_micro(step, micro[i], static_cast<int64_t>(i), leaves, share);
+  auto pass = [&] {
+    leaves = leaves_of(gates, model_.config);
+    loss = 0;
+    const double units = units_of(micro);
+    for (size_t i = 0; i < micro.size(); ++i) {
+      double share = static_cast<double>(micro[i].units()) / units;
+      loss += run_micro(step, micro[i], static_cast<int64_t>(i), leaves, share);
+    }
+  };
+  while (!fits(pass)) {
+    optimiser_->zero_grad();
+    micro = micro_batches(rows);
+    step.micro = micro;
   }
   // Gates and penalties may share a graph, which can be walked once.
   torch::autograd::variable_list roots, root_grads;
@@ -225,6 +269,7 @@ void Trainer::step() {
       root_grads.push_back(leaf[i].grad());
     }
   }
+  check_loss(loss);
   for (Method* method : methods_) {
     if (Tensor penalty = method->penalty(step); penalty.defined()) {
       loss += penalty.item<double>();
@@ -233,21 +278,21 @@ void Trainer::step() {
     }
   }
   if (!roots.empty()) torch::autograd::backward(roots, root_grads);
-  if (!std::isfinite(loss)) {
-    throw StatusError(absl::OutOfRangeError(absl::StrCat(
-        "diverged: the loss is ", loss, " at step ", step_ + 1, " of phase ", training_.phase,
-        "; a lower learning_rate (now ", training_.spec.learning_rate, ") may help")));
-  }
+  check_finite(loss);
   for (Method* method : methods_) method->after_backward(*this, step);
   optimiser_->clip(training_.spec.clip);
   optimiser_->step(factor);
   for (Method* method : methods_) method->after_step(*this, step);
+  average_->see(step_);
 
   ++step_;
   metrics_["loss"] = loss;
   metrics_["learning_rate"] = training_.spec.learning_rate * factor;
-  metrics_["examples"] = static_cast<double>(step_ * rows);
-  if (step_ % sampler_.batches_per_epoch() == 0 || done()) select_best();
+  metrics_["examples"] = static_cast<double>(step_) * static_cast<double>(rows.size());
+  metrics_["micro_batch_size"] = static_cast<double>(micro.front().rows());
+  const int64_t every = training_.spec.evaluate_every > 0 ? training_.spec.evaluate_every
+                                                          : sampler_.batches_per_epoch();
+  if (step_ % every == 0 || step_ == total_) select_best();
 }
 
 Gates Trainer::final_gates() {
@@ -260,31 +305,33 @@ Gates Trainer::final_gates() {
 
 void Trainer::select_best() {
   if (training_.select == nullptr) return;
-  double metric = first_metric(model_, final_gates(), *training_.select, *training_.task);
-  metrics_["select_metric"] = metric;
+  const Model candidate = average_->of(model_);
+  double metric = first_metric(candidate, final_gates(), *training_.select, *training_.task);
+  metrics_.erase("select_metric");
+  if (std::isfinite(metric)) metrics_["select_metric"] = metric;  // JSON knows no other numbers
   // With a pruner only the newest state has the newest gates, so states are not compared across
   // cuts.
-  if (training_.pruner != nullptr || metric <= best_metric_) return;
-  best_metric_ = metric;
-  best_ = model_.clone().tensors();
+  if (training_.pruner == nullptr) best_.see(metric, candidate);
 }
 
 void Trainer::finish() {
   for (Method* method : methods_) method->finish(*this);
   optimiser_->zero_grad();
-  if (!best_.empty()) {
-    torch::NoGradGuard no_grad;
-    model_.for_each([&](const std::string& name, Tensor& tensor) { tensor.copy_(best_.at(name)); });
-    metrics_["select_metric"] = best_metric_;
-  }
+  torch::NoGradGuard no_grad;
+  const std::map<std::string, Tensor> left =
+      best_.empty() ? average_->of(model_).tensors() : best_.tensors();
+  model_.for_each([&](const std::string& name, Tensor& tensor) { tensor.copy_(left.at(name)); });
+  if (!best_.empty()) metrics_["select_metric"] = best_.metric();
 }
 
 void Trainer::save(State& state) const {
-  for (const auto& [name, tensor] : best_) state.tensors["best." + name] = tensor;
   state.json["step"] = step_;
-  state.json["best_metric"] = best_metric_;
   state.json["metrics"] = metrics_;
+  state.json["micro_batch_size"] = micro_batch_size_;
+  state.json["loss_watch"] = loss_watch_.save();
+  best_.save(state);
   optimiser_->save(state);
+  average_->save(state);
   for (size_t i = 0; i < methods_.size(); ++i) {
     State own;
     methods_[i]->save(own);
@@ -295,12 +342,10 @@ void Trainer::save(State& state) const {
 }
 
 void Trainer::load(const State& state) {
-  constexpr char kBest[] = "best.";
-  for (const auto& [name, tensor] : state.tensors) {
-    if (name.starts_with(kBest)) best_[name.substr(sizeof(kBest) - 1)] = tensor.clone();
-  }
   step_ = state.json.at("step").get<int64_t>();
-  best_metric_ = state.json.at("best_metric").get<double>();
+  best_.load(state);
+  micro_batch_size_ = state.json.value("micro_batch_size", micro_batch_size_);
+  if (state.json.contains("loss_watch")) loss_watch_.load(state.json.at("loss_watch"));
   metrics_ = state.json.at("metrics").get<std::map<std::string, double>>();
   for (size_t i = 0; i < methods_.size(); ++i) {
     State own;

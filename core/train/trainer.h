@@ -5,6 +5,7 @@
 // other draw come from (seed, phase, step, micro, purpose), and save() holds all the rest.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -13,7 +14,10 @@
 #include "core/method/method.h"
 #include "core/model/train_backend.h"
 #include "core/spec/recipe.h"
-#include "core/train/adamw.h"
+#include "core/train/best_state.h"
+#include "core/train/loss_watch.h"
+#include "core/train/optimiser.h"
+#include "core/train/weight_average.h"
 
 namespace espalier {
 
@@ -40,18 +44,25 @@ class Trainer : public Session {
 
   int64_t step_index() const { return step_; }
   int64_t total_steps() const { return total_; }
-  bool done() const { return step_ >= total_; }
+  // After the last step, or when `patience` evaluations in a row brought nothing better.
+  bool done() const { return step_ >= total_ || stopped_early(); }
+  bool stopped_early() const {
+    return training_.spec.patience > 0 && best_.stale() >= training_.spec.patience;
+  }
   // One optimiser step. Throws StatusError (OUT_OF_RANGE, naming the step) when the loss is
-  // no number any more.
+  // no number any more or, without a pruner, has blown up (loss_watch.h). When memory runs out the
+  // step is done again on micro-batches of half the size, down to single examples, with the same
+  // rows and gates; the smaller size stays, also after a resume.
   void step();
-  // After the last step: methods finish, the best state (if states were selected) is put into the
-  // model.
+  // After the last step: methods finish; the best state (if states were selected) or else the
+  // averaged weights (if they are averaged) are put into the model.
   void finish();
-  // Figures of the last step: loss, learning_rate, examples (so far), sparsity, select_<metric>.
+  // Figures of the last step: loss, learning_rate, examples (so far), micro_batch_size, and
+  // select_metric of the last evaluation.
   const std::map<std::string, double>& metrics() const { return metrics_; }
   // The pruner's evaluation gates, sealed; empty without one.
   Gates final_gates();
-  // Optimiser, methods and the best state so far; all but the model.
+  // Optimiser, averaged weights, methods and the best state so far; all but the model.
   void save(State& state) const;
 
   Model& model() override { return model_; }
@@ -65,6 +76,12 @@ class Trainer : public Session {
   std::vector<Batch> micro_batches(const std::vector<int64_t>& rows) const;
   double run_micro(const Step& step, const Batch& batch, int64_t micro,
                    const std::vector<Gates>& leaves, double share);
+  // Runs `pass`, a walk forward and backward over micro_batches(). False: memory ran out, and
+  // micro-batches are half as large from now on; RESOURCE_EXHAUSTED is thrown when they cannot be.
+  bool fits(const std::function<void()>& pass);
+  void halve_micro_batch(const absl::Status& status);
+  void check_finite(double loss) const;
+  void check_loss(double loss);
   void select_best();
   void load(const State& state);
 
@@ -74,11 +91,13 @@ class Trainer : public Session {
   Needs needs_;
   TrainBackend backend_;
   Sampler sampler_;
-  std::unique_ptr<AdamW> optimiser_;
+  std::unique_ptr<Optimiser> optimiser_;
+  std::unique_ptr<WeightAverage> average_;
   int64_t step_ = 0, total_ = 0;
   std::map<std::string, double> metrics_;
-  double best_metric_ = -1;
-  std::map<std::string, Tensor> best_;  // copies, by name
+  int64_t micro_batch_size_;  // what memory has allowed so far
+  LossWatch loss_watch_;
+  BestState best_;
 };
 
 // Optimiser steps of a training over `examples` rows.

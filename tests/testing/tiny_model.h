@@ -6,6 +6,7 @@
 
 #include "core/base/random.h"
 #include "core/data/dataset.h"
+#include "core/model/gates.h"
 #include "core/model/model.h"
 
 namespace espalier::testing {

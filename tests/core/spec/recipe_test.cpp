@@ -146,6 +146,8 @@ TEST(Recipe, RefusesWithWhatWouldWork) {
        "must be a multiple of micro_batch_size, which is 12"},
       {R"({"target": {"sparsity": 0.5}, "recover": {"learning_rate": 0}})",
        "recover.learning_rate is 0; it must be above 0"},
+      {R"({"target": {"sparsity": 0.5}, "prune": {"patience": 2}})", "recover.patience ends"},
+      {R"({"target": {"sparsity": 0.5}, "exits": {"patience": 2}})", "exits.patience is 2"},
       {R"({"target": {"sparsity": 0.5}, "constraint": {"max_metric_drop": -1}})",
        "constraint.max_metric_drop is -1"},
       {R"({"target": {"sparsity": 0.5}, "max_length": 3})", "max_length is 3"},

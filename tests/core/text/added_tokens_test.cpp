@@ -42,6 +42,12 @@ TEST(AddedTokens, TakeWhiteSpaceAlong) {
   EXPECT_THAT(parts(tokens, "  <m>"), ElementsAre(Pair("  <m>", 1)));
 }
 
+TEST(AddedTokens, AreNotLookedForInWhiteSpaceThatIsTaken) {
+  const std::vector<AddedToken> tokens = {{.content = "<n>", .id = 1, .rstrip = true},
+                                          {.content = " ", .id = 2}};
+  EXPECT_THAT(parts(tokens, "<n>  a "), ElementsAre(Pair("<n>  ", 1), Pair("a", -1), Pair(" ", 2)));
+}
+
 TEST(AddedTokens, StandAloneWhereAsked) {
   const std::vector<AddedToken> tokens = {{.content = "cat", .id = 1, .single_word = true}};
   EXPECT_THAT(parts(tokens, "cat, concat catty écat cat"),

@@ -21,7 +21,8 @@ absl::StatusOr<ParsedRequest> parse(const InferRequest& request) {
 }
 
 TEST(InferRequest, ReadsTypedTexts) {
-  const auto parsed = parse(text_request({"good", ""}));
+  const InferRequest request = text_request({"good", ""});  // texts are views into it
+  const auto parsed = parse(request);
   ASSERT_TRUE(parsed.ok()) << parsed.status();
   EXPECT_THAT(parsed->texts, ElementsAre("good", ""));
   EXPECT_TRUE(parsed->pairs.empty());
