@@ -13,8 +13,8 @@ namespace espalier::cli {
 namespace {
 
 struct UploadFlags {
-  std::string id, format, text_column, text_pair_column, label_column;
-  std::vector<std::string> label_names;
+  std::string id, format, task, text_column, text_pair_column, label_column, metric;
+  std::vector<std::string> label_names, column_names;
   std::map<std::string, std::string> splits;  // split -> local file
 };
 
@@ -30,6 +30,7 @@ std::string text_of(const v1::Dataset& dataset) {
     absl::StrAppend(&text, ", pair: ", dataset.text_pair_column());
   absl::StrAppend(&text, ", label: ", dataset.label_column(), "\nlabels   ",
                   absl::StrJoin(dataset.label_names(), ", "), "\n");
+  if (!dataset.metric().empty()) absl::StrAppend(&text, "metric   ", dataset.metric(), "\n");
   for (const auto& split : dataset.splits()) {
     absl::StrAppend(&text, "split    ", split.name(), "  ", split.rows(), " rows  ", split.path(),
                     "\n");
@@ -54,11 +55,13 @@ std::string text_of(const v1::ListDatasetsResponse& list) {
 
 ExitCode upload(const Context& context, const UploadFlags& flags) {
   v1::Dataset dataset;
-  dataset.set_task("text-classification");
+  dataset.set_task(flags.task);
+  dataset.set_metric(flags.metric);
   dataset.set_text_column(flags.text_column);
   dataset.set_text_pair_column(flags.text_pair_column);
   dataset.set_label_column(flags.label_column);
   for (const auto& name : flags.label_names) dataset.add_label_names(name);
+  for (const auto& name : flags.column_names) dataset.add_column_names(name);
   if (flags.format == "tsv") dataset.set_format(v1::Dataset::FORMAT_TSV);
   if (flags.format == "csv") dataset.set_format(v1::Dataset::FORMAT_CSV);
   if (flags.format == "jsonl") dataset.set_format(v1::Dataset::FORMAT_JSONL);
@@ -99,6 +102,12 @@ void add_datasets(CLI::App& app, Context& context) {
   command->add_option("--calibrate", flags->splits["calibrate"],
                       "File to choose exit thresholds on");
   command->add_option("--report", flags->splits["report"], "File to report figures on");
+  command
+      ->add_option("--task", flags->task,
+                   "text-classification, regression, multi-label-classification or "
+                   "token-classification")
+      ->default_val("text-classification")
+      ->capture_default_str();
   command->add_option("--format", flags->format, "Default: by the files' extension")
       ->check(CLI::IsMember({"tsv", "csv", "jsonl", "parquet"}));
   command->add_option("--text-column", flags->text_column, "Column of the text")
@@ -112,6 +121,12 @@ void add_datasets(CLI::App& app, Context& context) {
   command
       ->add_option("--label-names", flags->label_names, "Labels in the order of their ids, as a,b")
       ->delimiter(',');
+  command
+      ->add_option("--column-names", flags->column_names,
+                   "Columns of TSV and CSV files that have no header, as a,b")
+      ->delimiter(',');
+  command->add_option("--metric", flags->metric,
+                      "The metric that decides, for example matthews; default: the task's first");
   command->callback([&context, flags] {
     context.action = [&context, flags] { return upload(context, *flags); };
   });

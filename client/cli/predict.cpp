@@ -71,6 +71,7 @@ std::string json_text(const PredictFlags& flags, const client::Predictions& pred
                  {"logits", row.logits},         {"probabilities", row.probabilities},
                  {"version", row.version}};
     if (!flags.pairs.empty()) json["text_pair"] = flags.pairs[r];
+    if (!row.answer.empty()) json["answer"] = Json::parse(row.answer, nullptr, false);
     rows.push_back(std::move(json));
   }
   Json document = {{"model", predictions.model}, {"predictions", rows}};

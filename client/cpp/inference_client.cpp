@@ -178,9 +178,11 @@ absl::StatusOr<Predictions> read_predictions(const inference::ModelInferResponse
   for (int i = 0; i < response.outputs_size(); ++i) {
     const auto& name = response.outputs(i).name();
     const auto& raw = response.raw_output_contents(i);
-    if (name == "label") {
+    if (name == "label" || name == "answer") {
       ESPALIER_ASSIGN_OR_RETURN(auto values, strings(name, raw, rows));
-      for (size_t r = 0; r < rows; ++r) result.rows[r].label = values[r];
+      for (size_t r = 0; r < rows; ++r) {
+        (name == "label" ? result.rows[r].label : result.rows[r].answer) = values[r];
+      }
     } else if (name == "exit_layer") {
       ESPALIER_ASSIGN_OR_RETURN(auto values, numbers<int32_t>(name, raw, rows));
       for (size_t r = 0; r < rows; ++r) result.rows[r].exit_layer = values[r];

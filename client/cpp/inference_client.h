@@ -13,9 +13,12 @@
 namespace espalier::client {
 
 struct Prediction {
+  // As a data set's label column writes it: a name, a number, names with "|" or spaces between
+  // them.
   std::string label;
-  float confidence = 0;
-  int exit_layer = 0;  // 1-based
+  std::string answer;    // JSON with scores and places; empty where the model's task has no such
+  float confidence = 0;  // 0 for numbers
+  int exit_layer = 0;    // 1-based
   std::vector<float> logits, probabilities;
   std::string version;  // what ran
 };

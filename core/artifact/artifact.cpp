@@ -8,15 +8,19 @@
 #include "core/base/hash.h"
 #include "core/base/status_macros.h"
 #include "core/model/load.h"
+#include "core/spec/tasks.h"
 
 namespace espalier {
 namespace fs = std::filesystem;
 namespace {
 
 constexpr int kFormat = 1;
-const char* const kTokenizerFiles[] = {"vocab.txt",         "vocab.json",
-                                       "merges.txt",        "tokenizer.json",
-                                       "added_tokens.json", "tokenizer_config.json",
+const char* const kTokenizerFiles[] = {"vocab.txt",
+                                       "vocab.json",
+                                       "merges.txt",
+                                       "tokenizer.json",
+                                       "added_tokens.json",
+                                       "tokenizer_config.json",
                                        "special_tokens_map.json"};
 
 // Masks become zeros: an artifact is served, not trained.
@@ -102,10 +106,13 @@ absl::StatusOr<Artifact> load_artifact(const std::string& folder) {
   ESPALIER_ASSIGN_OR_RETURN(out.spec, spec_from(spec, folder + "/espalier.json"));
   ESPALIER_ASSIGN_OR_RETURN(Json config_json, read_json(folder + "/config.json"));
   ESPALIER_ASSIGN_OR_RETURN(ModelConfig config, read_model_config(config_json));
-  if (config.classes != static_cast<int>(out.spec.label_names.size())) {
-    return absl::InvalidArgumentError(absl::StrCat(folder, ": config.json has ", config.classes,
-                                                   " classes but espalier.json names ",
-                                                   out.spec.label_names.size(), " labels"));
+  ESPALIER_ASSIGN_OR_RETURN(const TaskKind kind, find_task(out.spec.task));
+  const int outputs = head_outputs(kind.objective, static_cast<int>(out.spec.label_names.size()));
+  if (config.classes != outputs || config.head != kind.head) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        folder, ": config.json has ", config.classes,
+        config.head == HeadKind::kToken ? " classes a token" : " classes", " but espalier.json, a ",
+        out.spec.task, ", names ", out.spec.label_names.size(), " labels"));
   }
   ESPALIER_ASSIGN_OR_RETURN(auto tensors, load_tensors(folder + "/model.safetensors"));
   for (auto& [name, tensor] : tensors) tensor = tensor.to(at::kFloat);
@@ -131,7 +138,9 @@ absl::StatusOr<Golden> load_golden(const std::string& folder) {
   golden.logits = tensors["logits"];
   int64_t sum = 0;
   for (int64_t n : golden.batch.lengths) sum += n;
-  if (sum != golden.batch.ids.numel() || golden.logits.size(0) != lengths.numel()) {
+  // Logits of rows, or of every token.
+  const bool fit = golden.logits.size(0) == lengths.numel() || golden.logits.size(0) == sum;
+  if (sum != golden.batch.ids.numel() || !fit) {
     return absl::InvalidArgumentError(absl::StrCat(folder, "/golden.safetensors: sizes disagree"));
   }
   return golden;

@@ -40,7 +40,7 @@ struct Artifact {
   std::string weights_sha256;  // of model.safetensors
 };
 
-// Inputs with full-depth logits [B,C].
+// Inputs with full-depth logits, [B,C] or, of heads that read every token, [N,C].
 struct Golden {
   Batch batch;
   Tensor logits;

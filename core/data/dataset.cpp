@@ -17,26 +17,34 @@ constexpr int64_t kWindow = 32;  // batches that are sorted by length together
 Examples encode(const Rows& rows, std::span<const int64_t> which, const Task& task,
                 const Tokenizer& tokenizer, int max_length) {
   Examples out;
-  for (int64_t i : which) {
-    bool has_pair = !rows.pair.empty();
-    out.inputs.push_back(task.encode(
-        tokenizer, rows.text[i], has_pair ? rows.pair[i] : std::string(), has_pair, max_length));
-    out.truncated += out.inputs.back().truncated ? 1 : 0;
-    out.labels.push_back(rows.label[i]);
-  }
+  out.objective = task.objective();
+  for (int64_t i : which) out.add(task.encode(tokenizer, sample_of(rows, i), max_length));
   return out;
 }
 
 }  // namespace
 
-absl::StatusOr<Splits> load_splits(const DatasetSpec& written, const Task& task,
-                                   const Tokenizer& tokenizer, int max_length) {
-  DatasetSpec spec = written;
-  ESPALIER_ASSIGN_OR_RETURN(DatasetFacts facts, inspect_dataset(spec));
-  spec.label_names = facts.label_names;
+Sample sample_of(const Rows& rows, int64_t i) {
+  const auto row = static_cast<size_t>(i);
+  Sample out;
+  if (!rows.text.empty()) out.text = rows.text[row];
+  if (!rows.words.empty()) out.words = rows.words[row];
+  out.has_pair = !rows.pair.empty();
+  if (out.has_pair) out.pair = rows.pair[row];
+  out.target = rows.targets[i];
+  return out;
+}
 
+void Examples::add(Features features) {
+  truncated += features.input.truncated ? 1 : 0;
+  inputs.push_back(std::move(features.input));
+  targets.add(features.target);
+}
+
+absl::StatusOr<Splits> load_splits(const DatasetSpec& spec, const Task& task,
+                                   const Tokenizer& tokenizer, int max_length) {
   Splits splits;
-  splits.label_names = facts.label_names;
+  splits.label_names = spec.label_names;
   ESPALIER_ASSIGN_OR_RETURN(Rows train, read_split(spec, "train"));
   std::vector<int64_t> order =
       permutation(train.size(), derive_seed(kCarveSeed, "data", 0, 0, "carve"));
@@ -71,7 +79,7 @@ absl::StatusOr<Splits> load_splits(const DatasetSpec& written, const Task& task,
   for (Part part : {Part{"train", &splits.train}, Part{"select", &splits.select},
                     Part{"calibrate", &splits.calibrate}, Part{"report", &splits.report}}) {
     for (int64_t i = 0; i < part.out->size(); ++i) {
-      if (part.out->labels[i] < 0) {
+      if (!part.out->targets.known(i)) {
         return absl::InvalidArgumentError(
             absl::StrCat("split '", part.name, "' has a row without a label (number ", i + 1,
                          " of that split); every row needs one"));
@@ -82,19 +90,48 @@ absl::StatusOr<Splits> load_splits(const DatasetSpec& written, const Task& task,
   return splits;
 }
 
+namespace {
+
+// Batch::labels of these rows, and how many tokens count.
+void add_labels(const Examples& examples, std::span<const int64_t> rows, Batch& batch) {
+  std::vector<float> numbers;
+  for (int64_t row : rows) {
+    auto target = examples.targets[row];
+    numbers.insert(numbers.end(), target.begin(), target.end());
+  }
+  Tensor labels = torch::tensor(numbers, torch::kFloat32);
+  switch (examples.objective) {
+    case Objective::kValue:
+      batch.labels = labels;
+      break;
+    case Objective::kLabels:
+      batch.labels = labels.view({batch.rows(), -1});
+      break;
+    case Objective::kTokenClasses:
+      batch.counted = std::count_if(numbers.begin(), numbers.end(), [](float number) {
+        return number != static_cast<float>(kUncounted);
+      });
+      [[fallthrough]];
+    case Objective::kClass:
+      batch.labels = labels.to(torch::kInt64);
+      break;
+  }
+}
+
+}  // namespace
+
 Batch make_batch(const Examples& examples, std::span<const int64_t> rows, bool with_labels) {
-  std::vector<int64_t> ids, types, labels;
+  std::vector<int64_t> ids, types;
   Batch batch;
   for (int64_t row : rows) {
     const Encoding& input = examples.inputs[row];
     ids.insert(ids.end(), input.ids.begin(), input.ids.end());
     types.insert(types.end(), input.types.begin(), input.types.end());
     batch.lengths.push_back(static_cast<int64_t>(input.ids.size()));
-    labels.push_back(examples.labels[row]);
   }
   batch.ids = torch::tensor(ids, torch::kInt64);
   batch.types = torch::tensor(types, torch::kInt64);
-  if (with_labels) batch.labels = torch::tensor(labels, torch::kInt64);
+  if (with_labels) add_labels(examples, rows, batch);
   return batch;
 }
 

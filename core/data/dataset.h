@@ -12,12 +12,18 @@
 
 namespace espalier {
 
+// Of one task; the same number of inputs and targets.
 struct Examples {
   std::vector<Encoding> inputs;
-  std::vector<int32_t> labels;
+  Targets targets;  // Features::target of each
+  Objective objective = Objective::kClass;
   int64_t truncated = 0;
   int64_t size() const { return static_cast<int64_t>(inputs.size()); }
+  void add(Features features);
 };
+
+// Row i as a task reads it; views of `rows`.
+Sample sample_of(const Rows& rows, int64_t i);
 
 // train: weights; select: checkpoints; calibrate: thresholds; report: the figures we print. No row
 // serves two of them.
@@ -26,13 +32,15 @@ struct Splits {
   std::vector<std::string> label_names;
 };
 
-// Reads and encodes every split. A split that the data set has no file for is carved from train: a
-// tenth each for select, calibrate and report, the same rows in every job. INVALID_ARGUMENT when a
-// label is missing or nothing is left to train on.
+// Reads and encodes every split; `spec` must have its label names, see inspect_dataset(). A split
+// that the data set has no file for is carved from train: a tenth each for select, calibrate and
+// report, the same rows in every job. INVALID_ARGUMENT when a label is missing or nothing is left
+// to train on.
 absl::StatusOr<Splits> load_splits(const DatasetSpec& spec, const Task& task,
                                    const Tokenizer& tokenizer, int max_length);
 
-// A packed batch of these rows; labels undefined when `with_labels` is false.
+// A packed batch of these rows; labels (see Batch) undefined when `with_labels` is false, else
+// every row's target must be known.
 Batch make_batch(const Examples& examples, std::span<const int64_t> rows, bool with_labels = true);
 
 // The batches of one epoch. Rows are shuffled, cut into windows of some batches, sorted by length

@@ -2,10 +2,22 @@
 
 namespace espalier {
 
-Tensor kl_with_temperature(const Tensor& student, const Tensor& teacher, double temperature) {
+Tensor kl_with_temperature(const Tensor& student, const Tensor& teacher, double temperature,
+                           const Tensor& counts) {
   Tensor log_q = at::log_softmax(student.to(at::kFloat) / temperature, -1);
   Tensor log_p = at::log_softmax(teacher.to(at::kFloat) / temperature, -1);
-  return (log_p.exp() * (log_p - log_q)).sum(-1).mean() * (temperature * temperature);
+  Tensor rows = (log_p.exp() * (log_p - log_q)).sum(-1);
+  const double scale = temperature * temperature;
+  if (!counts.defined()) return rows.mean() * scale;
+  Tensor weight = counts.to(rows.options());
+  return (rows * weight).sum() / weight.sum().clamp_min(1) * scale;
+}
+
+Tensor binary_kl_with_temperature(const Tensor& student, const Tensor& teacher,
+                                  double temperature) {
+  // Yes and no as two classes whose logits are x and 0.
+  auto two = [](const Tensor& x) { return at::stack({x, at::zeros_like(x)}, -1); };
+  return kl_with_temperature(two(student), two(teacher), temperature);
 }
 
 void SoftLabels::Options::read(OptionReader& reader) {
@@ -16,7 +28,21 @@ void SoftLabels::Options::read(OptionReader& reader) {
 
 Tensor SoftLabels::loss(const Pass& pass) {
   const Tensor& teacher = pass.teachers.trace(0).logits;
-  return kl_with_temperature(pass.student.logits, teacher, options_.temperature) * options_.weight;
+  const Tensor& student = pass.student.logits;
+  const double t = options_.temperature;
+  switch (objective_) {
+    case Objective::kValue:
+      return at::mse_loss(student.to(at::kFloat), teacher.to(at::kFloat)) * options_.weight;
+    case Objective::kLabels:
+      return binary_kl_with_temperature(student, teacher, t) * options_.weight;
+    case Objective::kTokenClasses: {
+      Tensor counts = pass.batch.labels.ne(kUncounted).to(student.device());
+      return kl_with_temperature(student, teacher, t, counts) * options_.weight;
+    }
+    case Objective::kClass:
+      break;
+  }
+  return kl_with_temperature(student, teacher, t) * options_.weight;
 }
 
 Needs SoftLabels::needs() const {

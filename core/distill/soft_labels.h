@@ -1,6 +1,8 @@
 // Soft labels (Hinton et al. 2015, arXiv 1503.02531; as used by DistilBERT, Sanh et al. 2019,
 // arXiv 1910.01108): loss = task_weight x CE(student, label) + weight x t^2 x KL(teacher ||
-// student) at temperature t, mean over rows. t^2 keeps the gradient's scale when t changes.
+// student) at temperature t, mean over rows. t^2 keeps the gradient's scale when t changes. Token
+// classes: mean over the tokens that count. Labels of their own: KL of each yes or no, mean over
+// all. Numbers: squared error between the two, without a temperature.
 #pragma once
 
 #include "core/method/method.h"
@@ -8,7 +10,11 @@
 namespace espalier {
 
 // t^2 KL(softmax(teacher / t) || softmax(student / t)), mean over rows. Both [B,C]; scalar.
-Tensor kl_with_temperature(const Tensor& student, const Tensor& teacher, double temperature);
+// `counts`, [B] bool: rows that count, undefined for all.
+Tensor kl_with_temperature(const Tensor& student, const Tensor& teacher, double temperature,
+                           const Tensor& counts = {});
+// The same of yes or no: sigmoids instead of softmax, mean over all entries.
+Tensor binary_kl_with_temperature(const Tensor& student, const Tensor& teacher, double temperature);
 
 class SoftLabels : public Distiller {
  public:
@@ -17,12 +23,14 @@ class SoftLabels : public Distiller {
     void read(OptionReader& reader);
   };
   explicit SoftLabels(Options options) : options_(options) {}
+  void prepare(Session& session) override { objective_ = session.task().objective(); }
   Tensor loss(const Pass& pass) override;
   double task_weight(const Step&) const override { return options_.task_weight; }
   Needs needs() const override;
 
  private:
   Options options_;
+  Objective objective_ = Objective::kClass;
 };
 
 }  // namespace espalier

@@ -29,14 +29,21 @@ std::vector<std::unique_ptr<Distiller>> make_distillers(const RecipeSpec& recipe
   return out;
 }
 
+// What a head that was trained elsewhere answers, as far as its shape tells.
+std::string task_of(const ModelConfig& config) {
+  if (config.head == HeadKind::kToken) return "token-classification";
+  return config.classes == 1 ? "regression" : "text-classification";
+}
+
 // Texts for a job without a data set: golden inputs and latencies need some.
 Examples plain_examples(const Task& task, const Tokenizer& tokenizer, int max_length) {
   Examples out;
   for (const char* text :
        {"A short one.", "A sentence of a length that people often write in a review.",
         "Two clauses stand here, and the second is a little longer than the first one was."}) {
-    out.inputs.push_back(task.encode(tokenizer, text, "", false, max_length));
-    out.labels.push_back(-1);
+    Sample sample;
+    sample.text = text;
+    out.add(task.encode(tokenizer, sample, max_length));
   }
   return out;
 }
@@ -74,7 +81,6 @@ std::vector<Job::Phase> Job::plan() const {
 void Job::prepare() {
   recipe_ = value_or_throw(read_recipe(input_.recipe));
   tokenizer_ = value_or_throw(load_tokenizer(input_.model_folder));
-  task_ = value_or_throw(make_task(input_.dataset ? input_.dataset->task : "text-classification"));
   labelled_ = input_.dataset.has_value();
 
   auto restored = load_checkpoint(input_.checkpoint_folder);
@@ -89,7 +95,11 @@ void Job::prepare() {
   int max_length = std::min(recipe_.max_length, config.positions);
   recipe_.max_length = max_length;
   if (labelled_) {
-    splits_ = value_or_throw(load_splits(*input_.dataset, *task_, *tokenizer_, max_length));
+    DatasetSpec spec = *input_.dataset;
+    spec.label_names = value_or_throw(inspect_dataset(spec)).label_names;
+    task_ = value_or_throw(make_task(spec.task, spec.label_names, spec.metric));
+    throw_if_error(check_metric(task_->objective(), spec.label_names, recipe_.constraint_metric));
+    splits_ = value_or_throw(load_splits(spec, *task_, *tokenizer_, max_length));
     if (!resumed_) fit_head();
   } else {
     if (compresses() || config.classes == 0) {
@@ -97,15 +107,19 @@ void Job::prepare() {
           absl::InvalidArgumentError("this job has no data set; only the dense recipe of a model "
                                      "with a task head works without one"));
     }
+    task_ = value_or_throw(make_task(task_of(config), config.label_names));
     splits_.report = plain_examples(*task_, *tokenizer_, max_length);
     splits_.label_names = config.label_names;
-    for (int i = static_cast<int>(splits_.label_names.size()); i < config.classes; ++i) {
+    if (task_->objective() == Objective::kValue) splits_.label_names.clear();
+    for (int i = static_cast<int>(splits_.label_names.size());
+         i < config.classes && task_->objective() != Objective::kValue; ++i) {
       splits_.label_names.push_back(absl::StrCat("LABEL_", i));
     }
   }
   Json& ran_on = state_.facts["compute_classes"];
   if (ran_on.empty() || ran_on.back() != compute_class()) ran_on.push_back(compute_class());
   if (!recipe_.exit.name.empty()) {
+    throw_if_error(check_exit_method(task_->kind(), recipe_.exit.name));
     if (config.layers.size() < 2) {
       throw StatusError(absl::InvalidArgumentError(
           absl::StrCat("early exits need at least 2 layers and the model has ",
@@ -180,8 +194,8 @@ void Job::fit_head() {
   // Exits of an earlier job were trained for that job's labels and layers.
   state_.model.heads.clear();
   config.heads.clear();
-  const bool fits = config.head == HeadKind::kSequence && config.classes == outputs &&
-                    state_.model.reorder_classifier(wanted);
+  const bool fits = config.head == task_->head() && config.classes == outputs &&
+                    (wanted.empty() || state_.model.reorder_classifier(wanted));
   if (!fits) {
     if (!finetunes()) {
       throw StatusError(absl::InvalidArgumentError(
@@ -190,7 +204,8 @@ void Job::fit_head() {
                        wanted.size(), " labels (", absl::StrJoin(wanted, ", "),
                        "); let finetune.epochs be above 0, so that a fresh head can be trained")));
     }
-    state_.model.reset_classifier(outputs, derive_seed(recipe_.seed, "finetune", 0, 0, "head"));
+    state_.model.reset_classifier(outputs, derive_seed(recipe_.seed, "finetune", 0, 0, "head"),
+                                  task_->head());
   }
   config.label_names = wanted;
 }

@@ -31,17 +31,6 @@ double nonzero_parameters(const Model& model) {
   return out;
 }
 
-std::vector<uint8_t> right_answers(const std::vector<Prediction>& predictions,
-                                   const std::vector<int32_t>& labels) {
-  std::vector<uint8_t> out;
-  for (size_t i = 0; i < labels.size(); ++i) {
-    const auto& logits = predictions[i].logits;
-    auto best = std::max_element(logits.begin(), logits.end()) - logits.begin();
-    out.push_back(best == labels[i] ? 1 : 0);
-  }
-  return out;
-}
-
 }  // namespace
 
 std::vector<std::string> Job::roles() const {
@@ -109,7 +98,7 @@ void Job::calibrate() {
   bool holds = true;
   for (int i = 0; i < kThresholds; ++i) {
     auto predictions = value_or_throw(predict_all(*engine, splits_.calibrate, tried[i], [] {}));
-    double metric = task_->evaluate(predictions, splits_.calibrate.labels).front().value;
+    double metric = task_->figure(predictions, splits_.calibrate.targets);
     if (i == 0) full = metric;
     holds = holds && metric >= full - recipe_.exit_max_metric_drop;
     if (holds) chosen = tried[i];
@@ -126,19 +115,20 @@ void Job::calibrate() {
 void Job::check_constraint(const std::vector<runtime::Engine*>& engines) {
   if (!labelled_ || !compresses() || recipe_.max_metric_drop < 0) return;
   double own = std::numeric_limits<double>::quiet_NaN();
-  std::vector<Metric> metrics;  // compressed, dense
+  const std::string metric =
+      recipe_.constraint_metric.empty() ? task_->metric() : recipe_.constraint_metric;
+  std::vector<double> figures;  // compressed, dense
   for (runtime::Engine* engine : engines) {
     auto predictions = value_or_throw(predict_all(*engine, splits_.select, own, [] {}));
-    metrics.push_back(task_->evaluate(predictions, splits_.select.labels).front());
+    figures.push_back(task_->figure(predictions, splits_.select.targets, metric));
   }
-  double drop = metrics[1].value - metrics[0].value;
+  double drop = figures[1] - figures[0];
   state_.facts["evaluate"]["constraint"] = {{"asked", recipe_.max_metric_drop}, {"drop", drop}};
   if (drop <= recipe_.max_metric_drop) return;
-  throw StatusError(absl::FailedPreconditionError(
-      absl::StrCat("the constraint is broken: ", metrics[0].name, " on the select split fell from ",
-                   metrics[1].value, " to ", metrics[0].value, ", by ", drop,
-                   " points where at most ", recipe_.max_metric_drop,
-                   " were allowed; ask for less sparsity, train longer, or allow more")));
+  throw StatusError(absl::FailedPreconditionError(absl::StrCat(
+      "the constraint is broken: ", metric, " on the select split fell from ", figures[1], " to ",
+      figures[0], ", by ", drop, " points where at most ", recipe_.max_metric_drop,
+      " were allowed; ask for less sparsity, train longer, or allow more")));
 }
 
 void Job::evaluate() {
@@ -170,7 +160,7 @@ void Job::evaluate() {
     const Model& model = compressed ? state_.model : *state_.dense;
     Column column;
     column.config = model.config;
-    if (labelled_) column.metrics = task_->evaluate(predictions[i], splits_.report.labels);
+    if (labelled_) column.metrics = task_->evaluate(predictions[i], splits_.report.targets);
     column.latency = latency[i];
     column.macs = mean_macs(model.config, splits_.report, {});
     column.mean_exit_layer = mean_exit_layer(predictions[i]);
@@ -183,13 +173,8 @@ void Job::evaluate() {
     facts[roles()[i]] = column_json(column, dense_parameters);
   }
   if (labelled_ && compresses()) {
-    auto a = right_answers(predictions[0], splits_.report.labels);
-    auto b = right_answers(predictions[1], splits_.report.labels);
-    std::unique_ptr<bool[]> first(new bool[a.size()]), second(new bool[b.size()]);
-    for (size_t i = 0; i < a.size(); ++i) first[i] = a[i] != 0, second[i] = b[i] != 0;
-    facts["paired_test"] = {
-        {"name", "mcnemar exact"},
-        {"p", mcnemar_exact({first.get(), a.size()}, {second.get(), b.size()})}};
+    PairedTest test = task_->paired_test(predictions[0], predictions[1], splits_.report.targets);
+    facts["paired_test"] = {{"name", test.name}, {"p", test.p_value}};
   }
   state_.facts["evaluate"].update(facts);
   reporter_->step(static_cast<int64_t>(raw.size()), static_cast<int64_t>(raw.size()), {});

@@ -10,12 +10,20 @@ namespace espalier {
 
 using torch::Tensor;
 
+// A token without a label, in the labels of a batch.
+constexpr int64_t kUncounted = -100;
+
 struct Batch {
   Tensor ids, types;  // [N] int64, the rows' tokens one after the other; text only
   Tensor pixels;      // [B, patches, channels * side * side], images only; see embedding.h
   std::vector<int64_t> lengths;  // [B], their sum is N, each at least 1
-  Tensor labels;                 // [B] int64, or undefined
+  // Undefined, or by the task's objective: kClass [B] int64; kValue [B] float; kLabels [B,C] float;
+  // kTokenClasses [N] int64, kUncounted where a token has none.
+  Tensor labels;
+  int64_t counted = -1;  // tokens that have a label, where tokens have them
 
+  // What the task's loss is a mean over: rows, or the tokens that count. Micro-batches weigh by it.
+  int64_t units() const { return counted < 0 ? rows() : counted; }
   int64_t rows() const { return static_cast<int64_t>(lengths.size()); }
   int64_t tokens() const;
   int64_t longest() const;

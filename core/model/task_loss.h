@@ -2,14 +2,17 @@
 #pragma once
 
 #include "core/model/batch.h"
+#include "core/spec/tasks.h"
 
 namespace espalier {
 
-// Mean cross-entropy in fp32, or in double where the logits are. logits [B,C], labels [B] int64 on
-// any device; scalar.
-inline Tensor task_loss(const Tensor& logits, const Tensor& labels) {
-  const at::ScalarType type = logits.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
-  return at::cross_entropy_loss(logits.to(type), labels.to(logits.device()));
-}
+// Scalar, in fp32 or, for logits in fp64, in that. Logits as a walk leaves them (Trace::logits),
+// labels as Batch says, on any device.
+//   kClass         mean cross-entropy over rows
+//   kValue         mean squared error over rows
+//   kLabels        mean binary cross-entropy with logits over rows and labels
+//   kTokenClasses  mean cross-entropy over the tokens that count; 0 where none does
+// As the heads of Hugging Face transformers compute them.
+Tensor task_loss(Objective objective, const Tensor& logits, const Batch& batch);
 
 }  // namespace espalier

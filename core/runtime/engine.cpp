@@ -10,6 +10,7 @@
 #include "core/base/status_macros.h"
 #include "core/exit/policy_registry.h"
 #include "core/model/walk.h"
+#include "core/runtime/answers.h"
 #include "core/runtime/packed_backend.h"
 #include "core/task/task.h"
 
@@ -30,6 +31,7 @@ class LibTorchEngine : public Engine {
         policy_(std::move(policy)) {
     const ModelConfig& config = plan_->model.config;
     info_.task = artifact.spec.task;
+    info_.objective = task_->objective();
     info_.label_names = artifact.spec.label_names;
     info_.layers = static_cast<int>(config.layers.size());
     info_.max_length = artifact.spec.max_length;
@@ -48,8 +50,12 @@ class LibTorchEngine : public Engine {
 
   const ModelInfo& info() const override { return info_; }
 
-  Encoding encode(std::string_view text, std::string_view pair, bool has_pair) const override {
-    return task_->encode(*tokenizer_, text, pair, has_pair, info_.max_length);
+  Features encode(std::string_view text, std::string_view pair, bool has_pair) const override {
+    Sample sample;
+    sample.text = text;
+    sample.pair = pair;
+    sample.has_pair = has_pair;
+    return task_->encode(*tokenizer_, sample, info_.max_length);
   }
 
   absl::StatusOr<std::vector<Answer>> predict(std::span<const Row> rows) override {
@@ -77,7 +83,7 @@ class LibTorchEngine : public Engine {
         options.knobs.threshold = torch::tensor(threshold, torch::kFloat32).to(device);
         options.knobs.max_layer = torch::tensor(max_layer, torch::kInt64).to(device);
       }
-      return answers(walk(backend_, batch, {}, options));
+      return answers_of(info_.objective, walk(backend_, batch, {}, options), batch);
     });
   }
 
@@ -142,24 +148,6 @@ class LibTorchEngine : public Engine {
     return absl::OkStatus();
   }
 
-  std::vector<Answer> answers(const Trace& trace) const {
-    Tensor logits = trace.logits.to(at::kCPU, at::kFloat).contiguous();
-    Tensor probabilities = at::softmax(logits, -1).contiguous();
-    Tensor exit_layer = trace.exit_layer.to(at::kCPU).contiguous();
-    auto classes = logits.size(1);
-    std::vector<Answer> out(static_cast<size_t>(logits.size(0)));
-    for (size_t i = 0; i < out.size(); ++i) {
-      const float* l = logits.data_ptr<float>() + static_cast<int64_t>(i) * classes;
-      const float* p = probabilities.data_ptr<float>() + static_cast<int64_t>(i) * classes;
-      out[i].logits.assign(l, l + classes);
-      out[i].probabilities.assign(p, p + classes);
-      out[i].label = static_cast<int>(std::max_element(l, l + classes) - l);
-      out[i].exit_layer = static_cast<int>(exit_layer.data_ptr<int64_t>()[i]);
-      out[i].confidence = p[out[i].label];
-    }
-    return out;
-  }
-
   std::shared_ptr<const Plan> plan_;
   PackedBackend backend_;
   std::unique_ptr<Tokenizer> tokenizer_;
@@ -176,7 +164,7 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::load(const std::string& folder,
   return guard("loading the artifact", [&]() -> absl::StatusOr<std::unique_ptr<Engine>> {
     ESPALIER_ASSIGN_OR_RETURN(Artifact artifact, load_artifact(folder));
     ESPALIER_ASSIGN_OR_RETURN(auto tokenizer, load_tokenizer(folder));
-    ESPALIER_ASSIGN_OR_RETURN(auto task, make_task(artifact.spec.task));
+    ESPALIER_ASSIGN_OR_RETURN(auto task, make_task(artifact.spec.task, artifact.spec.label_names));
     std::unique_ptr<ExitPolicy> policy;
     if (artifact.spec.exit) {
       ESPALIER_ASSIGN_OR_RETURN(policy, make_exit_policy(artifact.spec.exit->method));

@@ -11,7 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "core/base/options.h"
-#include "core/text/tokenizer.h"
+#include "core/task/task.h"
 
 namespace espalier::runtime {
 
@@ -23,16 +23,24 @@ struct Row {
   int max_exit_layer = 0;  // 1-based; 0: the last layer
 };
 
+// By the model's objective:
+//   kClass         logits and probabilities [C], label the largest
+//   kValue         logits [1] the value, no probabilities, label -1, confidence 0
+//   kLabels        probabilities are sigmoids [C], labels those above 1/2, label the largest
+//   kTokenClasses  [T,C] flat, labels the largest of every token, label -1, confidence that of the
+//                  least sure token
 struct Answer {
-  std::vector<float> logits, probabilities;  // [C]
-  int label = 0;                             // argmax
-  int exit_layer = 0;                        // 1-based
-  float confidence = 0;                      // probability of the label
+  std::vector<float> logits, probabilities;
+  int label = 0;
+  int exit_layer = 0;    // 1-based
+  float confidence = 0;  // probability of the label
+  std::vector<int> labels;
 };
 
 // What clients may know about a model.
 struct ModelInfo {
   std::string task;
+  Objective objective = Objective::kClass;
   std::vector<std::string> label_names;
   int layers = 0, max_length = 0, vocabulary = 0, token_types = 0;
   bool has_exits = false;
@@ -53,8 +61,8 @@ class Engine {
   static absl::StatusOr<std::unique_ptr<Engine>> load(const std::string& folder,
                                                       const EngineOptions& options = {});
   virtual const ModelInfo& info() const = 0;
-  // Text to a row's ids; thread-safe.
-  virtual Encoding encode(std::string_view text, std::string_view pair, bool has_pair) const = 0;
+  // Text to a row's ids, and its words where they have labels; thread-safe.
+  virtual Features encode(std::string_view text, std::string_view pair, bool has_pair) const = 0;
   // INVALID_ARGUMENT names the row and what is wrong with it. A row's answer does not depend on the
   // other rows. One call at a time an engine.
   virtual absl::StatusOr<std::vector<Answer>> predict(std::span<const Row> rows) = 0;

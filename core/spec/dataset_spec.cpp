@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <set>
-#include <unordered_map>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -10,15 +9,12 @@
 #include "core/base/hash.h"
 #include "core/base/status_macros.h"
 #include "core/spec/fields.h"
+#include "core/spec/labels.h"
 #include "core/spec/table.h"
+#include "core/spec/tasks.h"
 
 namespace espalier {
 namespace {
-
-constexpr size_t kMaxLabels = 10000;
-// Labels are stored and sent with every answer about the data set.
-constexpr size_t kMaxLabelBytes = 200;
-constexpr size_t kMaxLabelsBytes = 64 << 10;
 
 absl::StatusOr<TableFormat> read_format(const std::string& text) {
   static const std::map<std::string, TableFormat> kFormats = {
@@ -60,22 +56,6 @@ void read_splits(Fields& fields, const Json& list, DatasetSpec& out) {
     fields.fail("splits has no train; it is required, the others are carved from it");
 }
 
-// "0", "2", "10" in the order of numbers, anything else in the order of letters.
-void sort_labels(std::vector<std::string>& labels) {
-  const bool numbers = std::all_of(labels.begin(), labels.end(), [](const std::string& text) {
-    return !text.empty() && text.size() <= 9 &&
-           text.find_first_not_of("0123456789") == std::string::npos;
-  });
-  std::sort(labels.begin(), labels.end());
-  if (numbers) {
-    std::stable_sort(labels.begin(), labels.end(), [](const std::string& a, const std::string& b) {
-      return std::stoi(a) < std::stoi(b);
-    });
-  }
-}
-
-bool is_unlabelled(const Cell& cell) { return !cell || cell->empty(); }
-
 absl::StatusOr<std::string> split_path(const DatasetSpec& spec, const std::string& split) {
   auto it = spec.splits.find(split);
   if (it != spec.splits.end())
@@ -86,78 +66,103 @@ absl::StatusOr<std::string> split_path(const DatasetSpec& spec, const std::strin
       absl::StrCat("the data set has no split ", split, "; it has: ", absl::StrJoin(known, ", ")));
 }
 
-absl::StatusOr<std::vector<std::string>> distinct_labels(const std::string& path,
-                                                         const DatasetSpec& spec,
-                                                         const std::vector<Cell>& cells) {
-  std::set<std::string> seen;
-  size_t bytes = 0;
-  const auto too_long = [&](const std::string& what, size_t most) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        path, ": column ", spec.label_column, " holds ", what, "; at most ", most,
-        " bytes are allowed; is it mixed up with the text column (", spec.text_column, ")?"));
-  };
-  for (const Cell& cell : cells) {
-    if (is_unlabelled(cell)) continue;
-    if (cell->size() > kMaxLabelBytes) {
-      return too_long(absl::StrCat("a label of ", cell->size(), " bytes"), kMaxLabelBytes);
-    }
-    if (seen.insert(*cell).second) bytes += cell->size();
-    if (bytes > kMaxLabelsBytes) {
-      return too_long("labels that are too long in all", kMaxLabelsBytes);
-    }
-    if (seen.size() > kMaxLabels) {
-      return absl::InvalidArgumentError(absl::StrCat(path, ": column ", spec.label_column,
-                                                     " holds more than ", kMaxLabels,
-                                                     " different labels; is it the label column?"));
-    }
-  }
-  std::vector<std::string> labels(seen.begin(), seen.end());
-  sort_labels(labels);
-  return labels;
+// May a cell of the label or text column be a list?
+TextColumn label_column(const DatasetSpec& spec, Objective objective) {
+  const bool list = objective == Objective::kLabels || objective == Objective::kTokenClasses;
+  return {spec.label_column, false, list};
 }
 
-absl::StatusOr<std::vector<std::string>> resolve_labels(const DatasetSpec& spec) {
-  if (!spec.label_names.empty()) return spec.label_names;
+LabelCells labels_in(const std::string& path, const DatasetSpec& spec, Objective objective,
+                     const std::vector<Cell>& cells) {
+  return {path, spec.label_column, spec.text_column, objective, cells};
+}
+
+absl::StatusOr<std::vector<std::string>> resolve_labels(const DatasetSpec& spec,
+                                                        Objective objective) {
+  if (!spec.label_names.empty() || objective == Objective::kValue) return spec.label_names;
   ESPALIER_ASSIGN_OR_RETURN(std::string path, split_path(spec, "train"));
-  ESPALIER_ASSIGN_OR_RETURN(auto columns, read_table(path, spec.format, {{spec.label_column}}));
-  return distinct_labels(path, spec, columns[0]);
+  ESPALIER_ASSIGN_OR_RETURN(
+      auto columns,
+      read_table(path, spec.format, {label_column(spec, objective)}, spec.column_names));
+  return distinct_labels(labels_in(path, spec, objective, columns[0]));
 }
 
-// Ids of a label column. A split without any label is allowed (all -1) unless it is train.
-absl::Status read_labels(const std::string& path, const DatasetSpec& spec, bool is_train,
-                         const std::vector<std::string>& names, const std::vector<Cell>& cells,
-                         Rows& out) {
-  std::unordered_map<std::string, int32_t> ids;
-  for (const std::string& name : names) ids.emplace(name, static_cast<int32_t>(ids.size()));
-  const bool labelled = is_train || !std::all_of(cells.begin(), cells.end(), is_unlabelled);
-  out.label.assign(cells.size(), -1);
-  for (size_t i = 0; labelled && i < cells.size(); ++i) {
-    auto it = is_unlabelled(cells[i]) ? ids.end() : ids.find(*cells[i]);
-    if (it == ids.end()) {
-      const std::string what = is_unlabelled(cells[i]) ? "the label is empty"
-                               : cells[i]->size() > kMaxLabelBytes
-                                   ? absl::StrCat("unknown label of ", cells[i]->size(), " bytes")
-                                   : absl::StrCat("unknown label \"", *cells[i], "\"");
-      std::vector<std::string> known(names.begin(),
-                                     names.begin() + std::min<size_t>(names.size(), 20));
-      return absl::InvalidArgumentError(
-          absl::StrCat(path, ": row ", i + 1, ", column ", spec.label_column, ": ", what,
-                       "; known: ", absl::StrJoin(known, ", "), names.size() > 20 ? ", ..." : ""));
-    }
-    out.label[i] = it->second;
-  }
-  return absl::OkStatus();
+absl::Status bad_text(const std::string& path, size_t row, const std::string& column,
+                      const std::string& what) {
+  return absl::InvalidArgumentError(
+      absl::StrCat(path, ": row ", row + 1, ", column ", column, ": ", what));
 }
 
 absl::Status take_texts(const std::string& path, const std::string& column, std::vector<Cell> cells,
                         std::vector<std::string>& out) {
   out.reserve(cells.size());
   for (size_t i = 0; i < cells.size(); ++i) {
-    if (!cells[i]) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(path, ": row ", i + 1, ", column ", column, ": the text is null"));
+    if (is_null(cells[i])) return bad_text(path, i, column, "the text is null");
+    out.push_back(std::move(std::get<std::string>(cells[i])));
+  }
+  return absl::OkStatus();
+}
+
+// One tag a word.
+absl::Status take_words(const std::string& path, const DatasetSpec& spec,
+                        const std::vector<Cell>& cells, Rows& out) {
+  for (size_t i = 0; i < cells.size(); ++i) {
+    out.words.push_back(pieces_of(cells[i], ' '));
+    const size_t words = out.words.back().size();
+    if (words == 0) return bad_text(path, i, spec.text_column, "there are no words");
+    const auto tags = out.targets[static_cast<int64_t>(i)].size();
+    if (tags == 0 || tags == words) continue;
+    return bad_text(path, i, spec.label_column,
+                    absl::StrCat("there are ", tags, " labels for the ", words, " words of column ",
+                                 spec.text_column, "; each word needs one"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status check_label_names(const DatasetSpec& spec, Objective objective) {
+  const std::vector<std::string>& names = spec.label_names;
+  if (objective == Objective::kValue && !names.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("label_names is set, but the labels of ", spec.task, " are numbers"));
+  }
+  const std::set<std::string> distinct(names.begin(), names.end());
+  if (distinct.size() != names.size() || distinct.count("") > 0)
+    return absl::InvalidArgumentError("label_names holds an empty name or one twice");
+  if (names.size() > kMaxLabels) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("label_names has ", names.size(), " names; at most ", kMaxLabels));
+  }
+  size_t bytes = 0, longest = 0;
+  for (const std::string& name : names) {
+    bytes += name.size();
+    longest = std::max(longest, name.size());
+  }
+  if (longest <= kMaxLabelBytes && bytes <= kMaxLabelsBytes) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "label_names has ", bytes, " bytes, its longest name ", longest, "; at most ",
+      kMaxLabelsBytes, " in all and ", kMaxLabelBytes, " a name are allowed; are they labels of ",
+      spec.label_column, " or mixed up with the text column (", spec.text_column, ")?"));
+}
+
+absl::Status check_column_names(const DatasetSpec& spec) {
+  const std::vector<std::string>& names = spec.column_names;
+  if (names.empty()) return absl::OkStatus();
+  const std::set<std::string> distinct(names.begin(), names.end());
+  if (distinct.size() != names.size() || distinct.count("") > 0)
+    return absl::InvalidArgumentError("column_names holds an empty name or one twice");
+  for (const std::string& wanted : {spec.text_column, spec.text_pair_column, spec.label_column}) {
+    if (wanted.empty() || distinct.count(wanted) > 0) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("column_names has no ", wanted, "; it has: ", absl::StrJoin(names, ", ")));
+  }
+  for (const auto& [split, path] : spec.splits) {
+    TableFormat format = spec.format;
+    if (format == TableFormat::kByExtension) {
+      ESPALIER_ASSIGN_OR_RETURN(format, format_of_extension(path));
     }
-    out.push_back(*std::move(cells[i]));
+    if (format == TableFormat::kTsv || format == TableFormat::kCsv) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        "column_names is for TSV and CSV files without a header; ", path, " names its columns"));
   }
   return absl::OkStatus();
 }
@@ -176,6 +181,8 @@ absl::StatusOr<DatasetSpec> read_dataset_spec(const Json& dataset, const std::st
   fields.string("text_pair_column", out.text_pair_column);
   fields.string("label_column", label);
   fields.strings("label_names", out.label_names);
+  fields.strings("column_names", out.column_names);
+  fields.string("metric", out.metric);
   fields.require({"splits"});
   if (const Json* splits = fields.find("splits")) read_splits(fields, *splits, out);
   ESPALIER_RETURN_IF_ERROR(fields.status());
@@ -184,49 +191,41 @@ absl::StatusOr<DatasetSpec> read_dataset_spec(const Json& dataset, const std::st
   if (!task.empty()) out.task = task;
   if (!text.empty()) out.text_column = text;
   if (!label.empty()) out.label_column = label;
-  if (out.task != "text-classification") {
+  ESPALIER_ASSIGN_OR_RETURN(const TaskKind kind, find_task(out.task));
+  if (kind.objective == Objective::kTokenClasses && !out.text_pair_column.empty()) {
     return absl::InvalidArgumentError(
-        absl::StrCat("task is \"", out.task, "\"; known: text-classification"));
+        absl::StrCat("text_pair_column is set, but ", out.task, " reads single texts"));
   }
-  std::set<std::string> distinct(out.label_names.begin(), out.label_names.end());
-  if (distinct.size() != out.label_names.size() || distinct.count("") > 0) {
-    return absl::InvalidArgumentError("label_names holds an empty name or one twice");
-  }
-  if (out.label_names.size() > kMaxLabels) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("label_names has ", out.label_names.size(), " names; at most ", kMaxLabels));
-  }
-  size_t bytes = 0, longest = 0;
-  for (const std::string& name : out.label_names) {
-    bytes += name.size();
-    longest = std::max(longest, name.size());
-  }
-  if (longest > kMaxLabelBytes || bytes > kMaxLabelsBytes) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "label_names has ", bytes, " bytes, its longest name ", longest, "; at most ",
-        kMaxLabelsBytes, " in all and ", kMaxLabelBytes, " a name are allowed; are they labels of ",
-        out.label_column, " or mixed up with the text column (", out.text_column, ")?"));
+  ESPALIER_RETURN_IF_ERROR(check_label_names(out, kind.objective));
+  // Without names it can only be checked when train has been read.
+  if (!out.label_names.empty() || kind.objective == Objective::kValue) {
+    ESPALIER_RETURN_IF_ERROR(check_metric(kind.objective, out.label_names, out.metric));
   }
   if (out.format == TableFormat::kByExtension) {
     for (const auto& [name, path] : out.splits)
       ESPALIER_RETURN_IF_ERROR(format_of_extension(path).status());
   }
+  ESPALIER_RETURN_IF_ERROR(check_column_names(out));
   return out;
 }
 
 absl::StatusOr<Rows> read_split(const DatasetSpec& spec, const std::string& split) {
+  ESPALIER_ASSIGN_OR_RETURN(const TaskKind kind, find_task(spec.task));
   ESPALIER_ASSIGN_OR_RETURN(std::string path, split_path(spec, split));
-  std::vector<TextColumn> wanted = {{spec.label_column}, {spec.text_column, true}};
+  const bool words = kind.objective == Objective::kTokenClasses;
+  std::vector<TextColumn> wanted = {label_column(spec, kind.objective),
+                                    {spec.text_column, true, words}};
   if (!spec.text_pair_column.empty()) wanted.push_back({spec.text_pair_column, true});
-  ESPALIER_ASSIGN_OR_RETURN(auto columns, read_table(path, spec.format, wanted));
-  std::vector<std::string> names = spec.label_names;
-  const bool is_train = split == "train";
-  if (names.empty()) {
-    ESPALIER_ASSIGN_OR_RETURN(
-        names, is_train ? distinct_labels(path, spec, columns[0]) : resolve_labels(spec));
-  }
+  ESPALIER_ASSIGN_OR_RETURN(auto columns, read_table(path, spec.format, wanted, spec.column_names));
+  ESPALIER_ASSIGN_OR_RETURN(std::vector<std::string> names, resolve_labels(spec, kind.objective));
   Rows out;
-  ESPALIER_RETURN_IF_ERROR(read_labels(path, spec, is_train, names, columns[0], out));
+  ESPALIER_ASSIGN_OR_RETURN(
+      out.targets,
+      read_targets(labels_in(path, spec, kind.objective, columns[0]), names, split == "train"));
+  if (words) {
+    ESPALIER_RETURN_IF_ERROR(take_words(path, spec, columns[1], out));
+    return out;
+  }
   ESPALIER_RETURN_IF_ERROR(take_texts(path, spec.text_column, std::move(columns[1]), out.text));
   if (columns.size() > 2) {
     ESPALIER_RETURN_IF_ERROR(
@@ -238,7 +237,8 @@ absl::StatusOr<Rows> read_split(const DatasetSpec& spec, const std::string& spli
 absl::StatusOr<DatasetFacts> inspect_dataset(const DatasetSpec& spec) {
   DatasetFacts facts;
   DatasetSpec resolved = spec;
-  ESPALIER_ASSIGN_OR_RETURN(resolved.label_names, resolve_labels(spec));
+  ESPALIER_ASSIGN_OR_RETURN(const TaskKind kind, find_task(spec.task));
+  ESPALIER_ASSIGN_OR_RETURN(resolved.label_names, resolve_labels(spec, kind.objective));
   std::map<std::string, std::string> split_of;  // by content
   for (const auto& [name, path] : spec.splits) {
     ESPALIER_ASSIGN_OR_RETURN(const std::string file, split_path(spec, name));
@@ -252,11 +252,13 @@ absl::StatusOr<DatasetFacts> inspect_dataset(const DatasetSpec& spec) {
     if (rows.size() == 0) return absl::InvalidArgumentError(absl::StrCat(path, ": has no rows"));
     facts.rows[name] = rows.size();
   }
-  if (resolved.label_names.size() < 2) {
+  const int fewest = fewest_labels(kind.objective);
+  if (static_cast<int>(resolved.label_names.size()) < fewest) {
     return absl::InvalidArgumentError(
         absl::StrCat("train holds ", resolved.label_names.size(), " different labels in column ",
-                     spec.label_column, "; classification needs at least 2"));
+                     spec.label_column, "; ", spec.task, " needs at least ", fewest));
   }
+  ESPALIER_RETURN_IF_ERROR(check_metric(kind.objective, resolved.label_names, spec.metric));
   facts.label_names = std::move(resolved.label_names);
   return facts;
 }

@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "core/base/options.h"
+#include "core/spec/targets.h"
 
 namespace espalier {
 
@@ -23,6 +24,9 @@ struct DatasetSpec {
   std::string text_pair_column;  // empty: single texts
   std::string label_column = "label";
   std::vector<std::string> label_names;  // by id; empty: train's values, sorted
+  // Of TSV and CSV files whose first row is data already; empty: the first row names the columns.
+  std::vector<std::string> column_names;
+  std::string metric;  // the one that decides; empty: the task's first
 };
 
 // The JSON has the field names of proto espalier.v1.Dataset (splits is a list of {name, path}).
@@ -31,10 +35,16 @@ absl::StatusOr<DatasetSpec> read_dataset_spec(const Json& dataset, const std::st
 // One split, as columns.
 struct Rows {
   std::vector<std::string> text, pair;  // pair empty for single texts
-  std::vector<int32_t> label;           // -1: no label (an empty cell of an unlabelled split)
-  int64_t size() const { return static_cast<int64_t>(text.size()); }
+  // Instead of texts where every word has a label: a list, or a text cut at its spaces.
+  std::vector<std::vector<std::string>> words;
+  // kClass: the id; kValue: the number; kLabels: 0 or 1 for every label; kTokenClasses: an id for
+  // every word. Not known in a split without labels.
+  Targets targets;
+  int64_t size() const { return targets.size(); }
 };
 
+// What the label column holds, and so what Rows::targets are, stands in labels.h.
+//
 // Reads one split through Arrow. TSV: quotes are literal and a BOM is skipped. Errors name the
 // file, the row and the column; a missing column names the columns found; an unknown label names
 // the known ones. Text that is not UTF-8 is an error with its row.

@@ -179,11 +179,7 @@ absl::Status read_plain(const Json& json, RecipeSpec& spec) {
   Fields constraint(child(fields, "constraint"), "constraint");
   constraint.refuse_unknown({"max_metric_drop", "metric"});
   constraint.number("max_metric_drop", spec.max_metric_drop, {0, 100});
-  std::string metric;
-  constraint.string("metric", metric);
-  if (!metric.empty() && metric != "accuracy") {
-    constraint.fail(absl::StrCat("constraint.metric is \"", metric, "\"; known: accuracy"));
-  }
+  constraint.string("metric", spec.constraint_metric);  // the task's to check, see deciding_metrics
   fields.check(constraint.status());
   Fields calibration(child(fields, "calibration"), "calibration");
   calibration.refuse_unknown({"max_metric_drop"});
@@ -236,6 +232,7 @@ Json write_resolved(const RecipeSpec& spec, Json pruner, Json distillers, Json e
               {"seed", spec.seed}};
   if (spec.target.kind == TargetKind::kSparsity) out["target"] = {{"sparsity", spec.target.value}};
   if (spec.max_metric_drop >= 0) out["constraint"] = {{"max_metric_drop", spec.max_metric_drop}};
+  if (!spec.constraint_metric.empty()) out["constraint"]["metric"] = spec.constraint_metric;
   return out;
 }
 

@@ -26,7 +26,8 @@ struct TargetSpec {
 struct RecipeSpec {
   std::string recipe = "auto";
   TargetSpec target;
-  double max_metric_drop = -1;  // points; < 0: no limit
+  double max_metric_drop = -1;    // points; < 0: no limit
+  std::string constraint_metric;  // of the drop; empty: the one that decides on the data set
   MethodChoice pruner, exit;
   std::vector<MethodChoice> distillers;
   TrainingSpec finetune, prune, recover, exits;

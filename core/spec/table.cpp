@@ -50,7 +50,7 @@ std::string decimal(double value) {
   return std::string(buffer, end);
 }
 
-// Column names of a delimited file.
+// Column names of a delimited file that has a header.
 absl::StatusOr<std::vector<std::string>> header_of(const std::string& path,
                                                    arrow::csv::ParseOptions parse) {
   // A bad row is the full read's to tell.
@@ -110,10 +110,50 @@ bool is_text(const arrow::DataType& type) {
   return arrow::is_base_binary_like(type.id()) || type.id() == arrow::Type::STRING_VIEW;
 }
 
+// The array's value i, a list in `items`, as a list of texts.
+absl::StatusOr<std::vector<std::string>> list_of(const arrow::Array& items, int64_t begin,
+                                                 int64_t end, bool must_be_text) {
+  if (must_be_text && !is_text(*items.type())) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a list of ", items.type()->ToString(), "; text must be strings"));
+  }
+  std::vector<std::string> out;
+  for (int64_t i = begin; i < end; ++i) {
+    if (items.IsNull(i)) return absl::InvalidArgumentError("the list holds a null");
+    ESPALIER_ASSIGN_OR_RETURN(std::string text, text_of(items, i));
+    out.push_back(std::move(text));
+  }
+  return out;
+}
+
+absl::StatusOr<Cell> cell_of(const arrow::Array& array, int64_t i, const TextColumn& wanted) {
+  using arrow::Type;
+  if (wanted.may_be_list && array.type_id() == Type::LIST) {
+    const auto& lists = static_cast<const arrow::ListArray&>(array);
+    return list_of(*lists.values(), lists.value_offset(i), lists.value_offset(i + 1),
+                   wanted.must_be_text);
+  }
+  if (wanted.may_be_list && array.type_id() == Type::LARGE_LIST) {
+    const auto& lists = static_cast<const arrow::LargeListArray&>(array);
+    return list_of(*lists.values(), lists.value_offset(i), lists.value_offset(i + 1),
+                   wanted.must_be_text);
+  }
+  return text_of(array, i);
+}
+
+bool holds_utf8(const Cell& cell) {
+  if (const auto* text = std::get_if<std::string>(&cell)) return is_utf8(*text);
+  const auto* list = std::get_if<std::vector<std::string>>(&cell);
+  return list == nullptr || std::all_of(list->begin(), list->end(),
+                                        [](const std::string& item) { return is_utf8(item); });
+}
+
 absl::StatusOr<std::vector<Cell>> cells_of(const std::string& path,
                                            const arrow::ChunkedArray& column,
                                            const TextColumn& wanted) {
-  if (wanted.must_be_text && !is_text(*column.type())) {
+  const bool lists =
+      column.type()->id() == arrow::Type::LIST || column.type()->id() == arrow::Type::LARGE_LIST;
+  if (wanted.must_be_text && !is_text(*column.type()) && !(wanted.may_be_list && lists)) {
     return bad(path, absl::StrCat("column ", wanted.name, " holds ", column.type()->ToString(),
                                   "; text must be strings"));
   }
@@ -126,23 +166,27 @@ absl::StatusOr<std::vector<Cell>> cells_of(const std::string& path,
         out.emplace_back();
         continue;
       }
-      auto text = text_of(*chunk, i);
-      if (!text.ok()) return bad_cell(path, row, wanted.name, std::string(text.status().message()));
-      if (!is_utf8(*text)) return bad_cell(path, row, wanted.name, "the text is not UTF-8");
-      out.emplace_back(*std::move(text));
+      auto cell = cell_of(*chunk, i, wanted);
+      if (!cell.ok()) return bad_cell(path, row, wanted.name, std::string(cell.status().message()));
+      if (!holds_utf8(*cell)) return bad_cell(path, row, wanted.name, "the text is not UTF-8");
+      out.push_back(*std::move(cell));
     }
   }
   return out;
 }
 
 absl::StatusOr<Columns> read_delimited(const std::string& path, bool tabs,
-                                       const std::vector<TextColumn>& columns) {
+                                       const std::vector<TextColumn>& columns,
+                                       const std::vector<std::string>& column_names) {
   auto parse = arrow::csv::ParseOptions::Defaults();
   parse.delimiter = tabs ? '\t' : ',';
   parse.quoting = !tabs;  // in a TSV a quote is a character like any other
   parse.escaping = false;
   parse.newlines_in_values = !tabs;
-  ESPALIER_ASSIGN_OR_RETURN(std::vector<std::string> names, header_of(path, parse));
+  std::vector<std::string> names = column_names;
+  if (names.empty()) {
+    ESPALIER_ASSIGN_OR_RETURN(names, header_of(path, parse));
+  }
 
   auto convert = arrow::csv::ConvertOptions::Defaults();
   convert.check_utf8 = false;  // cells_of checks, and knows the row
@@ -155,13 +199,16 @@ absl::StatusOr<Columns> read_delimited(const std::string& path, bool tabs,
   }
   std::string row_error;
   parse.invalid_row_handler = [&](const arrow::csv::InvalidRow& row) {
-    row_error = absl::StrCat(row.number > 1 ? absl::StrCat("row ", row.number - 1) : "a row",
-                             " has ", row.actual_columns, " cells, but the header names ",
-                             row.expected_columns, " columns");
+    const int64_t number = row.number - (column_names.empty() ? 1 : 0);
+    row_error = absl::StrCat(number > 0 ? absl::StrCat("row ", number) : "a row", " has ",
+                             row.actual_columns, " cells, but ",
+                             column_names.empty() ? "the header names " : "column_names has ",
+                             row.expected_columns, column_names.empty() ? " columns" : " names");
     return arrow::csv::InvalidRowResult::Error;
   };
   auto read = arrow::csv::ReadOptions::Defaults();
   read.use_threads = false;  // row numbers are known in one thread only
+  read.column_names = column_names;
   auto file = arrow::io::ReadableFile::Open(path);
   if (!file.ok()) return from_arrow(path, file.status());
   auto reader =
@@ -200,6 +247,30 @@ absl::StatusOr<Columns> read_parquet(const std::string& path,
   return out;
 }
 
+// A JSON value that stands in a cell, or in a list of one.
+absl::StatusOr<std::string> json_text(const Json& value, bool must_be_text) {
+  if (value.is_string()) return value.get<std::string>();
+  if (must_be_text) return absl::InvalidArgumentError("text must be a string");
+  if (value.is_structured() || value.is_null()) {
+    return absl::InvalidArgumentError(absl::StrCat(value.is_object() ? "an object"
+                                                   : value.is_null() ? "a null"
+                                                                     : "a list",
+                                                   " is no label"));
+  }
+  return value.is_number_float() ? decimal(value.get<double>()) : value.dump();
+}
+
+absl::StatusOr<Cell> json_cell(const Json& value, const TextColumn& wanted) {
+  if (value.is_null()) return Cell();
+  if (!wanted.may_be_list || !value.is_array()) return json_text(value, wanted.must_be_text);
+  std::vector<std::string> list;
+  for (const Json& item : value) {
+    ESPALIER_ASSIGN_OR_RETURN(std::string text, json_text(item, wanted.must_be_text));
+    list.push_back(std::move(text));
+  }
+  return list;
+}
+
 // Line by line rather than through Arrow's JSON reader, whose errors do not tell the row.
 absl::StatusOr<Columns> read_json_lines(const std::string& path,
                                         const std::vector<TextColumn>& columns) {
@@ -223,17 +294,9 @@ absl::StatusOr<Columns> read_json_lines(const std::string& path,
         for (const auto& [key, value] : object.items()) found.push_back(key);
         return no_column(absl::StrCat(path, ": row ", row), name, found);
       }
-      if (it->is_null()) {
-        out[c].emplace_back();
-      } else if (it->is_string()) {
-        out[c].emplace_back(it->get<std::string>());
-      } else if (columns[c].must_be_text || it->is_structured()) {
-        return bad_cell(
-            path, row, name,
-            columns[c].must_be_text ? "text must be a string" : "a list or object is no label");
-      } else {
-        out[c].emplace_back(it->is_number_float() ? decimal(it->get<double>()) : it->dump());
-      }
+      auto cell = json_cell(*it, columns[c]);
+      if (!cell.ok()) return bad_cell(path, row, name, std::string(cell.status().message()));
+      out[c].push_back(*std::move(cell));
     }
     ++row;
   }
@@ -255,16 +318,17 @@ absl::StatusOr<TableFormat> format_of_extension(const std::string& path) {
 }
 
 absl::StatusOr<Columns> read_table(const std::string& path, TableFormat format,
-                                   const std::vector<TextColumn>& columns) {
+                                   const std::vector<TextColumn>& columns,
+                                   const std::vector<std::string>& column_names) {
   if (format == TableFormat::kByExtension) {
     ESPALIER_ASSIGN_OR_RETURN(format, format_of_extension(path));
   }
   return guard("reading a table", [&]() -> absl::StatusOr<Columns> {
     switch (format) {
       case TableFormat::kTsv:
-        return read_delimited(path, true, columns);
+        return read_delimited(path, true, columns, column_names);
       case TableFormat::kCsv:
-        return read_delimited(path, false, columns);
+        return read_delimited(path, false, columns, column_names);
       case TableFormat::kParquet:
         return read_parquet(path, columns);
       default:

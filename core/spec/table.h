@@ -1,9 +1,9 @@
 // Columns of a table file as text, whatever the format: what stands in a TSV or CSV cell, a JSON
-// value's text, a Parquet value's text ("3", "0.5", "true").
+// value's text, a Parquet value's text ("3", "0.5", "true"); lists of such where they are wanted.
 #pragma once
 
-#include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -11,19 +11,23 @@
 
 namespace espalier {
 
-// A cell; nothing = null.
-using Cell = std::optional<std::string>;
+// Null, a text or a list of texts.
+using Cell = std::variant<std::monostate, std::string, std::vector<std::string>>;
+inline bool is_null(const Cell& cell) { return cell.index() == 0; }
 
 struct TextColumn {
   std::string name;
-  bool must_be_text = false;  // numbers are refused (JSON lines and Parquet, which know types)
+  // Of JSON lines and Parquet, which know types:
+  bool must_be_text = false;  // numbers are refused
+  bool may_be_list = false;   // lists are taken; else they are refused
 };
 
 // The named columns, one vector each, equally long. Errors name the file, the row (1-based, data
 // rows only) and the column; a missing column names the columns found. All text is UTF-8.
-absl::StatusOr<std::vector<std::vector<Cell>>> read_table(const std::string& path,
-                                                          TableFormat format,
-                                                          const std::vector<TextColumn>& columns);
+// `column_names`: of a TSV or CSV file whose first row is data already; empty: it is a header.
+absl::StatusOr<std::vector<std::vector<Cell>>> read_table(
+    const std::string& path, TableFormat format, const std::vector<TextColumn>& columns,
+    const std::vector<std::string>& column_names = {});
 
 // The format that a file's extension tells: .tsv, .csv, .jsonl, .ndjson, .parquet.
 absl::StatusOr<TableFormat> format_of_extension(const std::string& path);

@@ -1,12 +1,12 @@
 // 95 % intervals (or any other) and paired tests of metrics that have no exact ones: the bootstrap
-// over examples, and Fisher's z for correlations. Shares and exact tests: task.h.
+// over examples, and Fisher's z for correlations. Shares and exact tests: statistics.h.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <span>
 
-#include "core/task/task.h"
+#include "core/task/statistics.h"
 
 namespace espalier {
 

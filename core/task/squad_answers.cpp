@@ -39,7 +39,7 @@ absl::Status check_window(size_t index, const AnswerWindow& window) {
 }
 
 // Positions of the `count` largest logits, largest first, equal ones by position.
-std::vector<int> largest(std::span<const float> logits, int count) {
+std::vector<int> n_largest(std::span<const float> logits, int count) {
   std::vector<int> order(logits.size());
   std::iota(order.begin(), order.end(), 0);
   const auto middle = order.begin() + std::min<ptrdiff_t>(count, std::ssize(order));
@@ -58,8 +58,8 @@ SpanAnswer make_answer(const AnswerWindow& window, int first, int last, ContextO
 
 void add_answers(const AnswerWindow& window, const AnswerOptions& options,
                  std::vector<SpanAnswer>& out) {
-  const std::vector<int> ends = largest(window.end, options.n_best);
-  for (const int first : largest(window.start, options.n_best)) {
+  const std::vector<int> ends = n_largest(window.end, options.n_best);
+  for (const int first : n_largest(window.start, options.n_best)) {
     for (const int last : ends) {
       const ContextOffset& begin = window.offsets[static_cast<size_t>(first)];
       const ContextOffset& end = window.offsets[static_cast<size_t>(last)];

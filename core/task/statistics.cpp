@@ -1,8 +1,9 @@
+#include "core/task/statistics.h"
+
 #include <algorithm>
 #include <cmath>
 
 #include "core/task/beta.h"
-#include "core/task/task.h"
 
 namespace espalier {
 namespace {

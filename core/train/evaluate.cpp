@@ -17,11 +17,13 @@ std::vector<Prediction> predict_examples(const Model& model, const Gates& gates,
     Trace trace = walk(backend, make_batch(examples, rows, false), gates);
     Tensor logits = trace.logits.to(at::kCPU, at::kFloat).contiguous();
     const float* data = logits.data_ptr<float>();
-    auto classes = logits.size(1);
+    // A head reads the row, or every token of it.
+    const bool tokens = model.config.head == HeadKind::kToken;
     for (size_t i = 0; i < rows.size(); ++i) {
       Prediction& prediction = out[rows[i]];
-      prediction.logits.assign(data + static_cast<int64_t>(i) * classes,
-                               data + static_cast<int64_t>(i + 1) * classes);
+      const int64_t lines = tokens ? static_cast<int64_t>(examples.inputs[rows[i]].ids.size()) : 1;
+      prediction.logits.assign(data, data + lines * logits.size(1));
+      data += lines * logits.size(1);
       prediction.exit_layer = static_cast<int32_t>(model.layers.size());
     }
   }
@@ -30,7 +32,7 @@ std::vector<Prediction> predict_examples(const Model& model, const Gates& gates,
 
 double first_metric(const Model& model, const Gates& gates, const Examples& examples,
                     const Task& task) {
-  return task.evaluate(predict_examples(model, gates, examples), examples.labels).front().value;
+  return task.figure(predict_examples(model, gates, examples), examples.targets);
 }
 
 }  // namespace espalier

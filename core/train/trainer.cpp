@@ -52,6 +52,13 @@ std::vector<Method*> methods_of(const Training& training) {
   return out;
 }
 
+// At least 1: a batch may have no token that counts.
+double units_of(const std::vector<Batch>& micro) {
+  int64_t units = 0;
+  for (const Batch& batch : micro) units += batch.units();
+  return static_cast<double>(std::max<int64_t>(units, 1));
+}
+
 std::vector<Gates> leaves_of(const std::vector<Gates>& gates, const ModelConfig& config) {
   std::vector<Gates> leaves;
   for (const Gates& g : gates) {
@@ -136,10 +143,12 @@ void Trainer::task_gradients(const Gates& gates, int64_t draw) {
   auto pass = [&] {
     for (size_t i = 0; i < open.size(); ++i)
       open[i].mutable_grad() = before[i].defined() ? before[i].clone() : Tensor();
-    for (const Batch& batch : micro_batches(rows)) {
+    const std::vector<Batch> micro = micro_batches(rows);
+    const double units = units_of(micro);
+    for (const Batch& batch : micro) {
       Trace trace = walk(backend_, batch, gates);
-      double share = static_cast<double>(batch.rows()) / static_cast<double>(rows.size());
-      (task_loss(trace.logits, batch.labels) * share).backward();
+      double share = static_cast<double>(batch.units()) / units;
+      (task_loss(training_.task->objective(), trace.logits, batch) * share).backward();
     }
   };
   while (!fits(pass)) {
@@ -162,7 +171,8 @@ double Trainer::run_micro(const Step& step, const Batch& batch, int64_t micro,
     Pass pass{step, batch, gates, student, teachers};
     Tensor loss;
     auto add = [&](const Tensor& part) { loss = loss.defined() ? loss + part : part; };
-    if (task_weight > 0) add(task_loss(student.logits, batch.labels) * task_weight);
+    if (task_weight > 0)
+      add(task_loss(training_.task->objective(), student.logits, batch) * task_weight);
     for (Method* method : methods_) {
       if (Tensor part = method->loss(pass); part.defined()) add(part);
     }
@@ -238,8 +248,9 @@ void Trainer::step() {
   auto pass = [&] {
     leaves = leaves_of(gates, model_.config);
     loss = 0;
+    const double units = units_of(micro);
     for (size_t i = 0; i < micro.size(); ++i) {
-      double share = static_cast<double>(micro[i].rows()) / static_cast<double>(rows.size());
+      double share = static_cast<double>(micro[i].units()) / units;
       loss += run_micro(step, micro[i], static_cast<int64_t>(i), leaves, share);
     }
   };

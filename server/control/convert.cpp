@@ -115,6 +115,8 @@ Json dataset_spec_of(const Resource& resource) {
   spec.set_text_pair_column(body.text_pair_column());
   spec.set_label_column(body.label_column());
   *spec.mutable_label_names() = body.label_names();
+  *spec.mutable_column_names() = body.column_names();
+  spec.set_metric(body.metric());
   return to_json(spec).value_or(Json::object());
 }
 

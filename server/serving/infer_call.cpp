@@ -56,6 +56,7 @@ absl::Status InferCall::begin(const ModelRepository& repository) {
 absl::Status InferCall::submit(Model& model, EncodedRequest encoded) {
   runtime::BatcherRequest request;
   request.rows = std::move(encoded.rows);
+  words_ = std::move(encoded.words);
   request.deadline = deadline();
   request.cancelled = cancelled_;
   request.done = [this,
@@ -70,7 +71,7 @@ void InferCall::answer(const absl::StatusOr<runtime::BatchedAnswer>& batched, bo
   const SteadyClock::time_point ran = SteadyClock::now();
   const absl::Status filled = guard("writing the answer", [&] {
     response_->set_id(request_->id());
-    fill_response(*card_, outputs_, batched->answers, truncated, response_);
+    fill_response(*card_, outputs_, batched->answers, truncated, response_, words_);
   });
   if (!filled.ok()) return fail(filled);
   const SteadyClock::time_point end = SteadyClock::now();

@@ -164,7 +164,8 @@ absl::Status parse_ids(const Inputs& inputs, const ModelInfo& info, ParsedReques
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<Output>> parse_outputs(const inference::ModelInferRequest& request) {
+absl::StatusOr<std::vector<Output>> parse_outputs(const inference::ModelInferRequest& request,
+                                                  const ModelInfo& info) {
   std::vector<Output> outputs;
   for (int i = 0; i < request.outputs_size(); ++i) {
     const auto& wanted = request.outputs(i);
@@ -186,10 +187,18 @@ absl::StatusOr<std::vector<Output>> parse_outputs(const inference::ModelInferReq
           absl::StrCat("output \"", wanted.name(), "\" has the parameter \"",
                        wanted.parameters().begin()->first, "\"; outputs take none here")));
     }
+    if (info.objective == Objective::kValue &&
+        (output == Output::kProbabilities || output == Output::kConfidence)) {
+      return refuse(absl::InvalidArgumentError(absl::StrCat("output \"", wanted.name(),
+                                                            "\" does not exist for ", info.task,
+                                                            "; ask for logits, "
+                                                            "label or answer")));
+    }
     outputs.push_back(*output);
   }
-  for (size_t i = 0; request.outputs().empty() && i < output_specs().size(); ++i) {
-    outputs.push_back(static_cast<Output>(i));
+  if (outputs.empty()) {
+    const auto usual = usual_outputs(info.objective);
+    outputs.assign(usual.begin(), usual.end());
   }
   return outputs;
 }
@@ -200,7 +209,7 @@ absl::StatusOr<ParsedRequest> parse_infer_request(const inference::ModelInferReq
                                                   const ModelInfo& info) {
   ParsedRequest parsed;
   ESPALIER_ASSIGN_OR_RETURN(parsed.parameters, parse_parameters(request.parameters(), info));
-  ESPALIER_ASSIGN_OR_RETURN(parsed.outputs, parse_outputs(request));
+  ESPALIER_ASSIGN_OR_RETURN(parsed.outputs, parse_outputs(request, info));
   ESPALIER_ASSIGN_OR_RETURN(const Inputs inputs, inputs_by_name(request));
   const auto any = [&](std::initializer_list<const char*> wanted) {
     return std::any_of(wanted.begin(), wanted.end(),
@@ -226,13 +235,15 @@ EncodedRequest encode_request(ParsedRequest request, const runtime::Engine& engi
   encoded.rows = std::move(request.rows);
   const bool has_pair = !request.pairs.empty();
   for (size_t i = 0; i < request.texts.size(); ++i) {
-    Encoding encoding =
+    Features features =
         engine.encode(request.texts[i], has_pair ? request.pairs[i] : std::string_view(), has_pair);
+    Encoding& encoding = features.input;
     encoded.truncated = encoded.truncated || encoding.truncated;
     Row row;
     row.ids = std::move(encoding.ids);
     row.types = std::move(encoding.types);
     encoded.rows.push_back(std::move(row));
+    encoded.words.push_back(std::move(features.words));
   }
   for (Row& row : encoded.rows) {
     row.exit_threshold = request.parameters.exit_threshold;

@@ -32,6 +32,8 @@ absl::StatusOr<ParsedRequest> parse_infer_request(const inference::ModelInferReq
 struct EncodedRequest {
   std::vector<runtime::Row> rows;  // ready for the engine, knobs set
   bool truncated = false;          // any row was cut to the model's length
+  // Of each text, where words have labels; views into the request. Empty for ids.
+  std::vector<std::vector<Word>> words;
 };
 
 // Tokenises texts on the calling thread.

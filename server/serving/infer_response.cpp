@@ -9,10 +9,19 @@ namespace {
 
 using runtime::Answer;
 
+// The longest row's.
+size_t width_of(std::span<const Answer> answers, std::vector<float> Answer::*member) {
+  size_t width = 0;
+  for (const Answer& answer : answers) width = std::max(width, (answer.*member).size());
+  return width;
+}
+
 std::string gather_wide(std::span<const Answer> answers, std::vector<float> Answer::*member) {
+  const size_t width = width_of(answers, member);
   std::vector<float> values;
   for (const Answer& answer : answers) {
     values.insert(values.end(), (answer.*member).begin(), (answer.*member).end());
+    values.resize(values.size() + width - (answer.*member).size());
   }
   return raw_bytes(values);
 }
@@ -24,26 +33,34 @@ std::string gather(std::span<const Answer> answers, T Answer::*member) {
   return raw_bytes(std::span<const T>(values));
 }
 
-std::string gather_labels(const runtime::ModelInfo& info, std::span<const Answer> answers) {
-  std::vector<std::string> names;
-  for (const Answer& answer : answers) names.push_back(label_name(info, answer.label));
-  const std::vector<std::string_view> views(names.begin(), names.end());
+using Words = std::span<const std::vector<Word>>;
+using Text = std::string (*)(const runtime::ModelInfo&, const Answer&, const std::vector<Word>*);
+
+std::string gather_texts(const runtime::ModelInfo& info, std::span<const Answer> answers,
+                         Words words, Text text) {
+  std::vector<std::string> texts;
+  for (size_t i = 0; i < answers.size(); ++i) {
+    texts.push_back(text(info, answers[i], i < words.size() ? &words[i] : nullptr));
+  }
+  const std::vector<std::string_view> views(texts.begin(), texts.end());
   return raw_bytes(views);
 }
 
-std::string contents(Output output, const runtime::ModelInfo& info,
-                     std::span<const Answer> answers) {
+std::string contents(Output output, const runtime::ModelInfo& info, std::span<const Answer> answers,
+                     Words words) {
   switch (output) {
     case Output::kLogits:
       return gather_wide(answers, &Answer::logits);
     case Output::kProbabilities:
       return gather_wide(answers, &Answer::probabilities);
     case Output::kLabel:
-      return gather_labels(info, answers);
+      return gather_texts(info, answers, words, label_text);
     case Output::kExitLayer:
       return gather(answers, &Answer::exit_layer);
     case Output::kConfidence:
       return gather(answers, &Answer::confidence);
+    case Output::kAnswer:
+      return gather_texts(info, answers, words, answer_json);
   }
   return {};
 }
@@ -52,26 +69,24 @@ std::string contents(Output output, const runtime::ModelInfo& info,
 
 void fill_response(const ModelCard& card, std::span<const Output> outputs,
                    std::span<const Answer> answers, bool truncated,
-                   inference::ModelInferResponse* response) {
+                   inference::ModelInferResponse* response, Words words) {
   response->set_model_name(card.name);
   response->set_model_version(card.version);
   (*response->mutable_parameters())["truncated"].set_bool_param(truncated);
   const auto rows = static_cast<int64_t>(answers.size());
-  const int64_t classes = answers.empty() ? 0 : static_cast<int64_t>(answers[0].logits.size());
+  const auto width = static_cast<int64_t>(width_of(answers, &Answer::logits));
+  const auto names = static_cast<int64_t>(card.info.label_names.size());
+  const bool tokens = card.info.objective == Objective::kTokenClasses && names > 0;
   for (Output output : outputs) {
     const TensorSpec& spec = output_specs()[static_cast<size_t>(output)];
     auto* tensor = response->add_outputs();
     tensor->set_name(spec.name);
     tensor->set_datatype(spec.datatype);
     tensor->add_shape(rows);
-    if (spec.wide) tensor->add_shape(classes);
-    response->add_raw_output_contents(contents(output, card.info, answers));
+    if (spec.wide && tokens) tensor->add_shape(width / names);
+    if (spec.wide) tensor->add_shape(tokens ? names : width);
+    response->add_raw_output_contents(contents(output, card.info, answers, words));
   }
-}
-
-std::string label_name(const runtime::ModelInfo& info, int label) {
-  const auto index = static_cast<size_t>(label);
-  return index < info.label_names.size() ? info.label_names[index] : std::to_string(label);
 }
 
 }  // namespace espalier::server

@@ -6,6 +6,7 @@
 
 #include "core/runtime/engine.h"
 #include "inference/grpc_service.pb.h"
+#include "server/serving/answer_text.h"
 #include "server/serving/tensors.h"
 
 namespace espalier::server {
@@ -18,12 +19,12 @@ struct ModelCard {
 };
 
 // Fills in outputs, always as raw contents and in the order of `outputs`, the name and version of
-// the model, and the parameter `truncated`. The request's id is the caller's business.
+// the model, and the parameter `truncated`. Where tokens have logits the tensors are [n, T, C], T
+// of the longest row and the others filled up with 0. `words`: of each row, none where they are not
+// known. The request's id is the caller's business.
 void fill_response(const ModelCard& card, std::span<const Output> outputs,
                    std::span<const runtime::Answer> answers, bool truncated,
-                   inference::ModelInferResponse* response);
-
-// The name of a label, or its number where the model has no names.
-std::string label_name(const runtime::ModelInfo& info, int label);
+                   inference::ModelInferResponse* response,
+                   std::span<const std::vector<Word>> words = {});
 
 }  // namespace espalier::server

@@ -35,12 +35,19 @@ std::map<std::string, std::string> properties(const runtime::ModelInfo& info) {
   return result;
 }
 
-void fill_tensor(const TensorSpec& spec, int64_t width,
+// What stands behind the rows in the shape of a wide output.
+std::vector<int64_t> sizes_of_row(const runtime::ModelInfo& info) {
+  const int classes = head_outputs(info.objective, static_cast<int>(info.label_names.size()));
+  if (info.objective == Objective::kTokenClasses) return {-1, classes};
+  return {classes};
+}
+
+void fill_tensor(const TensorSpec& spec, std::span<const int64_t> sizes,
                  inference::ModelMetadataResponse::TensorMetadata* tensor) {
   tensor->set_name(spec.name);
   tensor->set_datatype(spec.datatype);
   tensor->add_shape(-1);
-  if (spec.wide) tensor->add_shape(width);
+  for (size_t i = 0; spec.wide && i < sizes.size(); ++i) tensor->add_shape(sizes[i]);
 }
 
 // Models of a name, each once, with their first alias.
@@ -66,9 +73,11 @@ void fill_model_metadata(const ModelCard& card, const ServedName& served,
   response->set_name(card.name);
   for (const auto& [version, model] : by_version(served)) response->add_versions(version);
   response->set_platform(kPlatform);
-  for (const TensorSpec& spec : input_specs()) fill_tensor(spec, -1, response->add_inputs());
-  const auto classes = static_cast<int64_t>(card.info.label_names.size());
-  for (const TensorSpec& spec : output_specs()) fill_tensor(spec, classes, response->add_outputs());
+  const std::vector<int64_t> tokens = {-1}, sizes = sizes_of_row(card.info);
+  for (const TensorSpec& spec : input_specs()) fill_tensor(spec, tokens, response->add_inputs());
+  for (Output output : usual_outputs(card.info.objective)) {
+    fill_tensor(output_specs()[static_cast<size_t>(output)], sizes, response->add_outputs());
+  }
   for (auto& [key, value] : properties(card.info)) (*response->mutable_properties())[key] = value;
 }
 
@@ -87,12 +96,14 @@ void fill_model_config(const ModelCard& card, const runtime::BatcherOptions& opt
     input->set_optional(spec.optional);
     input->set_allow_ragged_batch(true);
   }
-  const auto classes = static_cast<int64_t>(card.info.label_names.size());
-  for (const TensorSpec& spec : output_specs()) {
+  const std::vector<int64_t> sizes = sizes_of_row(card.info);
+  for (Output usual : usual_outputs(card.info.objective)) {
+    const TensorSpec& spec = output_specs()[static_cast<size_t>(usual)];
     inference::ModelOutput* output = config->add_output();
     output->set_name(spec.name);
     output->set_data_type(spec.type);
-    output->add_dims(spec.wide ? classes : 1);
+    if (!spec.wide) output->add_dims(1);
+    for (size_t i = 0; spec.wide && i < sizes.size(); ++i) output->add_dims(sizes[i]);
   }
   inference::ModelDynamicBatching* batching = config->mutable_dynamic_batching();
   batching->set_max_queue_delay_microseconds(static_cast<uint64_t>(

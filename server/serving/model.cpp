@@ -14,7 +14,8 @@ namespace {
 // Whether the engine can answer at all. That it answers rightly is checked by the engine itself
 // against the artifact's golden logits when it loads.
 absl::Status probe(runtime::Engine& engine) {
-  Encoding encoding = engine.encode("a short text to see whether the model answers", "", false);
+  Encoding encoding =
+      engine.encode("a short text to see whether the model answers", "", false).input;
   runtime::Row row;
   row.ids = std::move(encoding.ids);
   row.types = std::move(encoding.types);

@@ -22,7 +22,12 @@ constexpr std::array kOutputs = {
     TensorSpec{.name = "label", .datatype = "BYTES", .type = inference::TYPE_STRING},
     TensorSpec{.name = "exit_layer", .datatype = "INT32", .type = inference::TYPE_INT32},
     TensorSpec{.name = "confidence", .datatype = "FP32", .type = inference::TYPE_FP32},
+    TensorSpec{.name = "answer", .datatype = "BYTES", .type = inference::TYPE_STRING},
 };
+constexpr std::array kUsual = {Output::kLogits,    Output::kProbabilities, Output::kLabel,
+                               Output::kExitLayer, Output::kConfidence,    Output::kAnswer};
+constexpr std::array kOfValues = {Output::kLogits, Output::kLabel, Output::kExitLayer,
+                                  Output::kAnswer};
 
 // A request carries the first two or the last three.
 constexpr std::array kInputs = {
@@ -103,6 +108,11 @@ absl::StatusOr<std::vector<std::string_view>> read_raw_bytes(const InputTensor& 
 
 std::span<const TensorSpec> output_specs() { return kOutputs; }
 std::span<const TensorSpec> input_specs() { return kInputs; }
+
+std::span<const Output> usual_outputs(Objective objective) {
+  if (objective == Objective::kValue) return kOfValues;
+  return std::span(kUsual).first(kUsual.size() - (objective == Objective::kClass ? 1 : 0));
+}
 
 std::optional<Output> output_by_name(std::string_view name) {
   for (size_t i = 0; i < kOutputs.size(); ++i) {

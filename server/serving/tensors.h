@@ -10,23 +10,28 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "core/spec/tasks.h"
 #include "inference/grpc_service.pb.h"
 
 namespace espalier::server {
 
-enum class Output { kLogits, kProbabilities, kLabel, kExitLayer, kConfidence };
+enum class Output { kLogits, kProbabilities, kLabel, kExitLayer, kConfidence, kAnswer };
 
 struct TensorSpec {
   const char* name;
   const char* datatype;
   inference::DataType type;
   bool optional = false;  // inputs: may be left out
-  bool wide = false;      // [n, T] or [n, C]; otherwise [n]
+  bool wide = false;      // [n, T], [n, C] or [n, T, C]; otherwise [n]
 };
 
 // In the order of the protocol's answers; output i is static_cast<Output>(i).
 std::span<const TensorSpec> output_specs();
 std::span<const TensorSpec> input_specs();
+// Outputs of a model that is asked for none in particular, the ones that its metadata lists.
+// Regression has neither probabilities nor a confidence. Classification lists no "answer", which is
+// its label and confidence again, and gives it when asked.
+std::span<const Output> usual_outputs(Objective objective);
 std::optional<Output> output_by_name(std::string_view name);
 
 // One input tensor and where its elements are.

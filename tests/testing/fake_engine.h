@@ -37,8 +37,9 @@ class FakeEngine : public runtime::Engine {
 
   const runtime::ModelInfo& info() const override { return info_; }
 
-  Encoding encode(std::string_view text, std::string_view pair, bool has_pair) const override {
-    Encoding encoding;
+  Features encode(std::string_view text, std::string_view pair, bool has_pair) const override {
+    Features features;
+    Encoding& encoding = features.input;
     const auto add = [&](std::string_view part, int32_t type) {
       for (unsigned char c : part) encoding.ids.push_back(c);
       encoding.ids.push_back(102);
@@ -52,7 +53,7 @@ class FakeEngine : public runtime::Engine {
       encoding.ids.resize(static_cast<size_t>(info_.max_length));
       encoding.types.resize(encoding.ids.size());
     }
-    return encoding;
+    return features;
   }
 
   absl::StatusOr<std::vector<runtime::Answer>> predict(

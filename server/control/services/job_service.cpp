@@ -5,6 +5,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/base/status_macros.h"
+#include "core/spec/recipe.h"
+#include "core/spec/tasks.h"
 #include "server/common/serve.h"
 #include "server/control/convert.h"
 #include "server/control/services/new_job.h"
@@ -33,12 +35,33 @@ absl::StatusOr<JobQuery> job_query(const ListJobsRequest& request, const std::st
   return query;
 }
 
+// What a recipe cannot ask of its data set's task, said now rather than by a worker.
+absl::Status check_task(const Desk& desk, const Job& job) {
+  if (job.dataset().empty()) return absl::OkStatus();
+  ESPALIER_ASSIGN_OR_RETURN(const Key key, parse_name(job.dataset(), "datasets"));
+  const auto resource = desk.store.resource(ResourceKind::kDataset, key);
+  if (!resource.ok()) return absl::OkStatus();  // the store's to tell
+  const Dataset dataset = dataset_of(*resource);
+  ESPALIER_ASSIGN_OR_RETURN(const TaskKind kind, find_task(dataset.task()));
+  ESPALIER_ASSIGN_OR_RETURN(const Json resolved, to_json(job.resolved_recipe()));
+  ESPALIER_ASSIGN_OR_RETURN(const RecipeSpec recipe, read_recipe(resolved));
+  absl::Status status = check_exit_method(kind, recipe.exit.name);
+  // Labels that are not listed are known when the data set has been read.
+  if (status.ok() && (dataset.label_names_size() > 0 || fewest_labels(kind.objective) == 0)) {
+    status =
+        check_metric(kind.objective, {dataset.label_names().begin(), dataset.label_names().end()},
+                     recipe.constraint_metric);
+  }
+  return status.ok() ? status : with_reason(status, "BAD_RECIPE", "job.recipe");
+}
+
 }  // namespace
 
 grpc::Status JobService::CreateJob(grpc::ServerContext* context, const CreateJobRequest* request,
                                    CreateJobResponse* response) {
   return serve("CreateJob", desk_.metrics, context, [&]() -> absl::Status {
     ESPALIER_ASSIGN_OR_RETURN(Job job, new_job(*request, desk_.catalogue));
+    ESPALIER_RETURN_IF_ERROR(check_task(desk_, job));
     ESPALIER_ASSIGN_OR_RETURN(
         *response->mutable_job(),
         desk_.store.create_job(std::move(job), request_of(*request), request->validate_only()));

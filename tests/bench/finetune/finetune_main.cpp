@@ -60,16 +60,14 @@ Examples read_examples(const std::string& path, const Settings& set, const Token
   const int64_t wanted = std::min<int64_t>(rows.size(), std::max<int64_t>(steps, 64) * batch);
   Examples out;
   for (int64_t i = 0; i < wanted; ++i) {
-    const bool has_pair = !rows.pair.empty();
-    Encoding one = task.encode(tokenizer, rows.text[i], has_pair ? rows.pair[i] : "", has_pair,
-                               std::stoi(set.at("max_length")));
+    Features features = task.encode(tokenizer, sample_of(rows, i), std::stoi(set.at("max_length")));
+    Encoding& one = features.input;
     const auto pad = static_cast<size_t>(std::stoll(set.at("pad")));
     if (one.ids.size() < pad) {
       one.ids.resize(pad, 0);
       one.types.resize(pad, 0);
     }
-    out.inputs.push_back(std::move(one));
-    out.labels.push_back(rows.label[i]);
+    out.add(std::move(features));
   }
   return out;
 }

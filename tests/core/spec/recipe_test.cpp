@@ -150,7 +150,6 @@ TEST(Recipe, RefusesWithWhatWouldWork) {
       {R"({"target": {"sparsity": 0.5}, "exits": {"patience": 2}})", "exits.patience is 2"},
       {R"({"target": {"sparsity": 0.5}, "constraint": {"max_metric_drop": -1}})",
        "constraint.max_metric_drop is -1"},
-      {R"({"target": {"sparsity": 0.5}, "constraint": {"metric": "bleu"}})", "known: accuracy"},
       {R"({"target": {"sparsity": 0.5}, "max_length": 3})", "max_length is 3"},
       {R"({"target": {"sparsity": 0.5}, "seed": -1})", "seed is -1"},
   };

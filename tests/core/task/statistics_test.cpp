@@ -3,7 +3,7 @@
 #include <memory>
 
 #include "core/task/beta.h"
-#include "core/task/task.h"
+#include "core/task/statistics.h"
 #include "gtest/gtest.h"
 
 namespace espalier {

@@ -2,52 +2,89 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/core/task/predictions.h"
 
 namespace espalier {
 namespace {
 
 using ::testing::HasSubstr;
+using testing::predictions;
 
-std::vector<Metric> evaluate(std::vector<std::vector<float>> logits, std::vector<int32_t> labels) {
-  std::vector<Prediction> predictions;
-  for (auto& row : logits) predictions.push_back({std::move(row), 1});
-  return TextClassification().evaluate(predictions, labels);
+std::vector<Metric> evaluate(std::vector<std::vector<float>> logits, const Targets& targets,
+                             const std::string& metric = "") {
+  std::vector<std::string> labels(logits[0].size(), "x");
+  return (*make_task("text-classification", labels, metric))
+      ->evaluate(predictions(std::move(logits)), targets);
 }
 
 TEST(TextClassification, CountsRightAnswersInPoints) {
   auto metrics = evaluate({{1, 2, 0}, {3, 2, 0}, {0, 0, 1}, {0, 1, 0}}, {1, 0, 2, 2});
-  ASSERT_EQ(metrics.size(), 1u);
+  ASSERT_EQ(metrics.size(), 3u);
   EXPECT_EQ(metrics[0].name, "accuracy");
   EXPECT_EQ(metrics[0].value, 75);
   EXPECT_EQ(metrics[0].count, 4);
   EXPECT_EQ(metrics[0].interval, "clopper-pearson");
   EXPECT_NEAR(metrics[0].low, 19.412, 1e-3);
   EXPECT_NEAR(metrics[0].high, 99.369, 1e-3);
+  EXPECT_EQ(metrics[1].name, "macro_f1");  // 1, 2/3 and 2/3
+  EXPECT_NEAR(metrics[1].value, 100 * 7.0 / 9, 1e-9);
+  EXPECT_EQ(metrics[2].name, "matthews");
 }
 
 TEST(TextClassification, AddsF1OfClassOneWhereThereAreTwo) {
   // Says 1 1 1 0, is 1 1 0 1: two hits, one false alarm, one miss.
   auto metrics = evaluate({{0, 1}, {0, 1}, {0, 1}, {1, 0}}, {1, 1, 0, 1});
-  ASSERT_EQ(metrics.size(), 2u);
+  ASSERT_EQ(metrics.size(), 4u);
   EXPECT_EQ(metrics[0].value, 50);
   EXPECT_EQ(metrics[1].name, "f1");
   EXPECT_NEAR(metrics[1].value, 100 * 2.0 / 3, 1e-12);
+  EXPECT_EQ(metrics[1].interval, "bootstrap");
+  EXPECT_LT(metrics[1].low, metrics[1].value);
+  EXPECT_GT(metrics[1].high, metrics[1].value);
+}
+
+TEST(TextClassification, PutsTheMetricThatDecidesFirst) {
+  auto metrics = evaluate({{0, 1}, {1, 0}}, {1, 0}, "matthews");
+  EXPECT_EQ(metrics[0].name, "matthews");
+  EXPECT_EQ(metrics[0].value, 100);
+  EXPECT_EQ(metrics[1].name, "accuracy");
 }
 
 TEST(TextClassification, LeavesUnlabelledExamplesOut) {
-  EXPECT_EQ(evaluate({{0, 1}, {0, 1}}, {1, -1})[0].count, 1);
-  auto nothing = evaluate({{0, 1}}, {-1});
+  Targets one_known = {1};
+  one_known.add_unknown();
+  EXPECT_EQ(evaluate({{0, 1}, {0, 1}}, one_known)[0].count, 1);
+  Targets unknown;
+  unknown.add_unknown();
+  auto nothing = evaluate({{0, 1}}, unknown);
   EXPECT_EQ(nothing[0].value, 0);
   EXPECT_EQ(nothing[0].high, 100);
 }
 
-TEST(TextClassification, IsTheOneTaskKnown) {
+TEST(TextClassification, IsComparedByMcNemarUnlessAnotherMetricDecides) {
+  // The first is right 5 times where the second is not: p = 2 / 2^5.
+  std::vector<std::vector<float>> right(5, {0, 1}), wrong(5, {1, 0});
+  const Targets ones = {1, 1, 1, 1, 1};
+  auto test = (*make_task("text-classification"))
+                  ->paired_test(predictions(right), predictions(wrong), ones);
+  EXPECT_EQ(test.name, "mcnemar exact");
+  EXPECT_NEAR(test.p_value, 1 / 16.0, 1e-12);
+  auto by_f1 = (*make_task("text-classification", {"a", "b"}, "f1"))
+                   ->paired_test(predictions(right), predictions(right), ones);
+  EXPECT_EQ(by_f1.name, "paired bootstrap");
+  EXPECT_EQ(by_f1.p_value, 1);
+}
+
+TEST(TextClassification, IsMadeByItsName) {
   auto task = make_task("text-classification");
   ASSERT_TRUE(task.ok());
   EXPECT_EQ((*task)->name(), "text-classification");
+  EXPECT_EQ((*task)->metric(), "accuracy");
   EXPECT_EQ((*task)->outputs(3), 3);
   EXPECT_THAT(std::string(make_task("poetry").status().message()),
               HasSubstr("known: text-classification"));
+  EXPECT_THAT(std::string(make_task("text-classification", {}, "bleu").status().message()),
+              HasSubstr("metric is \"bleu\"; this data set can be judged by: accuracy, macro_f1"));
 }
 
 }  // namespace

@@ -87,7 +87,7 @@ TEST(Taylor, TheGateGradientIsTheSumOfGradientTimesWeight) {
   gates.seal(model.config);
   TrainBackend backend(model);
   Batch batch = testing::tiny_batch(testing::tiny_examples(16), 16);
-  task_loss(walk(backend, batch, gates).logits, batch.labels).backward();
+  task_loss(Objective::kClass, walk(backend, batch, gates).logits, batch).backward();
   const Linear& output = model.layers[1].output;
   Tensor by_weight = (output.weight.grad() * output.weight.detach()).sum(0).view({4, 4}).sum(1);
   EXPECT_LE(max_gap(gates.head.grad()[1], by_weight), 1e-5);

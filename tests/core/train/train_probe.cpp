@@ -29,7 +29,7 @@ constexpr char kPhase[] = "finetune";
 
 Examples read_examples(const Json& asked) {
   Examples out;
-  out.labels = asked.at("labels").get<std::vector<int32_t>>();
+  for (float label : asked.at("labels").get<std::vector<float>>()) out.targets.add(label);
   for (const Json& row : asked.at("ids")) {
     Encoding one;
     one.ids = row.get<std::vector<int32_t>>();
@@ -38,7 +38,7 @@ Examples read_examples(const Json& asked) {
       one.types = asked["types"].at(out.inputs.size()).get<std::vector<int32_t>>();
     out.inputs.push_back(std::move(one));
   }
-  TORCH_CHECK(out.inputs.size() == out.labels.size(), "as many labels as rows, please");
+  TORCH_CHECK(out.size() == out.targets.size(), "as many labels as rows, please");
   return out;
 }
 

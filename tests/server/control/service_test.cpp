@@ -230,6 +230,23 @@ TEST_F(Service, AWorkerThatIsGoneIsForgottenWhileNoJobWaits) {
   EXPECT_EQ(job("a").state_reason(), "NO_CAPABLE_WORKER");
 }
 
+TEST_F(Service, AJobIsCheckedAgainstTheTaskOfItsDataSet) {
+  add_material();
+  auto numbers = dataset_request("numbers", {{"train.tsv", "text\tlabel\ngood\t5\n"}});
+  numbers.mutable_dataset()->set_task("regression");
+  CreateDatasetResponse made;
+  ASSERT_TRUE(ESPALIER_CALL(datasets, CreateDataset, numbers, made).ok());
+  auto request = job_request("a");
+  request.mutable_job()->set_dataset(made.dataset().name());
+  request.mutable_job()->mutable_recipe()->mutable_exit()->set_name("deebert");
+  EXPECT_EQ(reason(submit(request).status()), "BAD_RECIPE");
+  request.mutable_job()->set_dataset("projects/default/datasets/d");
+  EXPECT_TRUE(submit(request).ok());
+  request = job_request("b");
+  request.mutable_job()->mutable_recipe()->mutable_constraint()->set_metric("pearson");
+  EXPECT_EQ(reason(submit(request).status()), "BAD_RECIPE");
+}
+
 TEST_F(Service, ListsOfAJobAreBounded) {
   add_material();
   auto request = job_request("a");

@@ -1,0 +1,77 @@
+#include "core/spec/tasks.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
+namespace espalier {
+namespace {
+
+constexpr TaskKind kTasks[] = {
+    {"text-classification", HeadKind::kSequence, Objective::kClass},
+    {"regression", HeadKind::kSequence, Objective::kValue},
+    {"multi-label-classification", HeadKind::kSequence, Objective::kLabels},
+    {"token-classification", HeadKind::kToken, Objective::kTokenClasses},
+};
+
+}  // namespace
+
+absl::StatusOr<TaskKind> find_task(const std::string& name) {
+  const auto* found = std::find_if(std::begin(kTasks), std::end(kTasks),
+                                   [&](const TaskKind& kind) { return name == kind.name; });
+  if (found != std::end(kTasks)) return *found;
+  return absl::InvalidArgumentError(absl::StrCat(
+      "task is \"", name,
+      "\"; known: ", absl::StrJoin(kTasks, ", ", [](std::string* out, const TaskKind& kind) {
+        out->append(kind.name);
+      })));
+}
+
+bool mark_entities(const std::vector<std::string>& labels) {
+  bool any = false;
+  for (const std::string& label : labels) {
+    if (label == "O") continue;
+    const bool marks = label.size() > 1 && label[1] == '-' &&
+                       std::string_view("BIES").find(label[0]) != label.npos;
+    if (!marks) return false;
+    any = true;
+  }
+  return any;
+}
+
+absl::Status check_exit_method(const TaskKind& kind, const std::string& method) {
+  if (method.empty() || kind.objective == Objective::kClass) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("early exits answer text-classification so far, and the task is ", kind.name,
+                   "; choose the exit method \"none\""));
+}
+
+std::vector<std::string> deciding_metrics(Objective objective,
+                                          const std::vector<std::string>& labels) {
+  switch (objective) {
+    case Objective::kValue:
+      return {"pearson", "spearman"};
+    case Objective::kLabels:
+      return {"micro_f1", "macro_f1", "subset_accuracy"};
+    case Objective::kTokenClasses:
+      if (mark_entities(labels)) return {"entity_f1", "token_accuracy"};
+      return {"token_accuracy"};
+    case Objective::kClass:
+      break;
+  }
+  if (labels.size() == 2) return {"accuracy", "f1", "macro_f1", "matthews"};
+  return {"accuracy", "macro_f1", "matthews"};
+}
+
+absl::Status check_metric(Objective objective, const std::vector<std::string>& labels,
+                          const std::string& metric) {
+  const std::vector<std::string> known = deciding_metrics(objective, labels);
+  if (metric.empty() || std::find(known.begin(), known.end(), metric) != known.end())
+    return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "metric is \"", metric, "\"; this data set can be judged by: ", absl::StrJoin(known, ", ")));
+}
+
+}  // namespace espalier

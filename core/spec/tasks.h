@@ -1,0 +1,56 @@
+// The one table of what a model can be trained and asked for. Whoever needs to know how a task's
+// labels, head, loss or answers look asks for its objective here; nobody compares names.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "core/spec/model_config.h"
+
+namespace espalier {
+
+// What an example is answered with; C: labels, T: tokens of the example.
+enum class Objective {
+  kClass,         // one of C classes: softmax over C logits
+  kValue,         // a number: one logit, squared error
+  kLabels,        // any of C labels: C logits, each a yes or no of its own
+  kTokenClasses,  // one of C classes for every token: T x C logits
+};
+
+struct TaskKind {
+  const char* name;
+  HeadKind head;
+  Objective objective;
+};
+
+// INVALID_ARGUMENT names the known tasks.
+absl::StatusOr<TaskKind> find_task(const std::string& name);
+
+// Whether the labels are "O" and entities, as B-PER and I-PER.
+bool mark_entities(const std::vector<std::string>& labels);
+
+// INVALID_ARGUMENT where the task cannot leave early: exits answer with one class so far. An empty
+// method is none.
+absl::Status check_exit_method(const TaskKind& kind, const std::string& method);
+
+// Outputs of the head for so many label names.
+inline int head_outputs(Objective objective, int labels) {
+  return objective == Objective::kValue ? 1 : labels;
+}
+// A data set with fewer label names cannot be learned.
+inline int fewest_labels(Objective objective) {
+  if (objective == Objective::kValue) return 0;
+  return objective == Objective::kLabels ? 1 : 2;
+}
+
+// Metrics that may decide about a model with these labels, the default first; the more the better,
+// all of them.
+std::vector<std::string> deciding_metrics(Objective objective,
+                                          const std::vector<std::string>& labels);
+// INVALID_ARGUMENT names the metrics that would work. An empty name is the default.
+absl::Status check_metric(Objective objective, const std::vector<std::string>& labels,
+                          const std::string& metric);
+
+}  // namespace espalier

@@ -1,0 +1,146 @@
+#include "core/task/task.h"
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <numeric>
+#include <utility>
+
+#include "core/base/status_macros.h"
+#include "core/task/multi_label.h"
+#include "core/task/regression.h"
+#include "core/task/text_classification.h"
+#include "core/task/token_classification.h"
+
+namespace espalier {
+namespace {
+
+double value_of(const RowStatistic& statistic, int64_t examples) {
+  std::vector<int64_t> all(static_cast<size_t>(examples));
+  std::iota(all.begin(), all.end(), 0);
+  const double value = statistic(all);
+  return std::isnan(value) ? 0 : value;
+}
+
+// Shares are means of 0 and 1, so one example's is whether it is right.
+std::unique_ptr<bool[]> right_answers(const RowStatistic& share, int64_t examples) {
+  auto out = std::make_unique<bool[]>(static_cast<size_t>(examples));
+  for (int64_t i = 0; i < examples; ++i)
+    out[static_cast<size_t>(i)] = share(std::span(&i, 1)) > 0.5;
+  return out;
+}
+
+}  // namespace
+
+Task::Task(const TaskKind& kind, std::vector<std::string> labels, std::string metric)
+    : kind_(kind),
+      labels_(std::move(labels)),
+      metric_(metric.empty() ? deciding_metrics(kind.objective, labels_).front()
+                             : std::move(metric)) {}
+
+Task::Scores Task::sorted_scores(std::span<const Prediction> predictions,
+                                 const Targets& targets) const {
+  Scores out = scores(predictions, targets);
+  std::stable_partition(out.list.begin(), out.list.end(),
+                        [&](const Score& score) { return score.name == metric_; });
+  return out;
+}
+
+Features Task::encode(const Tokenizer& tokenizer, const Sample& sample, int max_length) const {
+  Features out;
+  out.input = tokenizer.encode(sample.text, sample.pair, sample.has_pair, max_length);
+  out.target.assign(sample.target.begin(), sample.target.end());
+  return out;
+}
+
+Metric Task::measure(const Score& score, int64_t examples) {
+  const double value = value_of(score.statistic, examples);
+  Interval interval{value, value};
+  std::string name;
+  switch (score.kind) {
+    case Score::Kind::kShare:
+      interval = clopper_pearson(std::llround(value * static_cast<double>(examples)), examples);
+      name = "clopper-pearson";
+      break;
+    case Score::Kind::kPearson:
+      interval = fisher_interval(value, examples);
+      name = "fisher";
+      break;
+    case Score::Kind::kSpearman:
+      interval = bonett_wright_interval(value, examples);
+      name = "bonett-wright";
+      break;
+    case Score::Kind::kOther:
+      // Without examples, or defined for no resample, it has none.
+      if (const Interval drawn = bootstrap(examples, score.statistic).interval;
+          !std::isnan(drawn.low)) {
+        interval = drawn;
+        name = "bootstrap";
+      }
+      break;
+  }
+  return {score.name,
+          score.scale * value,
+          score.scale * interval.low,
+          score.scale * interval.high,
+          examples,
+          name};
+}
+
+std::vector<Metric> Task::evaluate(std::span<const Prediction> predictions,
+                                   const Targets& targets) const {
+  const Scores scores = sorted_scores(predictions, targets);
+  std::vector<Metric> out;
+  for (const Score& score : scores.list) out.push_back(measure(score, scores.examples));
+  return out;
+}
+
+double Task::figure(std::span<const Prediction> predictions, const Targets& targets,
+                    const std::string& metric) const {
+  const Scores scores = sorted_scores(predictions, targets);
+  const auto found = std::find_if(scores.list.begin(), scores.list.end(), [&](const Score& score) {
+    return metric.empty() || score.name == metric;
+  });
+  if (found == scores.list.end()) return 0;
+  return found->scale * value_of(found->statistic, scores.examples);
+}
+
+PairedTest Task::paired_test(std::span<const Prediction> first, std::span<const Prediction> second,
+                             const Targets& targets) const {
+  const Scores one = sorted_scores(first, targets), other = sorted_scores(second, targets);
+  const auto examples = static_cast<size_t>(one.examples);
+  const RowStatistic &a = one.list.front().statistic, &b = other.list.front().statistic;
+  if (one.list.front().kind == Score::Kind::kShare) {
+    const auto right = right_answers(a, one.examples), theirs = right_answers(b, one.examples);
+    return {"mcnemar exact", mcnemar_exact({right.get(), examples}, {theirs.get(), examples})};
+  }
+  return {"paired bootstrap", paired_bootstrap(one.examples, a, b).p_value};
+}
+
+int32_t largest(std::span<const float> logits) {
+  size_t best = 0;
+  for (size_t c = 1; c < logits.size(); ++c) {
+    if (logits[c] > logits[best]) best = c;
+  }
+  return static_cast<int32_t>(best);
+}
+
+absl::StatusOr<std::unique_ptr<Task>> make_task(const std::string& name,
+                                                std::vector<std::string> labels,
+                                                const std::string& metric) {
+  ESPALIER_ASSIGN_OR_RETURN(const TaskKind kind, find_task(name));
+  ESPALIER_RETURN_IF_ERROR(check_metric(kind.objective, labels, metric));
+  switch (kind.objective) {
+    case Objective::kValue:
+      return std::make_unique<Regression>(kind, std::move(labels), metric);
+    case Objective::kLabels:
+      return std::make_unique<MultiLabel>(kind, std::move(labels), metric);
+    case Objective::kTokenClasses:
+      return std::make_unique<TokenClassification>(kind, std::move(labels), metric);
+    case Objective::kClass:
+      break;
+  }
+  return std::make_unique<TextClassification>(kind, std::move(labels), metric);
+}
+
+}  // namespace espalier

@@ -1,0 +1,143 @@
+#include "core/task/token_classification.h"
+
+#include <unicode/uchar.h>
+#include <unicode/utf8.h>
+
+#include <algorithm>
+
+#include "core/task/entity_metrics.h"
+#include "core/task/resample_statistics.h"
+
+namespace espalier {
+namespace {
+
+int32_t code_points_in(std::string_view text) {
+  return static_cast<int32_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+  }));
+}
+
+// Given words stand as if joined by single spaces.
+std::vector<PlacedWord> placed_words(const Sample& sample) {
+  if (sample.words.empty()) return words_of(sample.text);
+  std::vector<PlacedWord> out;
+  int32_t begin = 0;
+  for (const std::string& word : sample.words) {
+    const int32_t end = begin + code_points_in(word);
+    out.push_back({word, {begin, end}});
+    begin = end + 1;
+  }
+  return out;
+}
+
+// What the metrics need of one example.
+struct Tagged {
+  std::vector<std::string_view> truth, said;
+  int64_t right = 0;
+};
+
+Tagged tagged(const Prediction& prediction, std::span<const float> target,
+              const std::vector<std::string>& labels) {
+  Tagged out;
+  const size_t classes = prediction.logits.size() / target.size();
+  for (size_t token = 0; token < target.size(); ++token) {
+    if (target[token] == TokenClassification::kNoClass) continue;
+    const auto is = static_cast<size_t>(target[token]);
+    const auto said = static_cast<size_t>(
+        largest(std::span(prediction.logits).subspan(token * classes, classes)));
+    out.right += is == said;
+    if (is >= labels.size() || said >= labels.size()) continue;
+    out.truth.push_back(labels[is]);
+    out.said.push_back(labels[said]);
+  }
+  return out;
+}
+
+double entity_f1_of(std::span<const double> totals) {
+  EntityCounts counts;
+  counts.truth = static_cast<int64_t>(totals[0]);
+  counts.predicted = static_cast<int64_t>(totals[1]);
+  counts.both = static_cast<int64_t>(totals[2]);
+  return entity_f1(counts);
+}
+
+double share_of_words(std::span<const double> totals) {
+  return totals[1] > 0 ? totals[0] / totals[1] : 0;
+}
+
+}  // namespace
+
+std::vector<PlacedWord> words_of(std::string_view text) {
+  std::vector<PlacedWord> out;
+  const auto length = static_cast<int32_t>(text.size());
+  bool inside = false;
+  int32_t from = 0;  // byte where the word begins
+  for (int32_t at = 0, place = 0; at < length; ++place) {
+    const int32_t before = at;
+    UChar32 c = 0;
+    U8_NEXT_OR_FFFD(text.data(), at, length, c);
+    if (u_isUWhiteSpace(c)) {
+      inside = false;
+      continue;
+    }
+    if (!inside) {
+      from = before;
+      out.push_back({{}, {place, place}});
+    }
+    inside = true;
+    out.back().text = text.substr(static_cast<size_t>(from), static_cast<size_t>(at - from));
+    out.back().place.end = place + 1;
+  }
+  return out;
+}
+
+Features TokenClassification::encode(const Tokenizer& tokenizer, const Sample& sample,
+                                     int max_length) const {
+  const std::vector<PlacedWord> placed = placed_words(sample);
+  const auto room = static_cast<size_t>(std::max(0, max_length - tokenizer.added_tokens(false)));
+  std::vector<int32_t> ids;
+  Features out;
+  bool truncated = false;
+  for (size_t w = 0; w < placed.size() && !truncated; ++w) {
+    const std::vector<int32_t> pieces = tokenizer.tokenize_word(placed[w].text);
+    // A word of no token (a control character) cannot be asked for.
+    if (!pieces.empty() && ids.size() < room)
+      out.words.push_back({static_cast<int32_t>(w), static_cast<int32_t>(ids.size()),
+                           placed[w].place, placed[w].text});
+    const size_t fits = std::min(pieces.size(), room - ids.size());
+    ids.insert(ids.end(), pieces.begin(), pieces.begin() + static_cast<std::ptrdiff_t>(fits));
+    truncated = fits < pieces.size();
+  }
+  out.input = tokenizer.join(ids, {}, false);
+  out.input.truncated = truncated;
+  for (Word& word : out.words) word.token += out.input.first_begin;
+  if (sample.target.empty()) return out;
+  out.target.assign(out.input.ids.size(), kNoClass);
+  for (const Word& word : out.words)
+    out.target[static_cast<size_t>(word.token)] = sample.target[static_cast<size_t>(word.index)];
+  return out;
+}
+
+Task::Scores TokenClassification::scores(std::span<const Prediction> predictions,
+                                         const Targets& targets) const {
+  std::vector<double> entities, words;  // [examples, 3] and [examples, 2]
+  Scores out;
+  for (size_t i = 0; i < predictions.size(); ++i) {
+    const auto target = targets[static_cast<int64_t>(i)];
+    if (target.empty()) continue;
+    const Tagged row = tagged(predictions[i], target, labels());
+    const EntityCounts counts = count_entities(row.truth, row.said, EntityScheme::kLenient);
+    for (const int64_t count : {counts.truth, counts.predicted, counts.both})
+      entities.push_back(static_cast<double>(count));
+    words.push_back(static_cast<double>(row.right));
+    words.push_back(static_cast<double>(
+        std::count_if(target.begin(), target.end(), [](float c) { return c != kNoClass; })));
+    ++out.examples;
+  }
+  if (mark_entities(labels()))
+    out.list.push_back({"entity_f1", totals_statistic(std::move(entities), 3, entity_f1_of)});
+  out.list.push_back({"token_accuracy", totals_statistic(std::move(words), 2, share_of_words)});
+  return out;
+}
+
+}  // namespace espalier

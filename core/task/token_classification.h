@@ -1,0 +1,31 @@
+// Words in their sentence, one label each. A word's first token carries its label and answers for
+// it, as in Hugging Face's examples; its other tokens and the special ones do not count. Metrics:
+// micro F1 of entities, read leniently (entity_metrics.h), where the labels mark them; and the
+// share of words that are right. Words that do not fit into the model are not counted.
+#pragma once
+
+#include "core/task/task.h"
+
+namespace espalier {
+
+class TokenClassification : public Task {
+ public:
+  using Task::Task;
+  // Features::target has a class for every token, kNoClass where it has none.
+  Features encode(const Tokenizer& tokenizer, const Sample& sample, int max_length) const override;
+
+  static constexpr float kNoClass = -100;
+
+ protected:
+  Scores scores(std::span<const Prediction> predictions, const Targets& targets) const override;
+};
+
+// A word and its place in the text, in code points.
+struct PlacedWord {
+  std::string_view text;
+  Span place;
+};
+// The words of a text: what stands between white space.
+std::vector<PlacedWord> words_of(std::string_view text);
+
+}  // namespace espalier

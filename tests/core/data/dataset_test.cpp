@@ -1,0 +1,61 @@
+#include "core/data/dataset.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace espalier {
+namespace {
+
+using ::testing::ElementsAre;
+
+// Rows of two and of one token.
+Examples examples_of(Objective objective, const std::vector<std::vector<float>>& targets) {
+  Examples out;
+  out.objective = objective;
+  for (size_t i = 0; i < targets.size(); ++i) {
+    Features features;
+    features.input.ids.assign(2 - i, 5);
+    features.input.types.assign(2 - i, 0);
+    features.target = targets[i];
+    out.add(std::move(features));
+  }
+  return out;
+}
+
+Batch both(const Examples& examples) {
+  const std::vector<int64_t> rows = {0, 1};
+  return make_batch(examples, rows);
+}
+
+TEST(MakeBatch, LabelsRowsWithClasses) {
+  Batch batch = both(examples_of(Objective::kClass, {{2}, {0}}));
+  EXPECT_TRUE(at::equal(batch.labels, torch::tensor({2, 0}, torch::kInt64)));
+  EXPECT_EQ(batch.units(), 2);
+}
+
+TEST(MakeBatch, LabelsRowsWithNumbers) {
+  Batch batch = both(examples_of(Objective::kValue, {{2.5}, {-1}}));
+  EXPECT_TRUE(at::equal(batch.labels, torch::tensor({2.5f, -1.0f})));
+}
+
+TEST(MakeBatch, LabelsRowsWithSets) {
+  Batch batch = both(examples_of(Objective::kLabels, {{1, 0, 1}, {0, 0, 0}}));
+  EXPECT_THAT(batch.labels.sizes(), ElementsAre(2, 3));
+  EXPECT_EQ(batch.labels.sum().item<float>(), 2);
+}
+
+TEST(MakeBatch, LabelsTokensAndCountsThem) {
+  Batch batch = both(examples_of(Objective::kTokenClasses, {{-100, 3}, {1}}));
+  EXPECT_TRUE(at::equal(batch.labels, torch::tensor({-100, 3, 1}, torch::kInt64)));
+  EXPECT_EQ(batch.units(), 2);
+}
+
+TEST(MakeBatch, LeavesLabelsOutWhereNobodyAsks) {
+  Examples examples = examples_of(Objective::kClass, {{}, {}});
+  const std::vector<int64_t> rows = {0, 1};
+  EXPECT_FALSE(make_batch(examples, rows, false).labels.defined());
+  EXPECT_FALSE(examples.targets.known(0));
+}
+
+}  // namespace
+}  // namespace espalier

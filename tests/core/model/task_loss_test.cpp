@@ -1,0 +1,66 @@
+#include "core/model/task_loss.h"
+
+#include <cmath>
+
+#include "gtest/gtest.h"
+
+namespace espalier {
+namespace {
+
+Batch labelled(Tensor labels) {
+  Batch batch;
+  batch.labels = std::move(labels);
+  return batch;
+}
+
+double loss(Objective objective, const Tensor& logits, Tensor labels) {
+  return task_loss(objective, logits, labelled(std::move(labels))).item<double>();
+}
+
+Tensor whole(std::vector<int64_t> values) { return torch::tensor(values, torch::kInt64); }
+
+// Natural logarithms of softmax by hand: odds 1 : 3 and 1 : 1.
+TEST(TaskLoss, IsTheMeanCrossEntropyOfClasses) {
+  Tensor logits = torch::tensor({0.0, std::log(3.0), 2.0, 2.0}).view({2, 2});
+  EXPECT_NEAR(loss(Objective::kClass, logits, whole({1, 0})), (std::log(4.0 / 3) + std::log(2)) / 2,
+              1e-6);
+}
+
+TEST(TaskLoss, IsTheMeanSquaredErrorOfValues) {
+  EXPECT_NEAR(
+      loss(Objective::kValue, torch::tensor({1.0, 3.0}).view({2, 1}), torch::tensor({1.5f, 1.0f})),
+      (0.25 + 4) / 2, 1e-6);
+}
+
+TEST(TaskLoss, AsksEveryLabelForItself) {
+  // sigmoid(log 3) = 3/4: the first label is missed by 1/4, the second by 3/4.
+  Tensor logits = at::full({1, 2}, std::log(3.0));
+  EXPECT_NEAR(loss(Objective::kLabels, logits, torch::tensor({1.0f, 0.0f}).view({1, 2})),
+              (std::log(4.0 / 3) + std::log(4)) / 2, 1e-6);
+}
+
+TEST(TaskLoss, LeavesTokensWithoutALabelOut) {
+  Tensor logits = torch::tensor({9.0, 0.0, 0.0, std::log(3.0), 0.0, 5.0}).view({3, 2});
+  EXPECT_NEAR(loss(Objective::kTokenClasses, logits, whole({kUncounted, 1, kUncounted})),
+              std::log(4.0 / 3), 1e-6);
+  EXPECT_EQ(loss(Objective::kTokenClasses, logits, whole({kUncounted, kUncounted, kUncounted})), 0);
+}
+
+TEST(TaskLoss, KeepsDoublesAndWidensTheRest) {
+  Batch batch = labelled(whole({0}));
+  EXPECT_EQ(task_loss(Objective::kClass, at::zeros({1, 2}, at::kDouble), batch).scalar_type(),
+            at::kDouble);
+  EXPECT_EQ(task_loss(Objective::kClass, at::zeros({1, 2}, at::kBFloat16), batch).scalar_type(),
+            at::kFloat);
+}
+
+TEST(Batch, CountsRowsOrTheTokensThatCount) {
+  Batch batch;
+  batch.lengths = {3, 2};
+  EXPECT_EQ(batch.units(), 2);
+  batch.counted = 4;
+  EXPECT_EQ(batch.units(), 4);
+}
+
+}  // namespace
+}  // namespace espalier

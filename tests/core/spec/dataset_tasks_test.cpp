@@ -1,0 +1,198 @@
+// Label columns of every task, and the real data sets that they are for.
+#include <cstdlib>
+
+#include "absl/strings/str_cat.h"
+#include "core/spec/dataset_spec.h"
+#include "core/spec/tasks.h"
+#include "tests/core/spec/scratch.h"
+
+namespace espalier {
+namespace {
+
+using ::testing::ElementsAre;
+using testing::Refuses;
+using testing::Scratch;
+
+// One train split of a task.
+class TaskFile {
+ public:
+  TaskFile(const std::string& task, const std::string& name, const std::string& content) {
+    scratch_.write(name, content);
+    spec.folder = scratch_.path();
+    spec.splits["train"] = name;
+    spec.task = task;
+  }
+  Rows rows() const {
+    auto out = read_split(spec, "train");
+    EXPECT_TRUE(out.ok()) << out.status();
+    return out.ok() ? *std::move(out) : Rows();
+  }
+  absl::Status refuse() const { return inspect_dataset(spec).status(); }
+  DatasetSpec spec;
+
+ private:
+  Scratch scratch_;
+};
+
+std::vector<float> target(const Rows& rows, int64_t i) {
+  return {rows.targets[i].begin(), rows.targets[i].end()};
+}
+
+TEST(RegressionData, HoldsANumberInEveryRow) {
+  TaskFile file("regression", "a.tsv", "text\tlabel\na\t5.000\nb\t-1e-1\n");
+  Rows rows = file.rows();
+  EXPECT_THAT(target(rows, 0), ElementsAre(5));
+  EXPECT_THAT(target(rows, 1), ElementsAre(-0.1f));
+  EXPECT_TRUE(inspect_dataset(file.spec)->label_names.empty());
+  for (const char* cell : {"nan", "inf", "1e60", "much", "1,5"}) {
+    EXPECT_THAT(TaskFile("regression", "a.tsv", absl::StrCat("text\tlabel\na\t1\nb\t", cell, "\n"))
+                    .refuse(),
+                Refuses(absl::StrCat("row 2, column label: \"", cell, "\" is no finite number")));
+  }
+}
+
+TEST(MultiLabelData, HoldsAListOrNamesWithBarsBetweenThem) {
+  TaskFile lists("multi-label-classification", "a.jsonl",
+                 "{\"text\": \"x\", \"label\": [\"b\", \"a\"]}\n"
+                 "{\"text\": \"y\", \"label\": []}\n{\"text\": \"z\", \"label\": \"c|b\"}\n");
+  Rows rows = lists.rows();
+  EXPECT_THAT(inspect_dataset(lists.spec)->label_names, ElementsAre("a", "b", "c"));
+  EXPECT_THAT(target(rows, 0), ElementsAre(1, 1, 0));
+  EXPECT_THAT(target(rows, 1), ElementsAre(0, 0, 0));
+  EXPECT_THAT(target(rows, 2), ElementsAre(0, 1, 1));
+  TaskFile cells("multi-label-classification", "a.tsv", "text\tlabel\nx\ta|b\ny\t\n");
+  EXPECT_THAT(target(cells.rows(), 1), ElementsAre(0, 0));
+}
+
+TEST(TokenData, HoldsALabelForEveryWord) {
+  TaskFile lists("token-classification", "a.jsonl",
+                 "{\"text\": [\"Ada\", \"lives\"], \"label\": [\"B-PER\", \"O\"]}\n"
+                 "{\"text\": \"in Rome\", \"label\": \"O B-LOC\"}\n");
+  Rows rows = lists.rows();
+  EXPECT_THAT(rows.words[0], ElementsAre("Ada", "lives"));
+  EXPECT_THAT(rows.words[1], ElementsAre("in", "Rome"));
+  EXPECT_THAT(target(rows, 1), ElementsAre(2, 0));  // B-LOC, B-PER, O
+  EXPECT_EQ(rows.size(), 2);
+}
+
+TEST(TokenData, NamesTheRowWhoseLengthsDisagree) {
+  EXPECT_THAT(TaskFile("token-classification", "a.tsv", "text\tlabel\na b\tO X\nc d\tO\n").refuse(),
+              Refuses("row 2, column label: there are 1 labels for the 2 words of column text"));
+  EXPECT_THAT(
+      TaskFile("token-classification", "a.jsonl", R"({"text": ["a", 3], "label": ["O", "X"]})")
+          .refuse(),
+      Refuses("row 1, column text: text must be a string"));
+  EXPECT_THAT(
+      TaskFile("text-classification", "a.jsonl", R"({"text": "a", "label": ["O"]})").refuse(),
+      Refuses("row 1, column label: a list is no label"));
+}
+
+TEST(ColumnNames, StandForAHeader) {
+  TaskFile file("text-classification", "a.tsv", "x\t1\t*\tFirst row.\ny\t0\t\tSecond.\n");
+  file.spec.column_names = {"source", "label", "mark", "text"};
+  Rows rows = file.rows();
+  EXPECT_THAT(rows.text, ElementsAre("First row.", "Second."));
+  EXPECT_THAT(target(rows, 0), ElementsAre(1));
+  file.spec.column_names.pop_back();
+  file.spec.text_column = "source";
+  EXPECT_THAT(file.refuse(), Refuses("row 1 has 4 cells, but column_names has 3 names"));
+}
+
+absl::Status refused(const std::string& fields) {
+  return read_dataset_spec(
+             Json::parse(R"({"splits": [{"name": "train", "path": "a.tsv"}], )" + fields + "}"),
+             "/data")
+      .status();
+}
+
+TEST(DatasetSpec, ChecksWhatTheTaskWants) {
+  EXPECT_TRUE(refused(R"("task": "regression", "metric": "spearman")").ok());
+  EXPECT_THAT(refused(R"("task": "regression", "metric": "f1")"),
+              Refuses("metric is \"f1\"; this data set can be judged by: pearson, spearman"));
+  EXPECT_THAT(refused(R"("task": "regression", "label_names": ["a", "b"])"),
+              Refuses("the labels of regression are numbers"));
+  EXPECT_THAT(refused(R"("label_names": ["a", "b", "c"], "metric": "f1")"),
+              Refuses("accuracy, macro_f1, matthews"));
+  EXPECT_THAT(refused(R"("task": "token-classification", "text_pair_column": "b")"),
+              Refuses("reads single texts"));
+  EXPECT_THAT(refused(R"("column_names": ["text", "text"])"), Refuses("one twice"));
+  EXPECT_THAT(refused(R"("column_names": ["text", "x"])"),
+              Refuses("column_names has no label; it has: text, x"));
+  EXPECT_THAT(refused(R"("task": "poetry")"), Refuses("known: text-classification, regression"));
+}
+
+TEST(Tasks, KnowLabelsThatMarkEntities) {
+  EXPECT_TRUE(mark_entities({"B-PER", "I-PER", "O"}));
+  EXPECT_FALSE(mark_entities({"NOUN", "VERB", "O"}));
+  EXPECT_FALSE(mark_entities({"O"}));
+  EXPECT_THAT(deciding_metrics(Objective::kTokenClasses, {"B-X", "O"}),
+              ElementsAre("entity_f1", "token_accuracy"));
+}
+
+// A folder of the shared data; the test is skipped where it is absent.
+class SharedData : public ::testing::Test {
+ protected:
+  DatasetSpec spec_of(const std::string& name, const std::string& task) {
+    const char* set = std::getenv("ESPALIER_DATA");
+    DatasetSpec spec;
+    spec.folder = std::string(set != nullptr ? set : "../shared/data") + "/" + name;
+    spec.splits = {{"train", "train.tsv"}, {"report", "dev.tsv"}};
+    spec.task = task;
+    return spec;
+  }
+  static bool is_absent(const DatasetSpec& spec) {
+    return !std::filesystem::exists(spec.folder + "/train.tsv");
+  }
+};
+
+TEST_F(SharedData, StsBIsARegression) {
+  DatasetSpec spec = spec_of("stsb", "regression");
+  if (is_absent(spec)) GTEST_SKIP() << spec.folder << " is absent";
+  spec.text_column = "sentence1";
+  spec.text_pair_column = "sentence2";
+  auto facts = inspect_dataset(spec);
+  ASSERT_TRUE(facts.ok()) << facts.status();
+  EXPECT_EQ(facts->rows.at("train"), 5749);
+  EXPECT_EQ(facts->rows.at("report"), 1500);
+  EXPECT_EQ(read_split(spec, "report")->targets[0][0], 5);
+}
+
+TEST_F(SharedData, ColaHasNoHeaderAndIsJudgedByMatthews) {
+  DatasetSpec spec = spec_of("cola", "text-classification");
+  if (is_absent(spec)) GTEST_SKIP() << spec.folder << " is absent";
+  spec.column_names = {"source", "label", "mark", "sentence"};
+  spec.text_column = "sentence";
+  spec.metric = "matthews";
+  auto facts = inspect_dataset(spec);
+  ASSERT_TRUE(facts.ok()) << facts.status();
+  EXPECT_EQ(facts->rows.at("train"), 8551);
+  EXPECT_EQ(facts->rows.at("report"), 1043);
+  EXPECT_THAT(facts->label_names, ElementsAre("0", "1"));
+}
+
+TEST_F(SharedData, RteHasPairsAndLabelsThatAreWords) {
+  DatasetSpec spec = spec_of("rte", "text-classification");
+  if (is_absent(spec)) GTEST_SKIP() << spec.folder << " is absent";
+  spec.text_column = "sentence1";
+  spec.text_pair_column = "sentence2";
+  auto facts = inspect_dataset(spec);
+  ASSERT_TRUE(facts.ok()) << facts.status();
+  EXPECT_EQ(facts->rows.at("train"), 2490);
+  EXPECT_THAT(facts->label_names, ElementsAre("entailment", "not_entailment"));
+}
+
+TEST_F(SharedData, MrpcHasABomAndIsJudgedByF1) {
+  DatasetSpec spec = spec_of("mrpc", "text-classification");
+  if (is_absent(spec)) GTEST_SKIP() << spec.folder << " is absent";
+  spec.label_column = "Quality";
+  spec.text_column = "#1 String";
+  spec.text_pair_column = "#2 String";
+  spec.metric = "f1";
+  auto facts = inspect_dataset(spec);
+  ASSERT_TRUE(facts.ok()) << facts.status();
+  EXPECT_EQ(facts->rows.at("train"), 3668);
+  EXPECT_EQ(facts->rows.at("report"), 408);
+}
+
+}  // namespace
+}  // namespace espalier

@@ -1,0 +1,17 @@
+// Logits as what a model answered.
+#pragma once
+
+#include <utility>
+#include <vector>
+
+#include "core/task/task.h"
+
+namespace espalier::testing {
+
+inline std::vector<Prediction> predictions(std::vector<std::vector<float>> logits) {
+  std::vector<Prediction> out;
+  for (auto& row : logits) out.push_back({std::move(row), 1});
+  return out;
+}
+
+}  // namespace espalier::testing
