@@ -59,10 +59,12 @@ class Case:
             settings = {"vocab_size": WORDS, **settings}
         if "Classification" in head:
             settings["num_labels"] = 5
-        config = getattr(transformers, f"{family}Config")(**settings)
+        spread = SPREAD[settings.get("hidden_size") or settings["dim"]]
+        config = getattr(transformers, f"{family}Config")(**settings, initializer_range=spread)
         kind = getattr(transformers, family + head)
+        torch.manual_seed(seed)
         model = kind(config)
-        self.spread(model, SPREAD[config.hidden_size])
+        self.disturb(model)
         model.save_pretrained(self.folder, max_shard_size=shard)
         if not self.images:
             (self.folder / "vocab.txt").write_text("".join(f"w{i}\n" for i in range(WORDS)))
@@ -75,12 +77,13 @@ class Case:
     def __exit__(self, *_):
         shutil.rmtree(self.folder)
 
-    def spread(self, model, deviation):
-        """Every weight from a normal distribution; norms about 1; no bias 0."""
+    def disturb(self, model):
+        """What starts as all ones or all zeros (norms, biases, DeiT's tokens) would hide mistakes."""
         with self.torch.no_grad():
             for name, weight in model.named_parameters():
-                norm = weight.dim() == 1 and name.endswith("weight")
-                weight.normal_(1 if norm else 0, 0.2 if norm or weight.dim() == 1 else deviation, generator=self.random)
+                if weight.dim() == 1 or not weight.any():
+                    norm = weight.dim() == 1 and name.endswith("weight")
+                    weight.normal_(1 if norm else 0, 0.2, generator=self.random)
 
     def draw_images(self, config):
         shape = (len(self.rows), config.num_channels, config.image_size, config.image_size)

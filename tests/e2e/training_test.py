@@ -82,7 +82,7 @@ class Training(unittest.TestCase):
         shutil.rmtree(cls.folder)
 
     def options(self, **changes):
-        return {"steps": STEPS, "batch_size": BATCH, "learning_rate": 5e-4, "weight_decay": 0.05, "clip": 0.5,
+        return {"steps": STEPS, "batch_size": BATCH, "learning_rate": 1e-3, "weight_decay": 0.05, "clip": 0.5,
                 "schedule": "linear", "warmup_steps": 10, "dropout": 0, **changes}
 
     def ours(self, dtype, threads=1, **changes):

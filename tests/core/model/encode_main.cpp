@@ -140,16 +140,7 @@ Trace run(const runtime::Plan& plan, const Batch& batch, const Request& request)
   return walk(serves ? static_cast<Backend&>(serving) : training, batch, {}, options);
 }
 
-// A trace holds one answer, which is the words' in a model with both.
-Tensor next_sentence(const Model& model, const Batch& batch, const Tensor& last) {
-  std::vector<int64_t> first = batch.offsets();
-  first.pop_back();
-  Tensor rows = last.index_select(0, torch::tensor(first, torch::kInt64));
-  return model.classifier.forward(at::tanh(model.pooler.forward(rows)));
-}
-
-Tensors answers(const Model& model, const Batch& batch, const Trace& trace,
-                const Request& request) {
+Tensors answers(const Trace& trace, const Request& request) {
   Tensors out;
   auto number = [&](const char* what, const std::vector<Tensor>& tensors, size_t first) {
     for (size_t i = 0; i < tensors.size(); ++i) {
@@ -165,8 +156,10 @@ Tensors answers(const Model& model, const Batch& batch, const Trace& trace,
     number("hidden.", trace.hidden, 1);
   }
   if (request.wants("attention")) number("attention.", trace.attention, 0);
-  if (request.wants("next_sentence"))
-    out["next_sentence"] = next_sentence(model, batch, trace.hidden.back());
+  if (request.wants("next_sentence")) {
+    TORCH_CHECK(trace.sentence_logits.defined(), "this model follows no sentences");
+    out["next_sentence"] = trace.sentence_logits;
+  }
   return out;
 }
 
@@ -191,17 +184,16 @@ Tensors joined(const std::vector<Tensors>& rows, int64_t longest) {
 absl::Status encode(const Json& asked, const std::string& usual_folder) {
   const Request request = read_request(asked);
   const Loaded& loaded = load(asked, usual_folder);
-  const Model& model = loaded.plan.model;
-  const Batch batch =
-      model.config.reads_images() ? image_batch(asked, model.config) : text_batch(asked);
+  const ModelConfig& config = loaded.plan.model.config;
+  const Batch batch = config.reads_images() ? image_batch(asked, config) : text_batch(asked);
   std::vector<Tensors> parts;
   if (request.alone()) {
     for (size_t row = 0; row < batch.lengths.size(); ++row) {
       const Batch one = row_of(batch, row);
-      parts.push_back(answers(model, one, run(loaded.plan, one, request), request));
+      parts.push_back(answers(run(loaded.plan, one, request), request));
     }
   } else {
-    parts.push_back(answers(model, batch, run(loaded.plan, batch, request), request));
+    parts.push_back(answers(run(loaded.plan, batch, request), request));
   }
   Tensors out = joined(parts, batch.longest());
   out.insert(loaded.fresh.begin(), loaded.fresh.end());
