@@ -2,7 +2,10 @@
 #
 #   espalier_library(<name> SOURCES ... [DEPS ...] [TORCH | RPC])
 #   espalier_program(<name> SOURCES ... [DEPS ...] [TORCH | RPC])
-#   espalier_test(<name> SOURCES ... [DEPS ...] [TORCH | RPC] [LABELS fast|slow])
+#   espalier_test(<name> SOURCES ... [DEPS ...] [TORCH | RPC] [LABELS fast|slow ...])
+#
+# The label foreign_threads says that threads of gRPC or Arrow hand work over: Debian's and the wheel's libraries
+# are not instrumented, their locks are invisible to the thread sanitizer, and it would cry race at every step.
 #
 # TORCH gives the target torch's headers (PRIVATE, see torch.cmake) and their precompiled form; RPC the
 # precompiled headers of gRPC and of the generated code. No target has both (see torch.cmake).

@@ -1,5 +1,7 @@
 #include "server/serving/infer_call.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <string>
 #include <utility>
@@ -33,6 +35,11 @@ InferCall::InferCall(grpc::CallbackServerContext* context,
       response_(response),
       metrics_(metrics),
       timer_("ModelInfer", metrics, context) {}
+
+void InferCall::OnCancel() {
+  cancelled_->store(true);
+  spdlog::info("ModelInfer: the caller or its connection went before the answer");
+}
 
 absl::Status InferCall::begin(const ModelRepository& repository) {
   constexpr int kAttempts = 3;

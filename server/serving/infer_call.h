@@ -23,7 +23,7 @@ class InferCall : public grpc::ServerUnaryReactor {
                                          const ModelRepository& repository, Metrics& metrics);
 
   // The caller went away: rows that wait are dropped.
-  void OnCancel() override { cancelled_->store(true); }
+  void OnCancel() override;
   void OnDone() override { delete this; }
 
  private:

@@ -13,6 +13,9 @@
 namespace espalier::server {
 namespace {
 
+// How long a server that is done refuses calls before it closes its connections.
+constexpr std::chrono::milliseconds kRefuse{500};
+
 constexpr int kMaxMessageBytes = 16 << 20;  // 4096 rows of 4 KiB
 
 std::shared_ptr<grpc::Channel> control_channel(const std::string& address) {
@@ -132,11 +135,16 @@ void ServeProcess::stop() {
       spdlog::info("draining: serving for {} ms more", flags_.drain_wait.count());
       std::this_thread::sleep_for(flags_.drain_wait);
     }
-    grpc_->shutdown(flags_.grace);
   }
   if (artifacts_ != nullptr) artifacts_->cancel();
   if (follower_ != nullptr) follower_->stop();
+  // What was accepted is answered, and whoever still comes hears UNAVAILABLE and backs off. gRPC
+  // itself cancels calls that reach it while it shuts down, and a CANCELLED is not tried again.
   repository_.drain();
+  if (grpc_ != nullptr) {
+    if (before == Stage::kServing) std::this_thread::sleep_for(kRefuse);
+    grpc_->shutdown(flags_.grace);
+  }
   spdlog::info("stopped");
 }
 
