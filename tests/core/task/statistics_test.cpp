@@ -1,9 +1,10 @@
+#include "core/task/statistics.h"
+
 #include <array>
 #include <cmath>
 #include <memory>
 
 #include "core/task/beta.h"
-#include "core/task/statistics.h"
 #include "gtest/gtest.h"
 
 namespace espalier {
