@@ -1,0 +1,98 @@
+"""A job of every task on a tiny model, from the data set to the endpoint: it learns, and what it serves is what it
+measured."""
+import json
+import random
+import unittest
+
+import tiny
+from cluster import Cluster, wait_for
+
+SPLITS = {"train": 512, "select": 96, "calibrate": 96, "report": 128}
+
+
+def words(rng):
+    return [rng.choice(tiny.GOOD + tiny.BAD + 3 * tiny.PLAIN) for _ in range(rng.randint(3, 8))]
+
+
+def share_of_good(one):
+    return sum(word in tiny.GOOD for word in one) - sum(word in tiny.BAD for word in one)
+
+
+def tag(word):
+    return "B-GOOD" if word in tiny.GOOD else "B-BAD" if word in tiny.BAD else "O"
+
+
+# task -> one row from its words, as the JSON lines of a split
+ROWS = {
+    "regression": lambda one: {"text": " ".join(one), "label": share_of_good(one)},
+    "multi-label-classification": lambda one: {
+        "text": " ".join(one), "label": [name for name, known in (("good", tiny.GOOD), ("bad", tiny.BAD)) if set(one) & set(known)]},
+    "token-classification": lambda one: {"text": one, "label": [tag(word) for word in one]},
+}
+# task -> the metric that decides, and what the tiny model must reach (in points; the majority class is far below)
+GOALS = {"regression": ("pearson", 80), "multi-label-classification": ("micro_f1", 85), "token-classification": ("entity_f1", 85)}
+
+
+class Tasks(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.cluster = Cluster()
+        cls.cluster.__enter__()
+        cls.cluster.cli("models", "upload", "tiny", tiny.write_model(cls.cluster.folder / "tiny-bert"))
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.cluster.__exit__(None)
+
+    def upload(self, name, task):
+        folder = self.cluster.folder / name
+        folder.mkdir()
+        rng, files = random.Random(1), []
+        for split, size in SPLITS.items():
+            path = folder / f"{split}.jsonl"
+            path.write_text("".join(json.dumps(ROWS[task](words(rng))) + "\n" for _ in range(size)))
+            files += [f"--{split}", path]
+        return self.cluster.cli("datasets", "upload", name, *files, "--task", task)
+
+    def run_task(self, task):
+        """The job's report, and a function that asks the endpoint."""
+        name = task.split("-")[0]
+        self.upload(name, task)
+        self.cluster.cli("jobs", "submit", "--base", "dense", "--model", "tiny", "--dataset", name, "--name", name,
+                         "--finetune-epochs", "30", "--set", "finetune.learning_rate=1e-3", "--watch")
+        self.cluster.cli("artifacts", "download", name, self.cluster.folder / f"{name}-artifact")
+        report = json.loads((self.cluster.folder / f"{name}-artifact/report.json").read_text())
+        self.cluster.cli("endpoints", "set", name, name)
+        wait_for("the endpoint", lambda: self.cluster.cli("predict", name, "a film", check=False).returncode == 0)
+        return report, lambda *texts: [row["answer"] for row in self.cluster.json("predict", name, *texts)["predictions"]]
+
+    def check_metric(self, task, report):
+        metric, (name, goal) = report["dense"]["metric"], GOALS[task]
+        self.assertEqual(metric["name"], name)
+        self.assertGreaterEqual(metric["value"], goal)
+        self.assertTrue(metric["low"] <= metric["value"] <= metric["high"], metric)
+
+    def test_regression_is_trained_and_served(self):
+        report, ask = self.run_task("regression")
+        self.check_metric("regression", report)
+        good, bad = (answer["value"] for answer in ask("great fine lovely the film", "awful dull the a film"))
+        self.assertGreater(good, bad + 1)
+
+    def test_several_labels_are_trained_and_served(self):
+        report, ask = self.run_task("multi-label-classification")
+        self.check_metric("multi-label-classification", report)
+        both, neither = ({one["label"] for one in answer["labels"]} for answer in ask("great awful film", "the film was in it"))
+        self.assertEqual(both, {"bad", "good"})
+        self.assertEqual(neither, set())
+
+    def test_tags_are_trained_and_served_with_their_places(self):
+        report, ask = self.run_task("token-classification")
+        self.check_metric("token-classification", report)
+        (answer,) = ask("the great film was dull")
+        tags = answer["tags"]
+        self.assertEqual([one["tag"] for one in tags], ["O", "B-GOOD", "O", "O", "B-BAD"])
+        self.assertEqual([(one["begin"], one["end"]) for one in tags], [(0, 3), (4, 9), (10, 14), (15, 18), (19, 23)])
+
+
+if __name__ == "__main__":
+    unittest.main()
