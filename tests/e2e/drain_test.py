@@ -62,7 +62,7 @@ class Drain(unittest.TestCase):
             wait_for("answers again", lambda: all(client.answers[-1][0] > back for client in clients))
             for client in clients:
                 client.stop()
-            log = (cluster.folder / "up.log").read_text()
+            log = (cluster.folder / "data/logs/espalier-serve.log").read_text()
 
         answers = [answer for client in clients for answer in client.answers]
         self.assertEqual(len({logits for _, logits in answers}), 1, "the same request got different answers")

@@ -172,7 +172,8 @@ class Training(unittest.TestCase):
         two, _, _ = self.reference(ours["batches"], self.torch.float32, threads=2)
         own, gaps = max(self.gaps(two, one)), self.gaps(ours["losses"], one)
         worst = max(range(STEPS), key=gaps.__getitem__)
-        self.assertLessEqual(gaps[worst], max(own, FLOOR),
+        # One pair of runs is one draw of a gap that grows from rounding: three times it, or the floor.
+        self.assertLessEqual(gaps[worst], max(3 * own, FLOOR),
                              f"{gaps[worst]:.1e} at step {worst + 1}; torch with one and two threads: {own:.1e}")
 
 
