@@ -1,19 +1,17 @@
 #include "core/model/activation.h"
 
-#include <map>
-
 namespace espalier {
 
+const char* gelu_form(const std::string& name) {
+  if (name == "gelu") return "none";
+  return name == "gelu_new" ? "tanh" : nullptr;
+}
+
 Tensor activate(const std::string& name, const Tensor& x) {
-  using Function = Tensor (*)(const Tensor&);
-  static const std::map<std::string, Function> kKnown = {
-      {"gelu", [](const Tensor& t) { return at::gelu(t); }},
-      {"gelu_new", [](const Tensor& t) { return at::gelu(t, "tanh"); }},
-      {"relu", [](const Tensor& t) { return at::relu(t); }},
-      {"tanh", [](const Tensor& t) { return at::tanh(t); }}};
-  auto it = kKnown.find(name);
-  TORCH_CHECK(it != kKnown.end(), "unknown activation ", name);
-  return it->second(x);
+  if (const char* form = gelu_form(name)) return at::gelu(x, form);
+  if (name == "relu") return at::relu(x);
+  TORCH_CHECK(name == "tanh", "unknown activation ", name);
+  return at::tanh(x);
 }
 
 }  // namespace espalier

@@ -29,7 +29,7 @@ Tensor image_rows(const Model& model, const Batch& batch) {
 }  // namespace
 
 Tensor gated_layer_norm(const Tensor& x, const Norm& norm, const Tensor& gate, double eps) {
-  if (!gate.defined()) return at::layer_norm(x, {x.size(-1)}, norm.weight, norm.bias, eps);
+  if (!gate.defined()) return norm.forward(x, eps);
   Tensor open = gate.detach().ne(0).to(x.dtype());
   Tensor count = open.sum().clamp_min(1);
   Tensor mean = (x * open).sum(-1, true) / count;

@@ -20,8 +20,7 @@ Tensor token_logits(const Model& model, const Tensor& tokens, double dropout) {
 
 Tensor word_logits(const Model& model, const Tensor& tokens) {
   Tensor x = activate(model.config.lm_activation, model.lm_dense.forward(tokens));
-  x = at::layer_norm(x, {x.size(-1)}, model.lm_norm.weight, model.lm_norm.bias,
-                     model.config.norm_eps);
+  x = model.lm_norm.forward(x, model.config.norm_eps);
   return at::linear(x, model.word, model.lm_bias);
 }
 

@@ -19,8 +19,7 @@ Tensor Linear::gated_weight(const Tensor& weight_gate) const {
 }
 
 Tensor Linear::effective_weight() const {
-  if (factored()) return at::matmul(up, down);
-  return mask.defined() ? weight * mask : weight;
+  return factored() ? at::matmul(up, down) : gated_weight({});
 }
 
 void Linear::keep_outputs(const Tensor& index) {
@@ -49,6 +48,10 @@ void Linear::scale_outputs(const Tensor& factor) {
 
 void Linear::scale_inputs(const Tensor& factor) {
   (factored() ? down : weight) = (factored() ? down : weight) * factor.unsqueeze(0);
+}
+
+Tensor Norm::forward(const Tensor& x, double eps) const {
+  return at::layer_norm(x, {x.size(-1)}, weight, bias, eps);
 }
 
 }  // namespace espalier

@@ -38,6 +38,7 @@ struct Linear {
 struct Norm {
   Tensor weight, bias;  // [D]
   bool defined() const { return weight.defined(); }
+  Tensor forward(const Tensor& x, double eps) const;  // x [..., D]
 };
 
 }  // namespace espalier

@@ -10,19 +10,6 @@
 namespace espalier {
 namespace {
 
-struct Packed : HiddenState {
-  Tensor x;  // [N,D]
-  std::shared_ptr<const TokenRows> rows;
-};
-
-const Packed& packed(const Hidden& x) { return static_cast<const Packed&>(*x); }
-
-std::shared_ptr<Packed> with(const Hidden& like, Tensor x) {
-  auto out = std::make_shared<Packed>(packed(like));
-  out->x = std::move(x);
-  return out;
-}
-
 Tensor gated(const Tensor& x, const Tensor& gate) { return gate.defined() ? x * gate : x; }
 
 // Several linear layers of one input side by side, [N, sum of their outputs]: one wide product
@@ -55,11 +42,7 @@ Tensor TrainBackend::drop(const Tensor& x) const {
 }
 
 Hidden TrainBackend::embed(const Batch& batch, const LayerGates& gates) {
-  auto out = std::make_shared<Packed>();
-  out->rows = std::make_shared<const TokenRows>(batch.lengths, model_.device());
-  out->x = embed_rows(model_, batch, *out->rows, gates.hidden,
-                      [this](const Tensor& x) { return drop(x); });
-  return out;
+  return embedded(batch, gates.hidden, [this](const Tensor& x) { return drop(x); });
 }
 
 Tensor TrainBackend::normed(const Tensor& x, const Norm& norm, const LayerGates& gates) const {
@@ -78,7 +61,7 @@ Tensor TrainBackend::write(const Tensor& x, const Tensor& y, const Tensor& gate,
 
 Hidden TrainBackend::attend(int layer, const Hidden& hidden, const LayerGates& gates,
                             Tensor* attention) {
-  const Packed& in = packed(hidden);
+  const PackedRows& in = packed(hidden);
   const Layer& w = model_.layers[layer];
   std::string prefix = absl::StrCat("layers.", layer, ".attention.");
   const int64_t heads = model_.config.head_count(layer);
@@ -97,16 +80,15 @@ Hidden TrainBackend::attend(int layer, const Hidden& hidden, const LayerGates& g
 }
 
 Hidden TrainBackend::feed(int layer, const Hidden& hidden, const LayerGates& gates) {
-  const Packed& in = packed(hidden);
+  const PackedRows& in = packed(hidden);
   const Layer& w = model_.layers[layer];
   std::string prefix = absl::StrCat("layers.", layer, ".ffn.");
   Tensor x = read(in.x, w.ffn_norm, gates), y;
   const std::string& activation = model_.config.activation;
-  const bool is_gelu = activation == "gelu" || activation == "gelu_new";
-  if (is_gelu && !gates.neuron.defined() && !w.up.factored() && !w.down.factored()) {
+  const char* gelu = gelu_form(activation);
+  if (gelu != nullptr && !gates.neuron.defined() && !w.up.factored() && !w.down.factored()) {
     y = feed_forward(x, w.up.gated_weight(gates.weight(prefix + "up")), w.up.bias,
-                     w.down.gated_weight(gates.weight(prefix + "down")), w.down.bias,
-                     activation == "gelu" ? "none" : "tanh");
+                     w.down.gated_weight(gates.weight(prefix + "down")), w.down.bias, gelu);
   } else {
     Tensor inner = activate(
         activation, w.up.forward(x, gates.weight(prefix + "up"), gates.rank(prefix + "up")));
@@ -115,33 +97,5 @@ Hidden TrainBackend::feed(int layer, const Hidden& hidden, const LayerGates& gat
   }
   return with(hidden, write(in.x, y, gates.ffn, w.ffn_norm, gates));
 }
-
-Hidden TrainBackend::take(const Hidden& hidden, const Tensor& index) {
-  const Packed& in = packed(hidden);
-  Tensor chosen = index.to(at::kCPU).contiguous();
-  Tensor tokens = torch::tensor(in.rows->tokens_of(chosen), torch::kInt64).to(in.x.device());
-  auto out = std::make_shared<Packed>();
-  out->x = in.x.index_select(0, tokens);
-  out->rows = std::make_shared<const TokenRows>(in.rows->lengths_of(chosen), in.x.device());
-  return out;
-}
-
-Hidden TrainBackend::blend(const Hidden& layer, const Hidden& before, const Tensor& share) {
-  const Packed& after = packed(layer);
-  Tensor s = share.index_select(0, after.rows->row_of_token()).unsqueeze(1);
-  return with(layer, after.x * (1 - s) + packed(before).x * s);
-}
-
-Hidden TrainBackend::finish(const Hidden& x, const LayerGates& gates) {
-  return model_.final_norm.defined() ? with(x, normed(packed(x).x, model_.final_norm, gates)) : x;
-}
-
-Tensor TrainBackend::mean(const Hidden& x) { return row_means(packed(x).x, *packed(x).rows); }
-
-Tensor TrainBackend::cls(const Hidden& x) {
-  return packed(x).x.index_select(0, packed(x).rows->first);
-}
-
-Tensor TrainBackend::tokens(const Hidden& x) { return packed(x).x; }
 
 }  // namespace espalier

@@ -6,11 +6,11 @@
 // operators over a padded grid, which is also what the kernel is checked against.
 #pragma once
 
-#include "core/model/backend.h"
+#include "core/model/rows_backend.h"
 
 namespace espalier {
 
-class TrainBackend : public Backend {
+class TrainBackend : public RowsBackend {
  public:
   // `model` must outlive the backend. With dropout < 0 the model's own probabilities are used when
   // set_training(true); evaluation never drops.
@@ -23,12 +23,6 @@ class TrainBackend : public Backend {
   Hidden embed(const Batch& batch, const LayerGates& gates) override;
   Hidden attend(int layer, const Hidden& x, const LayerGates& gates, Tensor* attention) override;
   Hidden feed(int layer, const Hidden& x, const LayerGates& gates) override;
-  Hidden take(const Hidden& x, const Tensor& index) override;
-  Hidden blend(const Hidden& layer, const Hidden& before, const Tensor& share) override;
-  Hidden finish(const Hidden& x, const LayerGates& gates) override;
-  Tensor cls(const Hidden& x) override;
-  Tensor mean(const Hidden& x) override;
-  Tensor tokens(const Hidden& x) override;
 
  private:
   Tensor drop(const Tensor& x) const;

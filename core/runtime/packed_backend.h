@@ -5,7 +5,7 @@
 // same by another route, and golden logits compare the two whenever an artifact is loaded.
 #pragma once
 
-#include "core/model/backend.h"
+#include "core/model/rows_backend.h"
 
 namespace espalier::runtime {
 
@@ -17,7 +17,7 @@ struct Plan {
 };
 Plan make_plan(Model model);
 
-class PackedBackend : public Backend {
+class PackedBackend : public RowsBackend {
  public:
   // `plan` must outlive the backend.
   explicit PackedBackend(const Plan& plan) : plan_(plan) {}
@@ -25,12 +25,7 @@ class PackedBackend : public Backend {
   Hidden embed(const Batch& batch, const LayerGates& gates) override;
   Hidden attend(int layer, const Hidden& x, const LayerGates& gates, Tensor* attention) override;
   Hidden feed(int layer, const Hidden& x, const LayerGates& gates) override;
-  Hidden take(const Hidden& x, const Tensor& index) override;
-  Hidden blend(const Hidden& layer, const Hidden& before, const Tensor& share) override;
   Hidden finish(const Hidden& x, const LayerGates& gates) override;
-  Tensor cls(const Hidden& x) override;
-  Tensor mean(const Hidden& x) override;
-  Tensor tokens(const Hidden& x) override;
 
  private:
   // What a sub-layer reads of the stream x, and the stream after it wrote y.
