@@ -110,10 +110,12 @@ void Job::prepare() {
     task_ = value_or_throw(make_task(task_of(config), config.label_names));
     splits_.report = plain_examples(*task_, *tokenizer_, max_length);
     splits_.label_names = config.label_names;
-    if (task_->objective() == Objective::kValue) splits_.label_names.clear();
-    for (int i = static_cast<int>(splits_.label_names.size());
-         i < config.classes && task_->objective() != Objective::kValue; ++i) {
-      splits_.label_names.push_back(absl::StrCat("LABEL_", i));
+    std::vector<std::string>& names = splits_.label_names;
+    if (task_->objective() == Objective::kValue) {
+      names.clear();
+    } else {
+      while (static_cast<int>(names.size()) < config.classes)
+        names.push_back(absl::StrCat("LABEL_", names.size()));
     }
   }
   Json& ran_on = state_.facts["compute_classes"];

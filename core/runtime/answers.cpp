@@ -10,16 +10,13 @@ Tensor probabilities_of(Objective objective, const Tensor& logits) {
   return objective == Objective::kLabels ? at::sigmoid(logits) : at::softmax(logits, -1);
 }
 
-int argmax(const float* values, int64_t count) {
-  return static_cast<int>(std::max_element(values, values + count) - values);
-}
-
 // A row is as sure as the least sure of its tokens.
 void read_tokens(int64_t classes, Answer& answer) {
   answer.label = -1;
   answer.confidence = 1;
   for (size_t at = 0; at < answer.logits.size(); at += static_cast<size_t>(classes)) {
-    answer.labels.push_back(argmax(&answer.logits[at], classes));
+    answer.labels.push_back(
+        largest(std::span(answer.logits).subspan(at, static_cast<size_t>(classes))));
     answer.confidence = std::min(
         answer.confidence, answer.probabilities[at + static_cast<size_t>(answer.labels.back())]);
   }
@@ -31,7 +28,7 @@ void read_answer(Objective objective, int64_t classes, Answer& answer) {
     answer.label = -1;
     return;
   }
-  answer.label = argmax(answer.logits.data(), classes);
+  answer.label = largest(answer.logits);
   answer.confidence = answer.probabilities[static_cast<size_t>(answer.label)];
   for (int c = 0; objective == Objective::kLabels && c < classes; ++c) {
     if (answer.logits[static_cast<size_t>(c)] > 0) answer.labels.push_back(c);
