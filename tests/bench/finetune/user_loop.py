@@ -10,7 +10,7 @@ import time
 
 
 def main():
-    folder, table, steps, batch, pad, threads = sys.argv[1], sys.argv[2], *map(str, sys.argv[3:7])
+    folder, table, steps, batch, pad, threads = sys.argv[1:]
     steps, batch, threads = int(steps), int(batch), int(threads)
     import torch
     import transformers
