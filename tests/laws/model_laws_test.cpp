@@ -1,0 +1,220 @@
+// The laws of models, whatever made them: exits, batches, fold, round trips, gradients.
+#include <gtest/gtest.h>
+
+#include "core/artifact/artifact.h"
+#include "core/base/files.h"
+#include "core/exit/policy_registry.h"
+#include "core/model/embedding.h"
+#include "core/model/load.h"
+#include "core/model/walk.h"
+#include "core/runtime/packed_backend.h"
+#include "tests/laws/method_bench.h"
+
+namespace espalier {
+namespace {
+
+using testing::max_gap;
+using testing::tiny_batch;
+using testing::tiny_examples;
+using testing::tiny_model;
+
+// A tiny model with trained-in exits of each method.
+Model with_exits(const std::string& method) {
+  Bench bench({"", "", method}, 0, 30);
+  bench.training.spec.learning_rate = 1e-2;
+  Model model = tiny_model();
+  Trainer trainer(model, bench.training);
+  while (!trainer.done()) trainer.step();
+  trainer.finish();
+  return model;
+}
+
+struct Answered {
+  Tensor logits, exit_layer;
+};
+
+Answered answer(Backend& backend, const ExitPolicy* policy, const Batch& batch, double threshold,
+                int max_layer = 3) {
+  torch::NoGradGuard no_grad;
+  WalkOptions options;
+  options.policy = policy;
+  options.knobs.threshold = at::full({batch.rows()}, threshold, at::kFloat);
+  options.knobs.max_layer = at::full({batch.rows()}, max_layer, at::kLong);
+  Trace trace = walk(backend, batch, {}, options);
+  return {trace.logits, trace.exit_layer};
+}
+
+TEST(ExitLaw, APolicyThatNeverFiresChangesNothing) {
+  for (const auto& entry : exit_methods().entries()) {
+    Model model = with_exits(entry.name);
+    auto policy = *make_exit_policy(entry.name);
+    auto range = (*exit_methods().make(entry.name, nullptr))->range(3, 3);
+    Batch batch = tiny_batch(tiny_examples(20, 5), 20);
+    runtime::Plan plan = runtime::make_plan(model);
+    runtime::PackedBackend backend(plan);
+    Answered with = answer(backend, policy.get(), batch, range.low);
+    torch::NoGradGuard no_grad;
+    EXPECT_EQ(max_gap(with.logits, walk(backend, batch).logits), 0);
+    EXPECT_TRUE(with.exit_layer.eq(3).all().item<bool>());
+  }
+}
+
+TEST(ExitLaw, TheBoldestThresholdLeavesAtOnce) {
+  for (const auto& entry : exit_methods().entries()) {
+    Model model = with_exits(entry.name);
+    auto policy = *make_exit_policy(entry.name);
+    auto range = (*exit_methods().make(entry.name, nullptr))->range(3, 3);
+    runtime::Plan plan = runtime::make_plan(model);
+    runtime::PackedBackend backend(plan);
+    Answered all = answer(backend, policy.get(), tiny_batch(tiny_examples(20, 5), 20), range.high);
+    EXPECT_TRUE(all.exit_layer.eq(1).all().item<bool>());
+  }
+}
+
+TEST(ExitLaw, ARowAloneIsTheRowInACrowd) {
+  for (const auto& entry : exit_methods().entries()) {
+    Model model = with_exits(entry.name);
+    auto policy = *make_exit_policy(entry.name);
+    Examples examples = tiny_examples(24, 5);
+    runtime::Plan plan = runtime::make_plan(model);
+    runtime::PackedBackend packed(plan);
+    TrainBackend padded(model);
+    // The first threshold at which rows leave at different layers: there is something to get wrong.
+    auto depths = [](const Answered& a) { return std::get<0>(at::_unique(a.exit_layer)).size(0); };
+    double threshold = -1;
+    Answered crowd;
+    for (double candidate : (*exit_methods().make(entry.name, nullptr))->candidates(3, 3)) {
+      crowd = answer(packed, policy.get(), tiny_batch(examples, 24), candidate);
+      if (depths(crowd) >= 2) {
+        threshold = candidate;
+        break;
+      }
+    }
+    ASSERT_GE(threshold, 0) << "every row leaves at the same layer, whatever the threshold";
+    Answered other = answer(padded, policy.get(), tiny_batch(examples, 24), threshold);
+    EXPECT_TRUE(crowd.exit_layer.equal(other.exit_layer));
+    EXPECT_LE(max_gap(crowd.logits, other.logits), 1e-5);
+    for (int64_t row = 0; row < 24; ++row) {
+      std::vector<int64_t> one = {row};
+      Answered alone = answer(packed, policy.get(), make_batch(examples, one), threshold);
+      EXPECT_EQ(alone.exit_layer.item<int64_t>(), crowd.exit_layer[row].item<int64_t>());
+      EXPECT_LE(max_gap(alone.logits[0], crowd.logits[row]), 1e-5);
+    }
+  }
+}
+
+TEST(ExitLaw, MaxLayerIsObeyed) {
+  for (const auto& entry : exit_methods().entries()) {
+    Model model = with_exits(entry.name);
+    auto policy = *make_exit_policy(entry.name);
+    runtime::Plan plan = runtime::make_plan(model);
+    runtime::PackedBackend backend(plan);
+    Answered two = answer(backend, policy.get(), tiny_batch(tiny_examples(9, 5), 9), 0, 2);
+    EXPECT_TRUE(two.exit_layer.eq(2).all().item<bool>());
+  }
+}
+
+TEST(BatchLaw, PaddedPackedAndSingleAgree) {
+  Model model = tiny_model();
+  Examples examples = tiny_examples(30, 3);
+  TrainBackend training(model);
+  runtime::Plan plan = runtime::make_plan(model);
+  runtime::PackedBackend packed(plan);
+  torch::NoGradGuard no_grad;
+  Batch batch = tiny_batch(examples, 30);
+  WalkOptions maps;  // recording them takes attention over a padded grid
+  maps.record.attention = RecordAttention::kProbabilities;
+  Tensor a = walk(training, batch).logits, b = walk(packed, batch).logits;
+  EXPECT_LE(max_gap(a, b), 1e-5);
+  EXPECT_LE(max_gap(a, walk(training, batch, {}, maps).logits), 1e-5);
+  for (int64_t row = 0; row < 30; ++row) {
+    std::vector<int64_t> one = {row};
+    EXPECT_LE(max_gap(walk(packed, make_batch(examples, one)).logits[0], b[row]), 1e-5);
+    EXPECT_LE(max_gap(walk(training, make_batch(examples, one)).logits[0], a[row]), 1e-5);
+  }
+}
+
+TEST(FoldLaw, SoftGatesOfEveryKindSurviveFolding) {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    Model model = tiny_model(seed);
+    Gates gates = testing::random_gates(model.config, seed);
+    gates.seal(model.config);
+    torch::NoGradGuard no_grad;
+    Batch batch = tiny_batch(tiny_examples(16, seed), 16);
+    TrainBackend gated(model);
+    Model folded = fold(model, gates);
+    TrainBackend plain(folded);
+    EXPECT_LE(max_gap(walk(gated, batch, gates).logits, walk(plain, batch).logits), 1e-5)
+        << "seed " << seed;
+  }
+}
+
+TEST(FoldLaw, FoldingTwiceIsFoldingOnce) {
+  Model model = tiny_model();
+  Gates gates = testing::random_gates(model.config, 4);
+  Model once = fold(model, gates), twice = fold(once, {});
+  EXPECT_EQ(weights_digest(once.tensors()), weights_digest(twice.tensors()));
+}
+
+TEST(IdentityLaw, GatesOfOneChangeNothing) {
+  Model model = tiny_model();
+  Gates ones =
+      testing::random_gates(model.config, 1).map([](const Tensor& t) { return at::ones_like(t); });
+  ones.seal(model.config);
+  torch::NoGradGuard no_grad;
+  Batch batch = tiny_batch(tiny_examples(8), 8);
+  TrainBackend backend(model);
+  EXPECT_LE(max_gap(walk(backend, batch, ones).logits, walk(backend, batch).logits), 1e-5);
+}
+
+TEST(RoundTripLaw, AnArtifactKeepsItsLogits) {
+  Model model =
+      fold(with_exits("deebert"), testing::random_gates(testing::tiny_config(), 7, false));
+  std::string folder = ::testing::TempDir() + "/espalier_round_trip";
+  ASSERT_TRUE(make_folders(folder).ok());
+  ASSERT_TRUE(write_file(folder + "/vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nw\n").ok());
+  torch::NoGradGuard no_grad;
+  Golden golden;
+  golden.batch = tiny_batch(tiny_examples(8), 8);
+  TrainBackend backend(model);
+  golden.logits = walk(backend, golden.batch).logits;
+  ArtifactSpec spec;
+  spec.task = "text-classification";
+  spec.label_names = {"a", "b", "c"};
+  spec.max_length = 32;
+  spec.exit = ExitSpec{"deebert", 0.3, 0, 1.1};
+  std::string out = folder + "/artifact";
+  ASSERT_TRUE(save_artifact(out, model, spec, folder, golden).ok());
+  auto loaded = load_artifact(out);
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  // Masks went into the weights, all else is the same to the bit.
+  TrainBackend again(loaded->model);
+  EXPECT_EQ(max_gap(walk(again, golden.batch).logits, golden.logits), 0);
+  EXPECT_EQ(loaded->spec.exit->threshold, 0.3);
+  EXPECT_EQ(loaded->model.heads.size(), 2u);
+}
+
+TEST(GradientLaw, GatedLayerNormPassesANumericCheck) {
+  auto generator = at::detail::createCPUGenerator(3);
+  Tensor x = at::empty({3, 6}, at::kDouble).normal_(0, 1, generator).set_requires_grad(true);
+  Norm norm{at::empty({6}, at::kDouble).normal_(1, 0.2, generator),
+            at::empty({6}, at::kDouble).normal_(0, 1, generator)};
+  Tensor gate = torch::tensor({1.0, 0.5, 0.0, 1.0, 0.7, 1.0}, at::kDouble);
+  auto f = [&](const Tensor& at) {
+    return (gated_layer_norm(at, norm, gate, 1e-5).square() * 0.3).sum();
+  };
+  f(x).backward();
+  torch::NoGradGuard no_grad;
+  for (int64_t i = 0; i < 3; ++i) {
+    for (int64_t j = 0; j < 6; ++j) {
+      Tensor up = x.clone(), down = x.clone();
+      up[i][j] += 1e-5;
+      down[i][j] -= 1e-5;
+      double numeric = (f(up) - f(down)).item<double>() / 2e-5;
+      EXPECT_NEAR(x.grad()[i][j].item<double>(), numeric, 1e-6);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace espalier
