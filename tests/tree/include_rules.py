@@ -9,9 +9,10 @@ import tree
 ARROWS = {
     "core/base": [],
     "core/spec": ["core/base"],
+    "core/image": ["core/spec"],
     "core/text": ["core/spec"],
     "core/kernels": ["core/base"],
-    "core/task": ["core/text", "core/spec"],
+    "core/task": ["core/text", "core/image", "core/spec"],
     "core/model": ["core/kernels", "core/spec", "core/base"],
     "core/data": ["core/task", "core/model"],
     "core/method": ["core/data", "core/model"],

@@ -1,0 +1,31 @@
+// From a decoded image to a model's input, in two steps: planes of bytes, which is what a data set
+// keeps of an image (a quarter of the floats), and floats, made of the planes when a batch is.
+//
+// Source: ViTImageProcessor and DeiTImageProcessor of transformers 4.57, those on Pillow (their
+// "fast" twins resize through torchvision, a grey level away here and there); both steps equal
+// theirs to the bit.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "core/image/image.h"
+#include "core/spec/model_config.h"
+
+namespace espalier {
+
+// Planes [channels, side, side] of an image in colours, for a model that reads `channels` (3, or 1:
+// grey as Pillow's convert("L") weighs the colours) of side x side pixels. What `settings` ask for:
+// the image is resized to size x size whatever its own shape, then its middle is cropped, with
+// zeros around it where it is smaller than the crop. INVALID_ARGUMENT where the result is not of
+// the model's side, which only an image can cause that nothing resizes.
+absl::StatusOr<std::vector<uint8_t>> prepare_image(Image image, const ImageSettings& settings,
+                                                   int channels, int side);
+
+// out = (planes * rescale - mean) / std by channel, in the planes' layout and as long.
+void normalise(std::span<const uint8_t> planes, const ImageSettings& settings, int channels,
+               std::span<float> out);
+
+}  // namespace espalier
