@@ -38,12 +38,6 @@ absl::Status from_arrow(const std::string& path, const arrow::Status& status) {
   return bad(path, status.message());
 }
 
-bool is_utf8(std::string_view text) {
-  static std::once_flag once;
-  std::call_once(once, arrow::util::InitializeUTF8);
-  return arrow::util::ValidateUTF8(text);
-}
-
 std::string decimal(double value) {
   char buffer[32];
   auto end = std::to_chars(buffer, buffer + sizeof buffer, value).ptr;
@@ -148,17 +142,37 @@ bool holds_utf8(const Cell& cell) {
                                         [](const std::string& item) { return is_utf8(item); });
 }
 
-absl::StatusOr<std::vector<Cell>> cells_of(const std::string& path,
-                                           const arrow::ChunkedArray& column,
-                                           const TextColumn& wanted) {
-  const bool lists =
-      column.type()->id() == arrow::Type::LIST || column.type()->id() == arrow::Type::LARGE_LIST;
-  if (wanted.must_be_text && !is_text(*column.type()) && !(wanted.may_be_list && lists)) {
-    return bad(path, absl::StrCat("column ", wanted.name, " holds ", column.type()->ToString(),
-                                  "; text must be strings"));
-  }
-  std::vector<Cell> out;
-  out.reserve(static_cast<size_t>(column.length()));
+// A column of files: of bytes, or of structs with bytes.
+bool holds_bytes(const arrow::DataType& type) {
+  if (type.id() == arrow::Type::BINARY || type.id() == arrow::Type::LARGE_BINARY) return true;
+  if (type.id() != arrow::Type::STRUCT) return false;
+  const auto bytes = static_cast<const arrow::StructType&>(type).GetFieldByName("bytes");
+  return bytes != nullptr && bytes->type()->id() != arrow::Type::STRUCT &&
+         holds_bytes(*bytes->type());
+}
+
+absl::Status check_type(const std::string& path, const arrow::DataType& type,
+                        const TextColumn& wanted) {
+  const bool lists = type.id() == arrow::Type::LIST || type.id() == arrow::Type::LARGE_LIST;
+  const char* needed = nullptr;
+  if (wanted.is_bytes && !holds_bytes(type))
+    needed = "files must be binary, or a struct with bytes";
+  if (wanted.must_be_text && !is_text(type) && !(wanted.may_be_list && lists))
+    needed = "text must be strings";
+  if (needed == nullptr) return absl::OkStatus();
+  return bad(path, absl::StrCat("column ", wanted.name, " holds ", type.ToString(), "; ", needed));
+}
+
+absl::StatusOr<Cell> bytes_of(const arrow::Array& array, int64_t i) {
+  if (array.type_id() != arrow::Type::STRUCT) return text_of(array, i);
+  const auto bytes = static_cast<const arrow::StructArray&>(array).GetFieldByName("bytes");
+  if (!bytes->IsNull(i)) return text_of(*bytes, i);
+  return absl::InvalidArgumentError(
+      "the struct has no bytes; put the files into the table, not only their paths");
+}
+
+absl::Status append_cells(const std::string& path, const arrow::ChunkedArray& column,
+                          const TextColumn& wanted, std::vector<Cell>& out) {
   for (const auto& chunk : column.chunks()) {
     for (int64_t i = 0; i < chunk->length(); ++i) {
       const int64_t row = static_cast<int64_t>(out.size()) + 1;
@@ -166,13 +180,14 @@ absl::StatusOr<std::vector<Cell>> cells_of(const std::string& path,
         out.emplace_back();
         continue;
       }
-      auto cell = cell_of(*chunk, i, wanted);
+      auto cell = wanted.is_bytes ? bytes_of(*chunk, i) : cell_of(*chunk, i, wanted);
       if (!cell.ok()) return bad_cell(path, row, wanted.name, std::string(cell.status().message()));
-      if (!holds_utf8(*cell)) return bad_cell(path, row, wanted.name, "the text is not UTF-8");
+      if (!wanted.is_bytes && !holds_utf8(*cell))
+        return bad_cell(path, row, wanted.name, "the text is not UTF-8");
       out.push_back(*std::move(cell));
     }
   }
-  return out;
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Columns> read_delimited(const std::string& path, bool tabs,
@@ -219,9 +234,8 @@ absl::StatusOr<Columns> read_delimited(const std::string& path, bool tabs,
   if (!table.ok()) return from_arrow(path, table.status());
   Columns out;
   for (const TextColumn& column : columns) {
-    ESPALIER_ASSIGN_OR_RETURN(auto cells,
-                              cells_of(path, *(*table)->GetColumnByName(column.name), column));
-    out.push_back(std::move(cells));
+    ESPALIER_RETURN_IF_ERROR(
+        append_cells(path, *(*table)->GetColumnByName(column.name), column, out.emplace_back()));
   }
   return out;
 }
@@ -238,11 +252,15 @@ absl::StatusOr<Columns> read_parquet(const std::string& path,
   for (const TextColumn& column : columns) {
     const int index = schema->GetFieldIndex(column.name);
     if (index < 0) return no_column(path, column.name, schema->field_names());
-    std::shared_ptr<arrow::ChunkedArray> values;
-    if (auto status = (*reader)->ReadColumn(index, &values); !status.ok())
-      return from_arrow(path, status);
-    ESPALIER_ASSIGN_OR_RETURN(auto cells, cells_of(path, *values, column));
-    out.push_back(std::move(cells));
+    ESPALIER_RETURN_IF_ERROR(check_type(path, *schema->field(index)->type(), column));
+    out.emplace_back();
+    // One row group at a time: Arrow reads no more than 2 GB of a struct's bytes at once.
+    for (int group = 0; group < (*reader)->num_row_groups(); ++group) {
+      std::shared_ptr<arrow::ChunkedArray> values;
+      if (auto status = (*reader)->RowGroup(group)->Column(index)->Read(&values); !status.ok())
+        return from_arrow(path, status);
+      ESPALIER_RETURN_IF_ERROR(append_cells(path, *values, column, out.back()));
+    }
   }
   return out;
 }
@@ -306,6 +324,12 @@ absl::StatusOr<Columns> read_json_lines(const std::string& path,
 
 }  // namespace
 
+bool is_utf8(std::string_view text) {
+  static std::once_flag once;
+  std::call_once(once, arrow::util::InitializeUTF8);
+  return arrow::util::ValidateUTF8(text);
+}
+
 absl::StatusOr<TableFormat> format_of_extension(const std::string& path) {
   const std::string extension = path.substr(std::min(path.size(), path.rfind('.')));
   if (extension == ".tsv") return TableFormat::kTsv;
@@ -322,6 +346,11 @@ absl::StatusOr<Columns> read_table(const std::string& path, TableFormat format,
                                    const std::vector<std::string>& column_names) {
   if (format == TableFormat::kByExtension) {
     ESPALIER_ASSIGN_OR_RETURN(format, format_of_extension(path));
+  }
+  for (const TextColumn& column : columns) {
+    if (column.is_bytes && format != TableFormat::kParquet)
+      return bad(path,
+                 absl::StrCat("column ", column.name, " holds files, which only Parquet can"));
   }
   return guard("reading a table", [&]() -> absl::StatusOr<Columns> {
     switch (format) {

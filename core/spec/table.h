@@ -1,8 +1,10 @@
 // Columns of a table file as text, whatever the format: what stands in a TSV or CSV cell, a JSON
-// value's text, a Parquet value's text ("3", "0.5", "true"); lists of such where they are wanted.
+// value's text, a Parquet value's text ("3", "0.5", "true"); lists of such where they are wanted;
+// and files that a Parquet table holds, as they are.
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -11,7 +13,7 @@
 
 namespace espalier {
 
-// Null, a text or a list of texts.
+// Null, a text (or a file's bytes) or a list of texts.
 using Cell = std::variant<std::monostate, std::string, std::vector<std::string>>;
 inline bool is_null(const Cell& cell) { return cell.index() == 0; }
 
@@ -20,7 +22,12 @@ struct TextColumn {
   // Of JSON lines and Parquet, which know types:
   bool must_be_text = false;  // numbers are refused
   bool may_be_list = false;   // lists are taken; else they are refused
+  // Parquet only: any bytes, such as an image file. Binary, or Hugging Face's struct of bytes and
+  // path, of which the bytes are taken.
+  bool is_bytes = false;
 };
+
+bool is_utf8(std::string_view text);
 
 // The named columns, one vector each, equally long. Errors name the file, the row (1-based, data
 // rows only) and the column; a missing column names the columns found. All text is UTF-8.
