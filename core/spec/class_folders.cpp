@@ -1,0 +1,138 @@
+#include "core/spec/class_folders.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <set>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "core/base/files.h"
+#include "core/base/status_macros.h"
+#include "core/spec/bounded_files.h"
+#include "core/spec/table.h"
+
+namespace espalier {
+namespace {
+
+// "./train//cat/1.jpg" -> train, cat, 1.jpg
+std::vector<std::string> parts_of(const std::string& path) {
+  std::vector<std::string> parts = absl::StrSplit(path, '/', absl::SkipEmpty());
+  parts.erase(std::remove(parts.begin(), parts.end(), "."), parts.end());
+  return parts;
+}
+
+bool is_hidden(const std::string& part) { return part[0] == '.' || part == "__MACOSX"; }
+
+bool ends_in_one_of(const std::string& name, const std::set<std::string>& extensions) {
+  const size_t dot = name.rfind('.');
+  return dot != std::string::npos &&
+         extensions.count(absl::AsciiStrToLower(name.substr(dot + 1))) > 0;
+}
+
+// Tells which paths are images of the data set, and what their labels are.
+class ClassPaths {
+ public:
+  explicit ClassPaths(const ClassFolders& folders)
+      : path_(folders.path), under_(parts_of(folders.under)) {}
+
+  bool wanted(const std::string& path) {
+    static const std::set<std::string> kPictures = {"jpg",  "jpeg", "png",  "gif",  "bmp",
+                                                    "webp", "tif",  "tiff", "avif", "heic"};
+    const std::vector<std::string> parts = parts_of(path);
+    if (parts.empty() || std::any_of(parts.begin(), parts.end(), is_hidden)) return false;
+    if (parts.size() > 1) tops_.insert(parts[0]);
+    return parts.size() > under_.size() &&
+           std::equal(under_.begin(), under_.end(), parts.begin()) &&
+           ends_in_one_of(parts.back(), kPictures);
+  }
+
+  absl::StatusOr<std::string> label(const std::string& path) {
+    static const std::set<std::string> kRead = {"jpg", "jpeg", "png"};
+    std::vector<std::string> parts = parts_of(path);
+    if (!is_utf8(path)) return bad("the path of a file is not UTF-8");
+    if (!ends_in_one_of(parts.back(), kRead))
+      return bad(absl::StrCat(path, " is no .jpg, .jpeg or .png; convert it or leave it out"));
+    if (parts.size() == under_.size() + 1)
+      return bad(absl::StrCat(path, " lies in no folder named by its class"));
+    if (!seen_.insert(absl::StrJoin(parts, "/")).second)
+      return bad(absl::StrCat(path, " is there twice"));
+    parts.pop_back();
+    const std::string folder = absl::StrJoin(parts, "/");
+    const auto [first, is_new] = folder_of_.emplace(parts.back(), folder);
+    if (is_new || first->second == folder) return parts.back();
+    return bad(absl::StrCat("class ", parts.back(), " has two folders, ", first->second, " and ",
+                            folder, "; say below which folder this split lies"));
+  }
+
+  absl::Status check_found() const {
+    if (!seen_.empty()) return absl::OkStatus();
+    return bad(absl::StrCat(
+        "holds no .jpg, .jpeg or .png",
+        under_.empty() ? "" : " below " + absl::StrJoin(under_, "/"),
+        "; folders at its top: ", tops_.empty() ? "none" : absl::StrJoin(tops_, ", ")));
+  }
+
+ private:
+  absl::Status bad(const std::string& what) const {
+    return absl::InvalidArgumentError(absl::StrCat(path_, ": ", what));
+  }
+
+  std::string path_;
+  std::vector<std::string> under_;
+  std::set<std::string> tops_, seen_;
+  std::map<std::string, std::string> folder_of_;  // by class
+};
+
+absl::Status read_folder(const ClassFolders& folders,
+                         const std::function<bool(const std::string&)>& wanted,
+                         const std::function<absl::Status(const std::string&, std::string)>& take) {
+  ESPALIER_ASSIGN_OR_RETURN(const std::vector<std::string> files, list_files(folders.path));
+  for (const std::string& file : files) {
+    if (!wanted(file)) continue;
+    ESPALIER_ASSIGN_OR_RETURN(std::string bytes, read_bounded(absl::StrCat(folders.path, "/", file),
+                                                              folders.limits.file_bytes));
+    ESPALIER_RETURN_IF_ERROR(take(file, std::move(bytes)));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status visit_class_folders(const ClassFolders& folders,
+                                 const std::function<absl::Status(ClassFile)>& take) {
+  ClassPaths paths(folders);
+  const auto wanted = [&](const std::string& path) { return paths.wanted(path); };
+  const auto labelled = [&](const std::string& path, std::string bytes) -> absl::Status {
+    ESPALIER_ASSIGN_OR_RETURN(std::string label, paths.label(path));
+    return take({absl::StrJoin(parts_of(path), "/"), std::move(label), std::move(bytes)});
+  };
+  std::error_code unreadable;  // which read_archive() tells
+  ESPALIER_RETURN_IF_ERROR(std::filesystem::is_directory(folders.path, unreadable)
+                               ? read_folder(folders, wanted, labelled)
+                               : read_archive(folders.path, folders.limits, wanted, labelled));
+  return paths.check_found();
+}
+
+absl::StatusOr<std::vector<ClassFile>> read_class_folders(const ClassFolders& folders) {
+  std::vector<ClassFile> files;
+  ESPALIER_RETURN_IF_ERROR(visit_class_folders(folders, [&](ClassFile file) {
+    files.push_back(std::move(file));
+    return absl::OkStatus();
+  }));
+  std::sort(files.begin(), files.end(),
+            [](const ClassFile& a, const ClassFile& b) { return a.path < b.path; });
+  return files;
+}
+
+bool is_archive_name(std::string_view path) {
+  static const char* const kEndings[] = {".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".zip"};
+  const std::string name = absl::AsciiStrToLower(std::string(path));
+  return std::any_of(std::begin(kEndings), std::end(kEndings),
+                     [&](const char* ending) { return absl::EndsWith(name, ending); });
+}
+
+}  // namespace espalier
