@@ -5,6 +5,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/base/guard.h"
+#include "core/base/status_macros.h"
+#include "core/image/decode.h"
 #include "core/image/resize.h"
 
 namespace espalier {
@@ -74,6 +76,15 @@ absl::StatusOr<std::vector<uint8_t>> prepare_image(Image image, const ImageSetti
         "the image is ", image.width, " x ", image.height, " pixels, the model reads ", side, " x ",
         side, settings.do_resize ? "" : ", and its preprocessor_config.json has no do_resize"));
   });
+}
+
+absl::StatusOr<Input> read_image(std::string_view file, const ModelConfig& config) {
+  ESPALIER_ASSIGN_OR_RETURN(Image image, decode_image(file));
+  Input out;
+  ESPALIER_ASSIGN_OR_RETURN(out.pixels, prepare_image(std::move(image), config.image,
+                                                      config.channels, config.image_size));
+  out.image_tokens = config.positions;
+  return out;
 }
 
 void normalise(std::span<const uint8_t> planes, const ImageSettings& settings, int channels,

@@ -8,10 +8,12 @@
 
 #include <cstdint>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "core/image/image.h"
+#include "core/spec/input.h"
 #include "core/spec/model_config.h"
 
 namespace espalier {
@@ -23,6 +25,9 @@ namespace espalier {
 // the model's side, which only an image can cause that nothing resizes.
 absl::StatusOr<std::vector<uint8_t>> prepare_image(Image image, const ImageSettings& settings,
                                                    int channels, int side);
+
+// The row that an image model reads of an encoded file: decoded, prepared, and counted in tokens.
+absl::StatusOr<Input> read_image(std::string_view file, const ModelConfig& config);
 
 // out = (planes * rescale - mean) / std by channel, in the planes' layout and as long.
 void normalise(std::span<const uint8_t> planes, const ImageSettings& settings, int channels,

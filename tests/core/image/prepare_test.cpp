@@ -2,6 +2,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/core/image/files.h"
 
 namespace espalier {
 namespace {
@@ -71,6 +72,20 @@ TEST(Prepare, RefusesAnotherSideThanTheModelsWhenNothingResizes) {
   EXPECT_THAT(std::string(refused.status().message()),
               HasSubstr("the image is 3 x 2 pixels, the model reads 4 x 4"));
   EXPECT_FALSE(prepare_image(colours(2, 2, 0, 1), no_resize(), 4, 2).ok());
+}
+
+TEST(ReadImage, GivesTheRowThatAModelReads) {
+  ModelConfig config;
+  config.image_size = 2;
+  config.patch_size = 1;
+  config.channels = 3;
+  config.positions = 5;
+  config.image = no_resize();
+  auto row = read_image(testing::bytes_of(testing::kPng), config);
+  ASSERT_TRUE(row.ok()) << row.status();
+  EXPECT_THAT(row->pixels, ElementsAre(1, 4, 7, 250, 2, 5, 8, 251, 3, 6, 9, 252));
+  EXPECT_EQ(row->tokens(), 5);
+  EXPECT_FALSE(read_image("no image", config).ok());
 }
 
 // ViT's preprocess() of values 0, 1, 128 and 200, 254, 255 side by side, with ImageNet's mean and
