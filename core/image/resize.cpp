@@ -51,8 +51,8 @@ struct Taps {
 
 Taps taps_at(double centre, double stretch, int in, const Kernel& kernel) {
   const double reach = kernel.support * stretch;
-  const int begin = std::max(0, static_cast<int>(centre - reach + 0.5));
-  const int end = std::min(in, static_cast<int>(centre + reach + 0.5));
+  const int begin = std::max(0, static_cast<int>(std::floor(centre - reach + 0.5)));
+  const int end = std::min(in, static_cast<int>(std::floor(centre + reach + 0.5)));
   std::vector<double> values;
   double sum = 0;
   for (int i = begin; i < end; ++i) {
@@ -70,6 +70,7 @@ Taps taps_at(double centre, double stretch, int in, const Kernel& kernel) {
 std::vector<Taps> all_taps(int in, int out, const Kernel& kernel) {
   const double scale = static_cast<double>(in) / out;
   std::vector<Taps> taps;
+  taps.reserve(out);
   for (int i = 0; i < out; ++i) {
     taps.push_back(taps_at((i + 0.5) * scale, std::max(1.0, scale), in, kernel));
   }
