@@ -55,15 +55,18 @@ def safetensors(tensors):
     return struct.pack("<Q", len(text)) + text + bytes(data)
 
 
+def weights(conf, seed=1):
+    """name -> (shape, floats)"""
+    rng = random.Random(seed)
+    return {name: (shape, values(name, shape[0] * (shape[1] if len(shape) > 1 else 1), rng))
+            for name, shape in shapes(conf).items()}
+
+
 def write_model(folder, seed=1, **sizes):
     folder.mkdir(parents=True)
-    rng, conf = random.Random(seed), config(**sizes)
-    tensors = {}
-    for name, shape in shapes(conf).items():
-        size = shape[0] * (shape[1] if len(shape) > 1 else 1)
-        tensors[name] = (shape, values(name, size, rng))
+    conf = config(**sizes)
     (folder / "config.json").write_text(json.dumps(conf))
-    (folder / "model.safetensors").write_bytes(safetensors(tensors))
+    (folder / "model.safetensors").write_bytes(safetensors(weights(conf, seed)))
     (folder / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n")
     (folder / "tokenizer_config.json").write_text(json.dumps({"do_lower_case": True, "tokenizer_class": "BertTokenizer"}))
     return folder
