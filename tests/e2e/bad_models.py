@@ -20,7 +20,7 @@ class Folder:
         self.config = {**tiny.config(layers=LAYERS), "architectures": ["BertForSequenceClassification"],
                        "id2label": dict(enumerate(LABELS))}
         self.tensors = {name: numpy.array(floats, "f4").reshape(shape)
-                        for name, (shape, floats) in tiny.weights(self.config).items()}
+                        for name, (shape, floats) in tiny.weights(tiny.shapes(self.config)).items()}
         self.tensors["classifier.weight"] = numpy.linspace(-1, 1, 2 * 32, dtype="f4").reshape(2, 32)
         self.tensors["classifier.bias"] = numpy.zeros(2, "f4")
         self.files = {"vocab.txt": "\n".join(tiny.VOCABULARY) + "\n"}
