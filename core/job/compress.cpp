@@ -182,6 +182,11 @@ Trainer* Job::train(Training training) {
   trainer_ = std::make_unique<Trainer>(state_.model, training,
                                        state_.trainer ? &*state_.trainer : nullptr);
   state_.trainer.reset();
+  if (training.spec.precision == Precision::kBf16 && !multiplies_bf16(state_.model.device())) {
+    reporter_->say(
+        "this CPU has no bf16 instructions (AMX or AVX512_BF16): they are emulated, and fp32 would "
+        "be faster");
+  }
   while (!trainer_->done()) {
     trainer_->step();
     reporter_->step(trainer_->step_index(), trainer_->total_steps(), trainer_->metrics());
