@@ -7,11 +7,9 @@
 #include <vector>
 
 #include "core/spec/dataset_spec.h"
+#include "core/spec/labels.h"
 
 namespace espalier {
-
-// The labels, numbered as `next_sentence_label` of Hugging Face is.
-enum class NextSentence { kNotKnown = -1, kFollows = 0, kRandom = 1 };
 
 // What stands second in an example, and whether it follows: `row` is one of `among`.
 struct SecondText {
