@@ -24,11 +24,13 @@ MaskVocabulary vocabulary_of(const Reading& reading) {
                                                  : std::numeric_limits<int32_t>::max());
 }
 
-Features masked_text(const Reading& reading, const MaskVocabulary& vocabulary,
-                     const Sample& sample) {
+// Nothing where there is no word to ask for.
+std::vector<Features> masked_text(const Reading& reading, const MaskVocabulary& vocabulary,
+                                  const Sample& sample) {
   Encoding text =
       reading.tokenizer->encode(sample.text, sample.pair, sample.has_pair, reading.max_length);
   Masked masked = draw_masks(text.ids, vocabulary, kFixedMasks);
+  if (masked.asked.empty()) return {};
   Features out;
   out.truncated = text.truncated;
   out.input.ids = std::move(masked.ids);
@@ -36,7 +38,7 @@ Features masked_text(const Reading& reading, const MaskVocabulary& vocabulary,
   out.input.asked = std::move(masked.asked);
   out.target.assign(masked.words.begin(), masked.words.end());
   out.target.push_back(sample.target[0]);
-  return out;
+  return {std::move(out)};
 }
 
 // The mask tokens among the first `count` tokens of a text, which begins at the token `begin`.
@@ -89,7 +91,9 @@ double share_of_asked(std::span<const double> totals) {
   return totals[1] > 0 ? totals[0] / totals[1] : 0;
 }
 double perplexity_of(std::span<const double> totals) {
-  return perplexity(totals[0], static_cast<int64_t>(totals[1]));
+  // JSON knows no infinity.
+  return std::min(perplexity(totals[0], static_cast<int64_t>(totals[1])),
+                  std::numeric_limits<double>::max());
 }
 
 }  // namespace
@@ -103,8 +107,7 @@ absl::StatusOr<std::vector<Features>> FillMask::encode(const Reading& reading,
                                                    " hides words with; name it as "
                                                    "mask_token in tokenizer_config.json"));
   }
-  if (!sample.target.empty())
-    return std::vector<Features>{masked_text(reading, vocabulary, sample)};
+  if (!sample.target.empty()) return masked_text(reading, vocabulary, sample);
   ESPALIER_ASSIGN_OR_RETURN(Features out, text_with_masks(reading, vocabulary.mask, sample));
   return std::vector<Features>{std::move(out)};
 }

@@ -16,7 +16,8 @@ class FillMask : public Task {
   using Task::Task;
 
   // With a target (one number, see NextSentence; kNotKnown will do) masks are drawn, the same ones
-  // for the same text. Features::target is then the word of each asked token and that number.
+  // for the same text. Features::target is then the word of each asked token and that number. A
+  // sample without a word that could be asked for has no features: it is left out.
   // Without one, the mask tokens in the sample are asked for, each with a Word: its place, and
   // index 0 in the text and 1 in the pair. INVALID_ARGUMENT where none is left to ask for.
   absl::StatusOr<std::vector<Features>> encode(const Reading& reading,

@@ -67,6 +67,15 @@ TEST(FillMask, HidesWordsOfATextThatHasATarget) {
   EXPECT_EQ(masked(reader, "the film was good").input.ids, row.input.ids);
 }
 
+TEST(FillMask, LeavesATextWithoutWordsOut) {
+  const Reader reader;
+  const float unknown = -1;
+  Sample sample;
+  sample.text = "\xC3\xA9 [SEP]";
+  sample.target = std::span(&unknown, 1);
+  EXPECT_THAT(fill_mask()->encode(reader.reading, sample).value(), IsEmpty());
+}
+
 TEST(FillMask, DrawsOtherMasksOfTheSameWords) {
   const Reader reader;
   const Features row = masked(reader, "the film was good it is bad", 0);
