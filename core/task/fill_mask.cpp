@@ -73,8 +73,9 @@ absl::StatusOr<Features> text_with_masks(const Reading& reading, int32_t mask,
                            " tokens that the model reads; shorten what stands before it")
             : absl::StrCat("the text has no ", name, "; put one where a word is asked for"));
   }
+  std::sort(out.words.begin(), out.words.end(),
+            [](const Word& a, const Word& b) { return a.token < b.token; });
   for (const Word& word : out.words) out.input.asked.push_back(word.token);
-  std::sort(out.input.asked.begin(), out.input.asked.end());
   out.input.ids = std::move(joined.ids);
   out.input.types = std::move(joined.types);
   return out;
