@@ -138,6 +138,7 @@ std::vector<Batch> Trainer::micro_batches(const std::vector<int64_t>& rows, int6
     out.push_back(make_drawn_batch(*training_.train, std::span(rows).subspan(begin, count),
                                    *training_.task, training_.reading, seed("redraw", draw)));
   }
+  weigh_sentences(out);
   return out;
 }
 
@@ -158,7 +159,7 @@ void Trainer::task_gradients(const Gates& gates, int64_t draw) {
     for (const Batch& batch : micro) {
       Trace trace = walk(backend_, batch, gates);
       double share = static_cast<double>(batch.units()) / units;
-      (task_loss(training_.task->objective(), trace.logits, batch) * share).backward();
+      (task_loss(training_.task->objective(), trace, batch) * share).backward();
     }
   };
   while (!fits(pass)) {
@@ -181,8 +182,7 @@ double Trainer::run_micro(const Step& step, const Batch& batch, int64_t micro,
     Pass pass{step, batch, gates, student, teachers};
     Tensor loss;
     auto add = [&](const Tensor& part) { loss = loss.defined() ? loss + part : part; };
-    if (task_weight > 0)
-      add(task_loss(training_.task->objective(), student.logits, batch) * task_weight);
+    if (task_weight > 0) add(task_loss(training_.task->objective(), student, batch) * task_weight);
     for (Method* method : methods_) {
       if (Tensor part = method->loss(pass); part.defined()) add(part);
     }
