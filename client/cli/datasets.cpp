@@ -28,8 +28,8 @@ std::string text_of(const v1::Dataset& dataset) {
   absl::StrAppend(&text, "task     ", dataset.task(), "\ncolumns  text: ", dataset.text_column());
   if (!dataset.text_pair_column().empty())
     absl::StrAppend(&text, ", pair: ", dataset.text_pair_column());
-  absl::StrAppend(&text, ", label: ", dataset.label_column(), "\nlabels   ",
-                  absl::StrJoin(dataset.label_names(), ", "), "\n");
+  if (!dataset.label_column().empty()) absl::StrAppend(&text, ", label: ", dataset.label_column());
+  absl::StrAppend(&text, "\nlabels   ", absl::StrJoin(dataset.label_names(), ", "), "\n");
   if (!dataset.metric().empty()) absl::StrAppend(&text, "metric   ", dataset.metric(), "\n");
   for (const auto& split : dataset.splits()) {
     absl::StrAppend(&text, "split    ", split.name(), "  ", split.rows(), " rows  ", split.path(),
@@ -104,8 +104,8 @@ void add_datasets(CLI::App& app, Context& context) {
   command->add_option("--report", flags->splits["report"], "File to report figures on");
   command
       ->add_option("--task", flags->task,
-                   "text-classification, regression, multi-label-classification or "
-                   "token-classification")
+                   "text-classification, regression, multi-label-classification, "
+                   "token-classification or fill-mask")
       ->default_val("text-classification")
       ->capture_default_str();
   command->add_option("--format", flags->format, "Default: by the files' extension")
@@ -115,9 +115,8 @@ void add_datasets(CLI::App& app, Context& context) {
       ->capture_default_str();
   command->add_option("--text-pair-column", flags->text_pair_column,
                       "Column of the second text of a pair");
-  command->add_option("--label-column", flags->label_column, "Column of the label")
-      ->default_val("label")
-      ->capture_default_str();
+  command->add_option("--label-column", flags->label_column,
+                      "Column of the label; default: label, and for fill-mask none");
   command
       ->add_option("--label-names", flags->label_names, "Labels in the order of their ids, as a,b")
       ->delimiter(',');

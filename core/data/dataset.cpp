@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/base/random.h"
 #include "core/base/status_macros.h"
+#include "core/task/next_sentence.h"
 
 namespace espalier {
 namespace {
@@ -19,8 +20,16 @@ absl::StatusOr<Examples> encode(const Rows& rows, std::span<const int64_t> which
                                 const Task& task, const Reading& reading) {
   Examples out;
   out.objective = task.objective();
-  for (int64_t i : which) {
-    const Sample sample = sample_of(rows, i);
+  for (size_t place = 0; place < which.size(); ++place) {
+    const int64_t i = which[place];
+    Sample sample = sample_of(rows, i);
+    float follows = 0;
+    if (rows.pairs_follow) {
+      const SecondText second = draw_second_text(rows, which, place);
+      sample.pair = rows.pair[static_cast<size_t>(second.row)];
+      follows = static_cast<float>(second.label);
+      sample.target = std::span(&follows, 1);
+    }
     absl::StatusOr<std::vector<Features>> windows = task.encode(reading, sample);
     if (!windows.ok()) {
       return absl::Status(windows.status().code(), absl::StrCat("split '", split, "', row ", i + 1,
@@ -95,8 +104,32 @@ absl::StatusOr<Splits> load_splits(const DatasetSpec& spec, const Task& task,
 
 namespace {
 
-// Batch::labels of the inputs' targets, one after the other, and how many tokens count.
-void add_labels(Objective objective, const std::vector<float>& numbers, Batch& batch) {
+using TargetsOfInputs = std::vector<std::vector<float>>;
+
+std::vector<float> joined(const TargetsOfInputs& targets) {
+  std::vector<float> out;
+  for (const auto& target : targets) out.insert(out.end(), target.begin(), target.end());
+  return out;
+}
+
+// The words asked for, and of each input the number that says whether its sentences follow.
+void add_words(const TargetsOfInputs& targets, Batch& batch) {
+  std::vector<int64_t> words, sentences;
+  for (const auto& target : targets) {
+    words.insert(words.end(), target.begin(), target.end() - 1);
+    const bool known = target.back() != static_cast<float>(NextSentence::kNotKnown);
+    sentences.push_back(known ? static_cast<int64_t>(target.back()) : kUncounted);
+  }
+  batch.labels = torch::tensor(words, torch::kInt64);
+  batch.counted = static_cast<int64_t>(words.size());
+  batch.sentences = torch::tensor(sentences, torch::kInt64);
+  weigh_sentences({&batch, 1});
+}
+
+// Batch::labels of the inputs' targets, and how many tokens count.
+void add_labels(Objective objective, const TargetsOfInputs& targets, Batch& batch) {
+  if (objective == Objective::kWords) return add_words(targets, batch);
+  const std::vector<float> numbers = joined(targets);
   Tensor labels = torch::tensor(numbers, torch::kFloat32);
   switch (objective) {
     case Objective::kValue:
@@ -110,6 +143,7 @@ void add_labels(Objective objective, const std::vector<float>& numbers, Batch& b
         return number != static_cast<float>(kUncounted);
       });
       [[fallthrough]];
+    case Objective::kWords:
     case Objective::kClass:
       batch.labels = labels.to(torch::kInt64);
       break;
@@ -120,14 +154,14 @@ void add_labels(Objective objective, const std::vector<float>& numbers, Batch& b
 
 Batch make_batch(const Examples& examples, std::span<const int64_t> inputs, bool with_labels) {
   std::vector<const Input*> read;
-  std::vector<float> numbers;
+  TargetsOfInputs targets;
   for (int64_t i : inputs) {
     read.push_back(&examples.inputs[static_cast<size_t>(i)]);
     const auto target = examples.targets[i];
-    numbers.insert(numbers.end(), target.begin(), target.end());
+    targets.emplace_back(target.begin(), target.end());
   }
   Batch batch = pack(read);
-  if (with_labels) add_labels(examples.objective, numbers, batch);
+  if (with_labels) add_labels(examples.objective, targets, batch);
   return batch;
 }
 
@@ -135,18 +169,17 @@ Batch make_drawn_batch(const Examples& examples, std::span<const int64_t> inputs
                        const Reading& reading, uint64_t seed) {
   std::vector<Input> drawn;
   std::vector<const Input*> read;
-  std::vector<float> numbers;
+  TargetsOfInputs targets;
   drawn.reserve(inputs.size());
   for (int64_t i : inputs) {
     const auto target = examples.targets[i];
-    std::vector<float> own(target.begin(), target.end());
+    targets.emplace_back(target.begin(), target.end());
     drawn.push_back(examples.inputs[static_cast<size_t>(i)]);
-    task.redraw(derive_seed(seed, "redraw", i, 0, ""), reading, drawn.back(), own);
+    task.redraw(derive_seed(seed, "redraw", i, 0, ""), reading, drawn.back(), targets.back());
     read.push_back(&drawn.back());
-    numbers.insert(numbers.end(), own.begin(), own.end());
   }
   Batch batch = pack(read);
-  add_labels(examples.objective, numbers, batch);
+  add_labels(examples.objective, targets, batch);
   return batch;
 }
 

@@ -53,9 +53,11 @@ std::string cpu_model() {
 
 }  // namespace
 
+// Virtual machines may share a model name and hide instructions that products in bf16 would use.
 std::string compute_class() {
-  return absl::StrCat("cpu-", cpu_model(), "-", at::get_cpu_capability(), "-",
-                      at::get_num_threads(), "t-torch", TORCH_VERSION, "-", commit());
+  return absl::StrCat("cpu-", cpu_model(), "-", at::get_cpu_capability(),
+                      multiplies_bf16(at::kCPU) ? "-bf16-" : "-", at::get_num_threads(), "t-torch",
+                      TORCH_VERSION, "-", commit());
 }
 
 std::string machine_description() {

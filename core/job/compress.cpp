@@ -10,6 +10,7 @@
 #include "core/model/load.h"
 #include "core/model/walk.h"
 #include "core/prune/registry.h"
+#include "core/spec/labels.h"
 
 namespace espalier {
 namespace {
@@ -32,6 +33,7 @@ std::vector<std::unique_ptr<Distiller>> make_distillers(const RecipeSpec& recipe
 // What a head that was trained elsewhere answers, as far as its shape tells.
 std::string task_of(const ModelConfig& config) {
   if (config.head == HeadKind::kToken) return "token-classification";
+  if (config.head == HeadKind::kMaskedLm) return "fill-mask";
   return config.classes == 1 ? "regression" : "text-classification";
 }
 
@@ -39,12 +41,19 @@ std::string task_of(const ModelConfig& config) {
 Examples plain_examples(const Task& task, const Reading& reading) {
   Examples out;
   out.objective = task.objective();
+  const float unknown = static_cast<float>(NextSentence::kNotKnown);
   for (const char* text :
        {"A short one.", "A sentence of a length that people often write in a review.",
         "Two clauses stand here, and the second is a little longer than the first one was."}) {
     Sample sample;
     sample.text = text;
+    if (task.objective() == Objective::kWords) sample.target = std::span(&unknown, 1);
     out.add(sample, value_or_throw(task.encode(reading, sample)));
+  }
+  if (out.size() == 0) {
+    throw StatusError(absl::InvalidArgumentError(
+        "the tokenizer has no word of three English sentences, which are all that is there to ask "
+        "a model with; a data set would help"));
   }
   return out;
 }
@@ -102,11 +111,13 @@ void Job::prepare() {
     splits_ = value_or_throw(load_splits(spec, *task_, reading()));
     if (!resumed_) fit_head();
   } else {
-    if (compresses() || config.classes == 0) {
+    const bool speaks = config.head == HeadKind::kMaskedLm;
+    if (compresses() || (config.classes == 0 && !speaks)) {
       throw StatusError(
           absl::InvalidArgumentError("this job has no data set; only the dense recipe of a model "
                                      "with a task head works without one"));
     }
+    if (speaks) config.label_names = next_sentence_names(config.classes > 0);
     task_ = value_or_throw(make_task(task_of(config), config.label_names));
     splits_.report = plain_examples(*task_, reading());
     splits_.label_names = config.label_names;
@@ -182,6 +193,11 @@ Trainer* Job::train(Training training) {
   trainer_ = std::make_unique<Trainer>(state_.model, training,
                                        state_.trainer ? &*state_.trainer : nullptr);
   state_.trainer.reset();
+  if (training.spec.precision == Precision::kBf16 && !multiplies_bf16(state_.model.device())) {
+    reporter_->say(
+        "this CPU has no bf16 instructions (AMX or AVX512_BF16): they are emulated, and fp32 would "
+        "be faster");
+  }
   while (!trainer_->done()) {
     trainer_->step();
     reporter_->step(trainer_->step_index(), trainer_->total_steps(), trainer_->metrics());
@@ -203,8 +219,11 @@ void Job::fit_head() {
   config.heads.clear();
   const bool fits = config.head == task_->head() && config.classes == outputs &&
                     (wanted.empty() || state_.model.reorder_classifier(wanted));
+  // A masked language model does without its next-sentence classifier, and nothing is fresh then.
+  const bool only_drops =
+      config.head == HeadKind::kMaskedLm && config.head == task_->head() && outputs == 0;
   if (!fits) {
-    if (!finetunes()) {
+    if (!finetunes() && !only_drops) {
       throw StatusError(absl::InvalidArgumentError(
           absl::StrCat("the model's head has ", config.classes, " outputs (",
                        absl::StrJoin(config.label_names, ", "), ") and the data set has ",

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <utility>
 
 #include "core/job/compress.h"
 
@@ -14,6 +15,8 @@ class Reporter {
   void begin_phase(const std::string& name, int index);
   // Throws StatusError CANCELLED when the user wants the job stopped.
   void step(int64_t step, int64_t steps, const std::map<std::string, double>& metrics);
+  // A word about the phase that has begun, which goes with its progress from now on.
+  void say(std::string message) { now_.message = std::move(message); }
   bool preempted() const { return hooks_.preempted && hooks_.preempted(); }
   const std::string& phase() const { return now_.phase; }
   int64_t at_step() const { return now_.step; }

@@ -18,6 +18,20 @@ void for_each_block(int64_t rows, Use&& use) {
     use(begin, std::min(kBlockRows, rows - begin));
 }
 
+// What sums over blocks are kept in: a format of 8 bits would lose the later blocks.
+at::TensorOptions sum_options(const Tensor& x) {
+  return at::isReducedFloatingType(x.scalar_type()) ? x.options().dtype(at::kFloat) : x.options();
+}
+
+// sum += a b, where `sum` may be wider than the two.
+void add_product(Tensor& sum, const Tensor& a, const Tensor& b) {
+  if (sum.scalar_type() == a.scalar_type()) {
+    sum.addmm_(a, b);
+  } else {
+    sum.add_(at::mm(a, b));
+  }
+}
+
 struct FeedForward : torch::autograd::Function<FeedForward> {
   static Tensor forward(torch::autograd::AutogradContext* context, const Tensor& x,
                         const Tensor& up_weight, const Tensor& up_bias, const Tensor& down_weight,
@@ -43,16 +57,17 @@ struct FeedForward : torch::autograd::Function<FeedForward> {
     // Inputs in the order of forward(); what is frozen gets no gradient.
     auto wanted = [&](int input) { return context->needs_input_grad(static_cast<size_t>(input)); };
     Tensor x_grad = wanted(0) ? at::empty_like(x) : Tensor();
-    Tensor up_grad = wanted(1) ? at::zeros_like(up_weight) : Tensor();
-    Tensor up_bias_grad = wanted(2) ? at::zeros({up_weight.size(0)}, x.options()) : Tensor();
-    Tensor down_grad = wanted(3) ? at::zeros_like(down_weight) : Tensor();
+    const auto sums = sum_options(x);
+    Tensor up_grad = wanted(1) ? at::zeros(up_weight.sizes(), sums) : Tensor();
+    Tensor up_bias_grad = wanted(2) ? at::zeros({up_weight.size(0)}, sums) : Tensor();
+    Tensor down_grad = wanted(3) ? at::zeros(down_weight.sizes(), sums) : Tensor();
     Tensor down_bias_grad = wanted(4) ? grad.sum(0) : Tensor();
     for_each_block(x.size(0), [&](int64_t begin, int64_t count) {
       const Tensor rows = x.narrow(0, begin, count), part = inner.narrow(0, begin, count);
       const Tensor upstream = grad.narrow(0, begin, count);
-      if (wanted(3)) down_grad.addmm_(upstream.t(), at::gelu(part, approximate));
+      if (wanted(3)) add_product(down_grad, upstream.t(), at::gelu(part, approximate));
       Tensor inner_grad = at::gelu_backward(at::mm(upstream, down_weight), part, approximate);
-      if (wanted(1)) up_grad.addmm_(inner_grad.t(), rows);
+      if (wanted(1)) add_product(up_grad, inner_grad.t(), rows);
       if (wanted(2)) up_bias_grad.add_(inner_grad.sum(0));
       if (wanted(0)) {
         Tensor to = x_grad.narrow(0, begin, count);

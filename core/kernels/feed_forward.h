@@ -11,7 +11,9 @@
 namespace espalier {
 
 // x [N,D], up_weight [F,D], up_bias [F], down_weight [D,F], down_bias [D]; any floating dtype and
-// device; differentiable in all of them. `approximate` is at::gelu's: "none" (erf) or "tanh".
+// device, the same for all; differentiable in all of them. `approximate` is at::gelu's: "none"
+// (erf) or "tanh". In bf16, gelu computes in fp32 and rounds, and what is summed over blocks is
+// summed in fp32.
 torch::Tensor feed_forward(const torch::Tensor& x, const torch::Tensor& up_weight,
                            const torch::Tensor& up_bias, const torch::Tensor& down_weight,
                            const torch::Tensor& down_bias, const std::string& approximate);

@@ -16,7 +16,7 @@ Tensor spread_bias(const Tensor& bias, int64_t longest) {
 }
 
 Tensor attend_grid(const Tensor& query_key_value, const TokenRows& rows, int64_t heads,
-                   const Tensor& bias, double p, Tensor* maps) {
+                   const Tensor& bias, double p, Tensor* maps, const MatmulPrecision& precision) {
   const int64_t width = query_key_value.size(1) / (3 * heads), count = rows.count();
   Tensor grid, padded = query_key_value, key_mask = rows.key_mask();
   if (key_mask.defined()) {
@@ -25,8 +25,11 @@ Tensor attend_grid(const Tensor& query_key_value, const TokenRows& rows, int64_t
                  .index_copy(0, grid, query_key_value);
   }
   Tensor qkv = padded.view({count, rows.longest, 3, heads, width}).permute({2, 0, 3, 1, 4});
+  auto multiply = [&](const Tensor& a, const Tensor& b) {
+    return at::matmul(precision.operand(a), precision.operand(b)).to(qkv.scalar_type());
+  };
   Tensor scores =
-      at::matmul(qkv[0], qkv[1].transpose(-1, -2)) / std::sqrt(static_cast<double>(width));
+      multiply(qkv[0], qkv[1].transpose(-1, -2)) / std::sqrt(static_cast<double>(width));
   if (bias.defined()) scores = scores + spread_bias(bias, rows.longest);
   if (key_mask.defined()) scores = scores.masked_fill(key_mask.logical_not(), -1e30);
   Tensor probabilities = at::softmax(scores, -1);
@@ -35,7 +38,7 @@ Tensor attend_grid(const Tensor& query_key_value, const TokenRows& rows, int64_t
                 ? probabilities * key_mask.transpose(-1, -2).to(probabilities.dtype())
                 : probabilities;
   }
-  Tensor context = at::matmul(dropout(probabilities, p), qkv[2]);  // [B,h,T,d]
+  Tensor context = multiply(dropout(probabilities, p), qkv[2]);  // [B,h,T,d]
   context = context.transpose(1, 2).reshape({count * rows.longest, heads * width});
   return key_mask.defined() ? context.index_select(0, grid) : context;
 }
@@ -43,11 +46,11 @@ Tensor attend_grid(const Tensor& query_key_value, const TokenRows& rows, int64_t
 }  // namespace
 
 Tensor attend_rows(const Tensor& query_key_value, const TokenRows& rows, int64_t heads,
-                   const Tensor& bias, double p, Tensor* maps) {
+                   const Tensor& bias, double p, Tensor* maps, const MatmulPrecision& precision) {
   const bool fits = query_key_value.is_cpu() && query_key_value.scalar_type() == at::kFloat;
   if (fits && maps == nullptr)
     return ragged_attention(query_key_value, rows.offsets, heads, bias, p);
-  return attend_grid(query_key_value, rows, heads, bias, p, maps);
+  return attend_grid(query_key_value, rows, heads, bias, p, maps, precision);
 }
 
 int64_t relative_bucket(int64_t distance, int64_t buckets, int64_t max_distance) {

@@ -25,6 +25,18 @@ int64_t answer_lines(HeadKind head, const Input& input) {
   return static_cast<int64_t>(input.asked.size());
 }
 
+void weigh_sentences(std::span<Batch> micro) {
+  int64_t words = 0, sentences = 0;
+  for (const Batch& batch : micro) {
+    if (!batch.sentences.defined()) continue;
+    words += batch.units();
+    sentences += batch.sentences.ne(kUncounted).sum().item<int64_t>();
+  }
+  const double share =
+      sentences == 0 ? 0 : static_cast<double>(words) / static_cast<double>(sentences);
+  for (Batch& batch : micro) batch.words_per_sentence = share;
+}
+
 Batch pack(std::span<const Input* const> inputs) {
   std::vector<int64_t> ids, types, asked;
   std::vector<Tensor> images;

@@ -24,9 +24,14 @@ struct Batch {
   std::vector<int64_t> lengths;  // [B], their sum is N, each at least 1
   Tensor asked;  // [n] int64: places in `ids` whose words are asked for; undefined: all
   // Undefined, or by the task's objective: kClass [B] int64; kValue [B] float; kLabels [B,C] float;
-  // kTokenClasses [N] int64, kUncounted where a token has none.
+  // kTokenClasses [N] int64, kUncounted where a token has none; kWords [n] int64, the words of
+  // `asked`.
   Tensor labels;
   int64_t counted = -1;  // tokens that have a label, where tokens have them
+  // kWords: [B] int64, whether the row's second text follows its first (0) or not (1); kUncounted
+  // where that is not known. And the words asked for to each label of these, see weigh_sentences().
+  Tensor sentences;
+  double words_per_sentence = 0;
 
   // What the task's loss is a mean over: rows, or the tokens that count. Micro-batches weigh by it.
   int64_t units() const { return counted < 0 ? rows() : counted; }
@@ -40,6 +45,11 @@ struct Batch {
 // Lines of the logits that a head gives for one input: one, one for each token, or one for each
 // word that is asked for.
 int64_t answer_lines(HeadKind head, const Input& input);
+
+// A loss is a mean over units, and those of kWords are words: the step's mean over its sentences is
+// their sum times words_per_sentence, over the words. Sets that number in all micro-batches of a
+// step to the step's own, so that their losses, weighted by units, add up to that of the step.
+void weigh_sentences(std::span<Batch> micro);
 
 // The inputs, all texts or all images, one after the other; without labels.
 Batch pack(std::span<const Input* const> inputs);

@@ -2,13 +2,16 @@
 
 namespace espalier {
 
-Tensor Linear::forward(const Tensor& x, const Tensor& weight_gate, const Tensor& rank_gate) const {
-  if (factored()) {
-    Tensor inner = at::linear(x, down);
-    if (rank_gate.defined()) inner = inner * rank_gate;
-    return at::linear(inner, up, bias);
-  }
-  return at::linear(x, gated_weight(weight_gate), bias);
+Tensor Linear::forward(const Tensor& x, const Tensor& weight_gate, const Tensor& rank_gate,
+                       const MatmulPrecision& precision) const {
+  auto multiply = [&](const Tensor& in, const Tensor& by, const Tensor& plus) {
+    return at::linear(precision.operand(in), precision.weight(by), precision.weight(plus))
+        .to(x.scalar_type());
+  };
+  if (!factored()) return multiply(x, gated_weight(weight_gate), bias);
+  Tensor inner = multiply(x, down, {});
+  if (rank_gate.defined()) inner = inner * rank_gate;
+  return multiply(inner, up, bias);
 }
 
 Tensor Linear::gated_weight(const Tensor& weight_gate) const {

@@ -1,11 +1,9 @@
 // One linear layer in any of its stored forms.
 #pragma once
 
-#include <torch/types.h>
+#include "core/model/matmul_precision.h"
 
 namespace espalier {
-
-using torch::Tensor;
 
 // y = x W^T + b.  dense: `weight` [N,K].  masked: `mask` [N,K] multiplies the weight.
 // factored: W = up . diag(rank gate) . down with `down` [r,K] and `up` [N,r], and `weight`
@@ -20,9 +18,9 @@ struct Linear {
   int64_t inputs() const { return factored() ? down.size(1) : weight.size(1); }
   int64_t outputs() const { return factored() ? up.size(0) : weight.size(0); }
 
-  // x [..., K] -> [..., N]. Gates may be undefined: weight_gate [N,K], rank_gate [r].
-  Tensor forward(const Tensor& x, const Tensor& weight_gate = {},
-                 const Tensor& rank_gate = {}) const;
+  // x [..., K] -> [..., N] of x's dtype. Gates may be undefined: weight_gate [N,K], rank_gate [r].
+  Tensor forward(const Tensor& x, const Tensor& weight_gate = {}, const Tensor& rank_gate = {},
+                 const MatmulPrecision& precision = {}) const;
   // The weight of a layer that is not factored, times mask and gate, [N,K].
   Tensor gated_weight(const Tensor& weight_gate) const;
   // The weight as it acts, [N,K].

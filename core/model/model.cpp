@@ -137,17 +137,28 @@ void Model::attach_head(const std::string& name, int layer, int outputs, uint64_
 
 void Model::reset_classifier(int classes, uint64_t seed, HeadKind kind) {
   auto generator = at::detail::createCPUGenerator(seed);
-  const bool pools = kind == HeadKind::kSequence && facts_of(config).pools();
-  if (!pools) {
+  const bool speaks = kind == HeadKind::kMaskedLm;
+  const bool reads_row = speaks ? classes > 0 : kind == HeadKind::kSequence;
+  if (!reads_row || !facts_of(config).pools()) {
     pooler = Linear();
   } else if (!pooler.defined()) {
     pooler = random_linear(config.hidden, config.hidden, generator);
   }
-  lm_dense = Linear();
-  lm_norm = Norm();
-  lm_bias = Tensor();
-  classifier =
-      random_linear(classes, pooler.defined() ? pooler.outputs() : config.hidden, generator);
+  if (!speaks) {
+    lm_dense = Linear();
+    lm_norm = Norm();
+    lm_bias = Tensor();
+  } else if (!lm_dense.defined()) {
+    const int64_t columns = config.embedding_columns();
+    lm_dense = random_linear(columns, config.hidden, generator);
+    lm_norm = {at::ones({columns}), at::zeros({columns})};
+    lm_bias = at::zeros({config.vocabulary});
+  }
+  classifier = Linear();
+  if (classes > 0) {
+    classifier =
+        random_linear(classes, pooler.defined() ? pooler.outputs() : config.hidden, generator);
+  }
   config.head = kind;
   config.pooler_width = pooler.defined() ? static_cast<int>(pooler.outputs()) : 0;
   config.classes = classes;

@@ -1,19 +1,29 @@
 #include "core/model/task_loss.h"
 
+#include <algorithm>
+
 namespace espalier {
 namespace {
 
+// Half precision is too coarse for sums.
+Tensor wide(const Tensor& logits) {
+  return logits.scalar_type() == at::kDouble ? logits : logits.to(at::kFloat);
+}
+
+Tensor sum_of_cross_entropies(const Tensor& logits, const Tensor& labels) {
+  return at::cross_entropy_loss(logits, labels, /*weight=*/{}, at::Reduction::Sum, kUncounted);
+}
+
 // A mean would be 0 / 0 where nothing counts.
 Tensor token_cross_entropy(const Tensor& logits, const Tensor& labels) {
-  Tensor sum =
-      at::cross_entropy_loss(logits, labels, /*weight=*/{}, at::Reduction::Sum, kUncounted);
+  Tensor sum = sum_of_cross_entropies(logits, labels);
   return sum / labels.ne(kUncounted).sum().clamp_min(1).to(sum.scalar_type());
 }
 
 }  // namespace
 
 Tensor task_loss(Objective objective, const Tensor& logits, const Batch& batch) {
-  Tensor scores = logits.scalar_type() == at::kDouble ? logits : logits.to(at::kFloat);
+  Tensor scores = wide(logits);
   Tensor labels = batch.labels.to(scores.device());
   switch (objective) {
     case Objective::kValue:
@@ -21,11 +31,21 @@ Tensor task_loss(Objective objective, const Tensor& logits, const Batch& batch) 
     case Objective::kLabels:
       return at::binary_cross_entropy_with_logits(scores, labels.to(scores.scalar_type()));
     case Objective::kTokenClasses:
+    case Objective::kWords:
       return token_cross_entropy(scores, labels);
     case Objective::kClass:
       break;
   }
   return at::cross_entropy_loss(scores, labels);
+}
+
+Tensor task_loss(Objective objective, const Trace& trace, const Batch& batch) {
+  Tensor loss = task_loss(objective, trace.logits, batch);
+  if (objective != Objective::kWords || !trace.sentence_logits.defined()) return loss;
+  Tensor scores = wide(trace.sentence_logits);
+  Tensor sum = sum_of_cross_entropies(scores, batch.sentences.to(scores.device()));
+  return loss + sum * (batch.words_per_sentence /
+                       static_cast<double>(std::max<int64_t>(batch.units(), 1)));
 }
 
 }  // namespace espalier

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/model/batch.h"
+#include "core/model/trace.h"
 #include "core/spec/tasks.h"
 
 namespace espalier {
@@ -12,7 +13,13 @@ namespace espalier {
 //   kValue         mean squared error over rows
 //   kLabels        mean binary cross-entropy with logits over rows and labels
 //   kTokenClasses  mean cross-entropy over the tokens that count; 0 where none does
+//   kWords         the same over the words that are asked for
 // As the heads of Hugging Face transformers compute them.
 Tensor task_loss(Objective objective, const Tensor& logits, const Batch& batch);
+
+// The same of a whole walk: to kWords the mean cross-entropy of the next-sentence logits over the
+// rows that have such a label is added where the model has them, as BertForPreTraining does. See
+// Batch::words_per_sentence for micro-batches.
+Tensor task_loss(Objective objective, const Trace& trace, const Batch& batch);
 
 }  // namespace espalier

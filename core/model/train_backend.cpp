@@ -12,21 +12,15 @@ namespace {
 
 Tensor gated(const Tensor& x, const Tensor& gate) { return gate.defined() ? x * gate : x; }
 
-// Several linear layers of one input side by side, [N, sum of their outputs]: one wide product
-// instead of narrow ones, where no layer is factored.
-Tensor joined_linear(const std::vector<const Linear*>& linears, const Tensor& x,
-                     const std::vector<std::string>& names, const LayerGates& gates) {
-  std::vector<Tensor> weights, biases, outputs;
-  for (size_t i = 0; i < linears.size(); ++i) {
-    const Linear& linear = *linears[i];
-    if (linear.factored()) break;
-    weights.push_back(linear.gated_weight(gates.weight(names[i])));
-    biases.push_back(linear.bias);
-  }
-  if (weights.size() == linears.size()) return at::linear(x, at::cat(weights), at::cat(biases));
-  for (size_t i = 0; i < linears.size(); ++i)
-    outputs.push_back(linears[i]->forward(x, gates.weight(names[i]), gates.rank(names[i])));
-  return at::cat(outputs, 1);
+std::string sublayer(int layer, const char* name) {
+  return absl::StrCat("layers.", layer, ".", name, ".");
+}
+
+// Adds what a sub-layer reads of a linear layer with this name.
+void add_reads(std::vector<Tensor>& reads, const Linear& linear, const LayerGates& gates,
+               const std::string& name) {
+  reads.insert(reads.end(), {linear.weight, linear.bias, linear.down, linear.up, gates.weight(name),
+                             gates.rank(name)});
 }
 
 }  // namespace
@@ -59,43 +53,107 @@ Tensor TrainBackend::write(const Tensor& x, const Tensor& y, const Tensor& gate,
   return model_.config.norm_first ? sum : normed(sum, norm, gates);
 }
 
-Hidden TrainBackend::attend(int layer, const Hidden& hidden, const LayerGates& gates,
-                            Tensor* attention) {
-  const PackedRows& in = packed(hidden);
-  const Layer& w = model_.layers[layer];
-  std::string prefix = absl::StrCat("layers.", layer, ".attention.");
-  const int64_t heads = model_.config.head_count(layer);
+std::vector<Tensor> TrainBackend::run(const Part& part, const Tensor& x,
+                                      const std::vector<Tensor>& reads) const {
+  return checkpointing_ ? recomputed(x, reads, part) : part(x);
+}
 
-  Tensor qkv = joined_linear({&w.query, &w.key, &w.value}, read(in.x, w.attention_norm, gates),
-                             {prefix + "query", prefix + "key", prefix + "value"}, gates);
-  Tensor context = attend_rows(qkv, *in.rows, heads, relative_bias(model_, layer, in.rows->longest),
-                               training_ ? attention_dropout_ : 0, attention);
+// Where no layer is factored, one wide product instead of three narrow ones. [N, 3 D'].
+Tensor TrainBackend::query_key_value(int layer, const Tensor& x, const LayerGates& gates) const {
+  const Layer& w = model_.layers[layer];
+  const std::string prefix = sublayer(layer, "attention");
+  const std::pair<const Linear&, std::string> linears[] = {
+      {w.query, prefix + "query"}, {w.key, prefix + "key"}, {w.value, prefix + "value"}};
+  std::vector<Tensor> weights, biases, outputs;
+  for (const auto& [linear, name] : linears) {
+    if (linear.factored()) break;
+    weights.push_back(precision_.weight(linear.gated_weight(gates.weight(name))));
+    biases.push_back(precision_.weight(linear.bias));
+  }
+  if (weights.size() == std::size(linears)) {
+    return at::linear(precision_.operand(x), at::cat(weights), at::cat(biases)).to(x.scalar_type());
+  }
+  for (const auto& [linear, name] : linears)
+    outputs.push_back(linear.forward(x, gates.weight(name), gates.rank(name), precision_));
+  return at::cat(outputs, 1);
+}
+
+Tensor TrainBackend::attended(int layer, const Tensor& x, const TokenRows& rows, const Tensor& bias,
+                              const LayerGates& gates, Tensor* maps) const {
+  const Layer& w = model_.layers[layer];
+  const std::string output = sublayer(layer, "attention") + "output";
+  const int64_t heads = model_.config.head_count(layer);
+  Tensor qkv = query_key_value(layer, read(x, w.attention_norm, gates), gates);
+  Tensor context =
+      attend_rows(qkv, rows, heads, bias, training_ ? attention_dropout_ : 0, maps, precision_);
   if (gates.head.defined()) {
     context = context.view({context.size(0), heads, -1}) * gates.head.view({1, heads, 1});
     context = context.flatten(1);
   }
-  Tensor y =
-      w.output.forward(context, gates.weight(prefix + "output"), gates.rank(prefix + "output"));
-  return with(hidden, write(in.x, y, gates.attention, w.attention_norm, gates));
+  Tensor y = w.output.forward(context, gates.weight(output), gates.rank(output), precision_);
+  return write(x, y, gates.attention, w.attention_norm, gates);
 }
 
-Hidden TrainBackend::feed(int layer, const Hidden& hidden, const LayerGates& gates) {
+Hidden TrainBackend::attend(int layer, const Hidden& hidden, const LayerGates& gates,
+                            Tensor* attention) {
   const PackedRows& in = packed(hidden);
   const Layer& w = model_.layers[layer];
-  std::string prefix = absl::StrCat("layers.", layer, ".ffn.");
-  Tensor x = read(in.x, w.ffn_norm, gates), y;
+  const Tensor bias = relative_bias(model_, layer, in.rows->longest);
+  const bool maps = attention != nullptr;
+  auto part = [this, layer, gates, bias, maps, rows = in.rows](const Tensor& x) {
+    std::vector<Tensor> out(maps ? 2 : 1);
+    out[0] = attended(layer, x, *rows, bias, gates, maps ? &out[1] : nullptr);
+    return out;
+  };
+  std::vector<Tensor> reads = {bias,
+                               gates.hidden,
+                               gates.attention,
+                               gates.head,
+                               w.attention_norm.weight,
+                               w.attention_norm.bias};
+  const std::string prefix = sublayer(layer, "attention");
+  add_reads(reads, w.query, gates, prefix + "query");
+  add_reads(reads, w.key, gates, prefix + "key");
+  add_reads(reads, w.value, gates, prefix + "value");
+  add_reads(reads, w.output, gates, prefix + "output");
+  std::vector<Tensor> out = run(part, in.x, reads);
+  if (maps) *attention = out[1];
+  return with(hidden, out[0]);
+}
+
+Tensor TrainBackend::fed(int layer, const Tensor& x, const LayerGates& gates) const {
+  const Layer& w = model_.layers[layer];
+  const std::string up = sublayer(layer, "ffn") + "up", down = sublayer(layer, "ffn") + "down";
+  Tensor in = read(x, w.ffn_norm, gates), y;
   const std::string& activation = model_.config.activation;
   const char* gelu = gelu_form(activation);
   if (gelu != nullptr && !gates.neuron.defined() && !w.up.factored() && !w.down.factored()) {
-    y = feed_forward(x, w.up.gated_weight(gates.weight(prefix + "up")), w.up.bias,
-                     w.down.gated_weight(gates.weight(prefix + "down")), w.down.bias, gelu);
+    auto weight = [&](const Linear& linear, const std::string& name) {
+      return precision_.weight(linear.gated_weight(gates.weight(name)));
+    };
+    y = feed_forward(precision_.operand(in), weight(w.up, up), precision_.weight(w.up.bias),
+                     weight(w.down, down), precision_.weight(w.down.bias), gelu)
+            .to(x.scalar_type());
   } else {
-    Tensor inner = activate(
-        activation, w.up.forward(x, gates.weight(prefix + "up"), gates.rank(prefix + "up")));
-    y = w.down.forward(gated(inner, gates.neuron), gates.weight(prefix + "down"),
-                       gates.rank(prefix + "down"));
+    Tensor inner =
+        activate(activation, w.up.forward(in, gates.weight(up), gates.rank(up), precision_));
+    y = w.down.forward(gated(inner, gates.neuron), gates.weight(down), gates.rank(down),
+                       precision_);
   }
-  return with(hidden, write(in.x, y, gates.ffn, w.ffn_norm, gates));
+  return write(x, y, gates.ffn, w.ffn_norm, gates);
+}
+
+Hidden TrainBackend::feed(int layer, const Hidden& hidden, const LayerGates& gates) {
+  const Layer& w = model_.layers[layer];
+  auto part = [this, layer, gates](const Tensor& x) {
+    return std::vector<Tensor>{fed(layer, x, gates)};
+  };
+  std::vector<Tensor> reads = {gates.hidden, gates.ffn, gates.neuron, w.ffn_norm.weight,
+                               w.ffn_norm.bias};
+  const std::string prefix = sublayer(layer, "ffn");
+  add_reads(reads, w.up, gates, prefix + "up");
+  add_reads(reads, w.down, gates, prefix + "down");
+  return with(hidden, run(part, packed(hidden).x, reads).front());
 }
 
 }  // namespace espalier

@@ -4,8 +4,15 @@
 // of SST-2 two thirds of the padded grid would be padding. Attention runs over ragged rows in one
 // kernel (float32 on the CPU); where maps are recorded, and elsewhere, it is composed of LibTorch's
 // operators over a padded grid, which is also what the kernel is checked against.
+//
+// The products of the layers are computed in fp32 or bf16 (matmul_precision.h); embeddings and
+// heads multiply little and stay fp32. With checkpointing, backward computes each sub-layer a
+// second time instead of keeping its inner states (recompute.h); recorded hidden states and
+// attention maps are outputs of sub-layers, so whoever reads them sees no difference. Backend,
+// model and gates must then live and stay as they are until backward.
 #pragma once
 
+#include "core/model/recompute.h"
 #include "core/model/rows_backend.h"
 
 namespace espalier {
@@ -18,6 +25,10 @@ class TrainBackend : public RowsBackend {
   void set_training(bool training) { training_ = training; }
   bool training() const { return training_; }
   double head_dropout() const { return training_ ? head_dropout_ : 0; }
+  void set_precision(Precision precision) { precision_ = MatmulPrecision(precision); }
+  void set_checkpointing(bool checkpointing) { checkpointing_ = checkpointing; }
+  // To be called before the first walk after weights have moved.
+  void weights_moved() { precision_.forget_weights(); }
 
   const Model& model() const override { return model_; }
   Hidden embed(const Batch& batch, const LayerGates& gates) override;
@@ -25,6 +36,14 @@ class TrainBackend : public RowsBackend {
   Hidden feed(int layer, const Hidden& x, const LayerGates& gates) override;
 
  private:
+  // The two sub-layers on [N,D]. `bias` is relative_bias(); maps as in attend_rows().
+  Tensor attended(int layer, const Tensor& x, const TokenRows& rows, const Tensor& bias,
+                  const LayerGates& gates, Tensor* maps) const;
+  Tensor fed(int layer, const Tensor& x, const LayerGates& gates) const;
+  Tensor query_key_value(int layer, const Tensor& x, const LayerGates& gates) const;
+  // part(x), kept or to be recomputed.
+  std::vector<Tensor> run(const Part& part, const Tensor& x,
+                          const std::vector<Tensor>& reads) const;
   Tensor drop(const Tensor& x) const;
   Tensor normed(const Tensor& x, const Norm& norm, const LayerGates& gates) const;
   // What a sub-layer reads of the stream x, and the stream after it wrote y through its gate: the
@@ -35,7 +54,8 @@ class TrainBackend : public RowsBackend {
 
   const Model& model_;
   double hidden_dropout_, attention_dropout_, head_dropout_;
-  bool training_ = false;
+  MatmulPrecision precision_;
+  bool training_ = false, checkpointing_ = false;
 };
 
 }  // namespace espalier

@@ -116,14 +116,15 @@ bool Walk::layer() {
 Tensor Walk::head(const Hidden& last) {
   const ModelConfig& config = model_.config;
   const double dropout = options_.head_dropout;
-  auto sequence = [&] {
+  auto sequence = [&](double share) {
     Tensor row = config.pooling == Pooling::kMean ? backend_.mean(last) : backend_.cls(last);
-    return head_logits(model_.pooler, model_.classifier, row, config.head_activation, dropout);
+    return head_logits(model_.pooler, model_.classifier, row, config.head_activation, share);
   };
-  if (config.head == HeadKind::kSequence) return sequence();
+  if (config.head == HeadKind::kSequence) return sequence(dropout);
   Tensor tokens = backend_.tokens(last);
   if (config.head == HeadKind::kToken) return token_logits(model_, tokens, dropout);
-  if (model_.classifier.defined()) trace_.sentence_logits = sequence();
+  // BertForPreTraining drops nothing here.
+  if (model_.classifier.defined()) trace_.sentence_logits = sequence(0);
   if (asked_.defined()) tokens = tokens.index_select(0, asked_.to(tokens.device()));
   return word_logits(model_, tokens);
 }

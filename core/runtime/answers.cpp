@@ -2,8 +2,12 @@
 
 #include <algorithm>
 
+#include "core/model/row_logits.h"
+
 namespace espalier::runtime {
 namespace {
+
+constexpr int64_t kWordGuesses = 5;
 
 Tensor probabilities_of(Objective objective, const Tensor& logits) {
   if (objective == Objective::kValue) return at::empty({0});
@@ -35,10 +39,46 @@ void read_answer(Objective objective, int64_t classes, Answer& answer) {
   }
 }
 
+// The best words for everything that is asked, a row as sure as the least sure of them.
+std::vector<Answer> word_answers(HeadKind head, const Trace& trace,
+                                 std::span<const Input* const> inputs) {
+  Tensor lines = trace.logits.to(at::kFloat);
+  auto [best, ids] = at::topk(lines, std::min(kWordGuesses, lines.size(1)), /*dim=*/-1);
+  Tensor scores =
+      (best - at::logsumexp(lines, {-1}, /*keepdim=*/true)).exp().to(at::kCPU).contiguous();
+  ids = ids.to(at::kCPU).contiguous();
+  const float* score = scores.data_ptr<float>();
+  const int64_t* id = ids.data_ptr<int64_t>();
+  RowLogits logits(head, lines);
+  Tensor exit_layer = trace.exit_layer.to(at::kCPU).contiguous();
+  std::vector<Answer> out(inputs.size());
+  for (size_t i = 0; i < out.size(); ++i) {
+    out[i].logits = logits.next(*inputs[i]);
+    out[i].label = -1;
+    out[i].confidence = 1;
+    out[i].exit_layer = static_cast<int>(exit_layer.data_ptr<int64_t>()[i]);
+    for (size_t asked = 0; asked < inputs[i]->asked.size(); ++asked) {
+      auto& guesses = out[i].words.emplace_back();
+      for (int64_t k = 0; k < ids.size(1); ++k)
+        guesses.push_back({static_cast<int32_t>(*id++), *score++, {}});
+      out[i].confidence = std::min(out[i].confidence, guesses.front().score);
+    }
+  }
+  if (!trace.sentence_logits.defined()) return out;
+  Tensor sentences = trace.sentence_logits.to(at::kCPU, at::kFloat).contiguous();
+  const float* s = sentences.data_ptr<float>();
+  for (Answer& answer : out) {
+    answer.sentence_logits.assign(s, s + sentences.size(1));
+    s += sentences.size(1);
+  }
+  return out;
+}
+
 }  // namespace
 
 std::vector<Answer> answers_of(Objective objective, HeadKind head, const Trace& trace,
                                std::span<const Input* const> inputs) {
+  if (objective == Objective::kWords) return word_answers(head, trace, inputs);
   Tensor logits = trace.logits.to(at::kCPU, at::kFloat).contiguous();
   Tensor probabilities = probabilities_of(objective, logits).contiguous();
   Tensor exit_layer = trace.exit_layer.to(at::kCPU).contiguous();

@@ -37,6 +37,10 @@ class LibTorchEngine : public Engine {
     info_.max_length = artifact.spec.max_length;
     info_.vocabulary = config.vocabulary;
     info_.token_types = config.token_types;
+    if (info_.objective == Objective::kWords) {
+      info_.mask_id = tokenizer_->specials().mask;
+      info_.mask_text = tokenizer_->written(info_.mask_id);
+    }
     info_.precision = artifact.spec.precision;
     info_.weights_sha256 = artifact.weights_sha256;
     if (artifact.spec.exit) {
@@ -82,7 +86,10 @@ class LibTorchEngine : public Engine {
         options.knobs.max_layer = torch::tensor(max_layer, torch::kInt64).to(device);
       }
       const Trace trace = walk(backend_, pack(inputs), {}, options);
-      return answers_of(info_.objective, plan_->model.config.head, trace, inputs);
+      std::vector<Answer> answers =
+          answers_of(info_.objective, plan_->model.config.head, trace, inputs);
+      for (size_t i = 0; i < rows.size(); ++i) finish(rows[i], answers[i]);
+      return answers;
     });
   }
 
@@ -130,6 +137,14 @@ class LibTorchEngine : public Engine {
     return absl::OkStatus();
   }
 
+  // What answers need beside the walk.
+  void finish(const Row& row, Answer& answer) const {
+    for (auto& guesses : answer.words) {
+      for (WordGuess& guess : guesses) guess.text = tokenizer_->written(guess.id);
+    }
+    if (!row.with_logits && info_.objective == Objective::kWords) answer.logits = {};
+  }
+
   template <class Bad>
   absl::Status check_text(const Input& input, const Bad& bad) const {
     const std::vector<int32_t>&ids = input.ids, &types = input.types;
@@ -150,6 +165,11 @@ class LibTorchEngine : public Engine {
                                 info_.token_types));
       }
     }
+    for (const int32_t place : input.asked) {
+      if (place < 0 || place >= static_cast<int32_t>(ids.size()))
+        return bad(absl::StrCat("asks for token ", place, " of ", ids.size()));
+    }
+    if (info_.objective == Objective::kWords && input.asked.empty()) return bad("asks for no word");
     return absl::OkStatus();
   }
 

@@ -20,7 +20,15 @@ struct Row {
   Input input;  // of 1..max_length tokens
   // NaN: the artifact's calibrated threshold. Meaning and range are the exit method's.
   double exit_threshold = std::numeric_limits<double>::quiet_NaN();
-  int max_exit_layer = 0;  // 1-based; 0: the last layer
+  int max_exit_layer = 0;   // 1-based; 0: the last layer
+  bool with_logits = true;  // kWords: without them an answer is small; to others nothing
+};
+
+// kWords: a word that may stand where one is asked for.
+struct WordGuess {
+  int32_t id = 0;
+  float score = 0;   // its probability
+  std::string text;  // as Tokenizer::written() has it
 };
 
 // By the model's objective:
@@ -29,12 +37,17 @@ struct Row {
 //   kLabels        probabilities are sigmoids [C], labels those above 1/2, label the largest
 //   kTokenClasses  [T,C] flat, labels the largest of every token, label -1, confidence that of the
 //                  least sure token
+//   kWords         logits [asked,V] flat, no probabilities; words, and confidence that of the least
+//                  sure one; label -1
 struct Answer {
   std::vector<float> logits, probabilities;
   int label = 0;
   int exit_layer = 0;    // 1-based
   float confidence = 0;  // probability of the label
   std::vector<int> labels;
+  std::vector<std::vector<WordGuess>> words;  // kWords: some for each asked word, the best first
+  // Of kWords models that follow sentences, [2]: does the second text follow the first, or not?
+  std::vector<float> sentence_logits;
 };
 
 // What clients may know about a model.
@@ -43,6 +56,8 @@ struct ModelInfo {
   Objective objective = Objective::kClass;
   std::vector<std::string> label_names;
   int layers = 0, max_length = 0, vocabulary = 0, token_types = 0;
+  int32_t mask_id = -1;   // kWords: the token that asks for a word, ...
+  std::string mask_text;  // ... and how a text writes it
   bool has_exits = false;
   std::string exit_method;                       // "" without exits
   double exit_threshold = 0;                     // calibrated

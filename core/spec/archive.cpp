@@ -100,7 +100,7 @@ class Archive {
 };
 
 // Empty for an entry that is no file, or whose name cannot be told.
-std::string name_of(archive_entry* entry) {
+std::string file_name_of(archive_entry* entry) {
   const bool linked = ::archive_entry_hardlink(entry) != nullptr;
   const auto type = ::archive_entry_filetype(entry);
   if (type != AE_IFREG && type != AE_IFLNK && !linked) return "";
@@ -125,7 +125,7 @@ absl::Status read_archive(
     while (true) {
       ESPALIER_ASSIGN_OR_RETURN(archive_entry * entry, archive.next());
       if (entry == nullptr) return absl::OkStatus();
-      const std::string name = name_of(entry);
+      const std::string name = file_name_of(entry);
       if (name.empty() || !wanted(name)) continue;
       if (is_link(entry))
         return archive.bad(absl::StrCat(name, " is a link; pack the files themselves"));

@@ -32,6 +32,11 @@ absl::StatusOr<std::string> read_bounded(const std::string& path, uint64_t max_b
 
 absl::StatusOr<Json> read_bounded_json(const std::string& path, uint64_t max_bytes) {
   ESPALIER_RETURN_IF_ERROR(check_bytes(path, max_bytes));
+  struct stat info {};
+  if (::stat(path.c_str(), &info) == 0 && info.st_size == 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, " is empty; it must be JSON. Was it copied to its end?"));
+  }
   return read_json(path);
 }
 

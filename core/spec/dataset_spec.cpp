@@ -80,6 +80,7 @@ LabelCells labels_in(const std::string& path, const DatasetSpec& spec, Objective
 absl::StatusOr<std::vector<std::string>> resolve_labels(const DatasetSpec& spec,
                                                         Objective objective) {
   if (!spec.label_names.empty() || objective == Objective::kValue) return spec.label_names;
+  if (objective == Objective::kWords) return next_sentence_names(!spec.text_pair_column.empty());
   ESPALIER_ASSIGN_OR_RETURN(std::string path, split_path(spec, "train"));
   ESPALIER_ASSIGN_OR_RETURN(
       auto columns,
@@ -119,12 +120,31 @@ absl::Status take_words(const std::string& path, const DatasetSpec& spec,
   return absl::OkStatus();
 }
 
+// The labels of masked language modelling say whether a second text follows the first.
+absl::Status check_sentence_columns(const DatasetSpec& spec) {
+  const bool pairs = !spec.text_pair_column.empty();
+  if (!spec.label_column.empty() && !pairs) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "label_column is ", spec.label_column, ", but ", spec.task, " has labels of pairs only, ",
+        "\"0\" where the second text follows the first and else \"1\"; set text_pair_column too, ",
+        "or neither"));
+  }
+  if (const size_t names = spec.label_names.size(); names != 0 && (!pairs || names != 2)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("label_names has ", names, " names; ", spec.task, " has ",
+                     pairs ? "two, of pairs that follow each other and of others"
+                           : "none without text_pair_column"));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status check_label_names(const DatasetSpec& spec, Objective objective) {
   const std::vector<std::string>& names = spec.label_names;
   if (objective == Objective::kValue && !names.empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat("label_names is set, but the labels of ", spec.task, " are numbers"));
   }
+  if (objective == Objective::kWords) ESPALIER_RETURN_IF_ERROR(check_sentence_columns(spec));
   const std::set<std::string> distinct(names.begin(), names.end());
   if (distinct.size() != names.size() || distinct.count("") > 0)
     return absl::InvalidArgumentError("label_names holds an empty name or one twice");
@@ -190,8 +210,8 @@ absl::StatusOr<DatasetSpec> read_dataset_spec(const Json& dataset, const std::st
   // Proto's empty string is an unset field.
   if (!task.empty()) out.task = task;
   if (!text.empty()) out.text_column = text;
-  if (!label.empty()) out.label_column = label;
   ESPALIER_ASSIGN_OR_RETURN(const TaskKind kind, find_task(out.task));
+  if (!label.empty() || !needs_labels(kind.objective)) out.label_column = label;
   if (kind.objective == Objective::kTokenClasses && !out.text_pair_column.empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat("text_pair_column is set, but ", out.task, " reads single texts"));
@@ -213,23 +233,31 @@ absl::StatusOr<Rows> read_split(const DatasetSpec& spec, const std::string& spli
   ESPALIER_ASSIGN_OR_RETURN(const TaskKind kind, find_task(spec.task));
   ESPALIER_ASSIGN_OR_RETURN(std::string path, split_path(spec, split));
   const bool words = kind.objective == Objective::kTokenClasses;
-  std::vector<TextColumn> wanted = {label_column(spec, kind.objective),
-                                    {spec.text_column, true, words}};
+  const bool labels = needs_labels(kind.objective) || !spec.label_column.empty();
+  std::vector<TextColumn> wanted = {{spec.text_column, true, words}};
+  if (labels) wanted.insert(wanted.begin(), label_column(spec, kind.objective));
   if (!spec.text_pair_column.empty()) wanted.push_back({spec.text_pair_column, true});
   ESPALIER_ASSIGN_OR_RETURN(auto columns, read_table(path, spec.format, wanted, spec.column_names));
   ESPALIER_ASSIGN_OR_RETURN(std::vector<std::string> names, resolve_labels(spec, kind.objective));
   Rows out;
-  ESPALIER_ASSIGN_OR_RETURN(
-      out.targets,
-      read_targets(labels_in(path, spec, kind.objective, columns[0]), names, split == "train"));
+  size_t next = 0;
+  if (labels) {
+    ESPALIER_ASSIGN_OR_RETURN(
+        out.targets, read_targets(labels_in(path, spec, kind.objective, columns[next++]), names,
+                                  split == "train"));
+  } else {
+    out.targets = sentences_not_known(columns[0].size());
+  }
   if (words) {
-    ESPALIER_RETURN_IF_ERROR(take_words(path, spec, columns[1], out));
+    ESPALIER_RETURN_IF_ERROR(take_words(path, spec, columns[next], out));
     return out;
   }
-  ESPALIER_RETURN_IF_ERROR(take_texts(path, spec.text_column, std::move(columns[1]), out.text));
-  if (columns.size() > 2) {
+  ESPALIER_RETURN_IF_ERROR(
+      take_texts(path, spec.text_column, std::move(columns[next++]), out.text));
+  if (next < columns.size()) {
     ESPALIER_RETURN_IF_ERROR(
-        take_texts(path, spec.text_pair_column, std::move(columns[2]), out.pair));
+        take_texts(path, spec.text_pair_column, std::move(columns[next]), out.pair));
+    out.pairs_follow = !labels;
   }
   return out;
 }

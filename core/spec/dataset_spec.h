@@ -21,8 +21,8 @@ struct DatasetSpec {
   TableFormat format = TableFormat::kByExtension;
   std::string task = "text-classification";
   std::string text_column = "text";
-  std::string text_pair_column;  // empty: single texts
-  std::string label_column = "label";
+  std::string text_pair_column;          // empty: single texts
+  std::string label_column = "label";    // empty: there is none, see needs_labels()
   std::vector<std::string> label_names;  // by id; empty: train's values, sorted
   // Of TSV and CSV files whose first row is data already; empty: the first row names the columns.
   std::vector<std::string> column_names;
@@ -38,8 +38,10 @@ struct Rows {
   // Instead of texts where every word has a label: a list, or a text cut at its spaces.
   std::vector<std::vector<std::string>> words;
   // kClass: the id; kValue: the number; kLabels: 0 or 1 for every label; kTokenClasses: an id for
-  // every word. Not known in a split without labels.
+  // every word; kWords: a NextSentence. Not known in a split without labels.
   Targets targets;
+  // The pair is what really follows the text; no label says so, and there is no other.
+  bool pairs_follow = false;
   int64_t size() const { return targets.size(); }
 };
 

@@ -109,6 +109,17 @@ std::vector<std::string> pieces_of(const Cell& cell, char separator) {
   return absl::StrSplit(*text, separator, absl::SkipEmpty());
 }
 
+std::vector<std::string> next_sentence_names(bool has_pairs) {
+  if (!has_pairs) return {};
+  return {"0", "1"};
+}
+
+Targets sentences_not_known(size_t rows) {
+  Targets out;
+  for (size_t row = 0; row < rows; ++row) out.add(static_cast<float>(NextSentence::kNotKnown));
+  return out;
+}
+
 absl::StatusOr<std::vector<std::string>> distinct_labels(const LabelCells& column) {
   std::set<std::string> seen;
   size_t bytes = 0;
@@ -143,6 +154,8 @@ absl::StatusOr<Targets> read_targets(const LabelCells& column,
   for (const std::string& name : names) ids.emplace(name, static_cast<int32_t>(ids.size()));
   const bool labelled =
       is_train || !std::all_of(column.cells.begin(), column.cells.end(), is_unlabelled);
+  if (!labelled && column.objective == Objective::kWords)
+    return sentences_not_known(column.cells.size());
   Targets out;
   out.reserve(static_cast<int64_t>(column.cells.size()));
   for (size_t row = 0; row < column.cells.size(); ++row) {

@@ -3,6 +3,7 @@
 //   kValue         a number
 //   kLabels        a list of names, or names separated by "|"; none is an answer too
 //   kTokenClasses  a list of names, or names separated by spaces: one for every word
+//   kWords         of pairs: "0" where the second text follows the first, "1" where it does not
 #pragma once
 
 #include <span>
@@ -18,6 +19,14 @@ namespace espalier {
 
 // Labels are stored and sent with every answer about a data set.
 inline constexpr size_t kMaxLabels = 10000, kMaxLabelBytes = 200, kMaxLabelsBytes = 64 << 10;
+
+// Ids of a kWords label, as Hugging Face's next_sentence_label; -1: not known, and such a row still
+// has words to ask for.
+enum class NextSentence { kNotKnown = -1, kFollows = 0, kRandom = 1 };
+// Their names; none without pairs.
+std::vector<std::string> next_sentence_names(bool has_pairs);
+// Targets of `rows` rows of no label.
+Targets sentences_not_known(size_t rows);
 
 // A label column; its names are for messages.
 struct LabelCells {

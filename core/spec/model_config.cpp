@@ -153,8 +153,11 @@ void read_head(Fields& fields, const FamilyFacts& facts, ModelConfig& out) {
 }
 
 absl::StatusOr<ModelConfig> read_config_checked(const Json& config) {
+  if (!config.is_object()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("config.json must be an object of names and values, found ", shown(config)));
+  }
   Fields fields(config);
-  ESPALIER_RETURN_IF_ERROR(fields.status());
   std::string model_type;
   fields.string("model_type", model_type);
   ESPALIER_RETURN_IF_ERROR(fields.status());

@@ -12,6 +12,7 @@
 #include "core/spec/image_settings.h"
 #include "core/spec/tokenizer_files.h"
 #include "core/spec/weight_files.h"
+#include "core/spec/weight_values.h"
 
 namespace espalier {
 namespace {
@@ -144,11 +145,13 @@ absl::Status check_tensors(const WeightFiles& weights, const ModelFolder& folder
     const std::string stored = stored_name(tensors, folder, ours);
     if (stored.empty()) {
       return absl::InvalidArgumentError(
-          absl::StrCat(weights.title(), " lacks the tensor ", missing_name(folder, ours)));
+          absl::StrCat(weights.title(), " lacks the tensor ", missing_name(folder, ours),
+                       ", which config.json demands; do they belong together?"));
     }
-    ESPALIER_RETURN_IF_ERROR(
-        check_tensor(stored, tensors.at(stored),
-                     folder.has_our_names ? shape : their_shape(folder.config, ours, shape)));
+    const TensorInfo& info = tensors.at(stored);
+    ESPALIER_RETURN_IF_ERROR(check_tensor(
+        stored, info, folder.has_our_names ? shape : their_shape(folder.config, ours, shape)));
+    ESPALIER_RETURN_IF_ERROR(check_finite(stored, info, weights.data(stored)));
   }
   return absl::OkStatus();
 }

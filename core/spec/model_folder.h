@@ -1,4 +1,4 @@
-// A model folder as it was uploaded, checked from headers alone.
+// A model folder as it was uploaded, checked before anything is made of it.
 #pragma once
 
 #include <map>
@@ -19,8 +19,8 @@ struct ModelFolder {
 };
 
 // Checks that a folder can be loaded: config.json, weights (see WeightFiles), every expected tensor
-// with its shape and a dtype of F32, F16 or BF16, a tokenizer that the embedding has rows for. A
-// pytorch_model.bin without safetensors is refused as a pickle. Reads headers only.
+// with its shape, a dtype of F32, F16 or BF16 and finite values, a tokenizer that the embedding has
+// rows for. A pytorch_model.bin without safetensors is refused as a pickle.
 //
 // The head is the one that the weights hold (the one that `architectures` name, if they hold
 // several): config.head says which, and what they lack of pooler and classifier is taken out of the

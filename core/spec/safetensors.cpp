@@ -35,6 +35,12 @@ bool is_pickle(const unsigned char* bytes, uint64_t size) {
   return size >= 2 && bytes[0] == 0x80 && bytes[1] >= 2 && bytes[1] <= 5;
 }
 
+// What git leaves in the place of a large file until it is asked for the file itself.
+bool is_lfs_pointer(const unsigned char* bytes, uint64_t size) {
+  constexpr std::string_view kBegin = "version https://git-lfs";
+  return size >= kBegin.size() && std::memcmp(bytes, kBegin.data(), kBegin.size()) == 0;
+}
+
 // shape's product times the dtype's size, or false when it overflows.
 bool byte_length(const TensorInfo& info, uint64_t& out) {
   out = dtype_size(info.dtype);
@@ -56,9 +62,9 @@ absl::Status check_layout(const std::map<std::string, TensorInfo>& tensors, uint
           absl::StrCat("tensor ", name, " has the unknown dtype ", info.dtype));
     }
     if (info.begin > info.end || info.end > data_size) {
-      return absl::InvalidArgumentError(absl::StrCat("tensor ", name, " claims bytes ", info.begin,
-                                                     " to ", info.end, ", but the file holds ",
-                                                     data_size, " bytes of data"));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "tensor ", name, " claims bytes ", info.begin, " to ", info.end, ", but the file holds ",
+          data_size, " bytes of data; it is truncated or damaged"));
     }
     uint64_t length = 0;
     if (!byte_length(info, length) || length != info.end - info.begin) {
@@ -138,6 +144,10 @@ absl::StatusOr<std::unique_ptr<SafetensorsFile>> SafetensorsFile::open(const std
         "refused; "
         "save the model with save_pretrained(..., safe_serialization=True) and upload "
         "model.safetensors");
+  }
+  if (is_lfs_pointer(bytes, size)) {
+    return bad(absl::StrCat("this is a Git LFS pointer of ", size,
+                            " bytes, not the weights; fetch them with \"git lfs pull\""));
   }
   const uint64_t header_size = little_endian(bytes);
   if (header_size > kMaxHeader || header_size > size - 8) {

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
 #include <fstream>
 #include <mutex>
 
@@ -352,6 +353,9 @@ absl::StatusOr<Columns> read_table(const std::string& path, TableFormat format,
       return bad(path,
                  absl::StrCat("column ", column.name, " holds files, which only Parquet can"));
   }
+  std::error_code unreadable;  // which the readers tell
+  if (std::filesystem::file_size(path, unreadable) == 0 && !unreadable)
+    return bad(path, "is empty; a data set needs rows. Was it copied to its end?");
   return guard("reading a table", [&]() -> absl::StatusOr<Columns> {
     switch (format) {
       case TableFormat::kTsv:

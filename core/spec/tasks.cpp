@@ -14,6 +14,7 @@ constexpr TaskKind kTasks[] = {
     {"regression", HeadKind::kSequence, Objective::kValue},
     {"multi-label-classification", HeadKind::kSequence, Objective::kLabels},
     {"token-classification", HeadKind::kToken, Objective::kTokenClasses},
+    {"fill-mask", HeadKind::kMaskedLm, Objective::kWords},
 };
 
 }  // namespace
@@ -58,6 +59,9 @@ std::vector<std::string> deciding_metrics(Objective objective,
     case Objective::kTokenClasses:
       if (mark_entities(labels)) return {"entity_f1", "token_accuracy"};
       return {"token_accuracy"};
+    case Objective::kWords:
+      if (!labels.empty()) return {"masked_accuracy", "next_sentence_accuracy"};
+      return {"masked_accuracy"};
     case Objective::kClass:
       break;
   }

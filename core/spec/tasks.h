@@ -17,6 +17,8 @@ enum class Objective {
   kValue,         // a number: one logit, squared error
   kLabels,        // any of C labels: C logits, each a yes or no of its own
   kTokenClasses,  // one of C classes for every token: T x C logits
+  kWords,         // the words of the tokens that are asked for; with pairs of texts, C = 2: whether
+                  // the second follows the first
 };
 
 struct TaskKind {
@@ -41,9 +43,12 @@ inline int head_outputs(Objective objective, int labels) {
 }
 // A data set with fewer label names cannot be learned.
 inline int fewest_labels(Objective objective) {
-  if (objective == Objective::kValue) return 0;
+  if (objective == Objective::kValue || objective == Objective::kWords) return 0;
   return objective == Objective::kLabels ? 1 : 2;
 }
+
+// Whether a data set has a label column in any case.
+inline bool needs_labels(Objective objective) { return objective != Objective::kWords; }
 
 // Metrics that may decide about a model with these labels, the default first; the more the better,
 // all of them.

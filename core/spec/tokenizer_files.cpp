@@ -62,7 +62,11 @@ absl::StatusOr<int64_t> rows_of_tokenizer(const Json& json) {
 }
 
 absl::Status check_rows(const char* file, int64_t needed, int rows) {
-  if (needed >= 1 && needed <= rows) return absl::OkStatus();
+  if (needed < 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(file, " has no entries; a tokenizer needs a vocabulary"));
+  }
+  if (needed <= rows) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(file, " has ", needed,
                                                  " entries, but the embedding has ", rows,
                                                  " rows; it needs a row for each entry"));

@@ -16,6 +16,8 @@ constexpr std::pair<const char*, ScheduleKind> kSchedules[] = {
     {"cosine", ScheduleKind::kCosine},
     {"constant", ScheduleKind::kConstant},
     {"cyclic", ScheduleKind::kCyclic}};
+constexpr std::pair<const char*, Precision> kPrecisions[] = {{"fp32", Precision::kFp32},
+                                                             {"bf16", Precision::kBf16}};
 
 // One of a table's names; empty, which is proto's unset, leaves `out` as it was.
 template <class T, size_t n>
@@ -95,7 +97,9 @@ absl::StatusOr<TrainingSpec> read_training(const Json& json, const std::string& 
                          "evaluate_every",
                          "patience",
                          "ema",
-                         "divergence_factor"});
+                         "divergence_factor",
+                         "precision",
+                         "gradient_checkpointing"});
   fields.number("epochs", out.epochs, {0, 1000});
   fields.integer("steps", out.steps, 0, 1'000'000'000);
   fields.integer("batch_size", out.batch_size, 1, 65536);
@@ -112,6 +116,8 @@ absl::StatusOr<TrainingSpec> read_training(const Json& json, const std::string& 
                              "; it must be at least 2, or 0 to turn the check off"));
   }
   fields.number("ema", out.ema, {0, 1, false, true});
+  read_name(fields, "precision", kPrecisions, out.precision);
+  fields.boolean("gradient_checkpointing", out.gradient_checkpointing);
   if (fields.status().ok() && out.batch_size % out.micro_batch_size != 0) {
     fields.fail(absl::StrCat(fields.path("batch_size"), " is ", out.batch_size,
                              "; it must be a multiple of micro_batch_size, which is ",
@@ -138,7 +144,9 @@ Json write_training(const TrainingSpec& spec) {
               {"evaluate_every", spec.evaluate_every},
               {"patience", spec.patience},
               {"divergence_factor", spec.divergence_factor},
-              {"ema", spec.ema}};
+              {"ema", spec.ema},
+              {"precision", name_of(kPrecisions, spec.precision)},
+              {"gradient_checkpointing", spec.gradient_checkpointing}};
   if (spec.steps > 0) out["steps"] = spec.steps;
   if (spec.schedule == ScheduleKind::kCyclic) {
     out["cycles"] = spec.cycles;

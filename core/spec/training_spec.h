@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "core/base/options.h"
+#include "core/spec/precision.h"
 
 namespace espalier {
 
@@ -33,6 +34,12 @@ struct TrainingSpec {
   // A loss this many times its lowest value, for long, ends the job (train/loss_watch.h); 0: never.
   double divergence_factor = 10;
   double ema = 0;  // decay of the averaged weights, which then are the result; 0: off
+  // In what the layers' matrix products are computed; weights, gradients and the optimiser are fp32
+  // in either (model/matmul_precision.h).
+  Precision precision = Precision::kFp32;
+  // Computes the layers' inner states again in the backward pass instead of keeping them: less
+  // memory, more time, the same result (model/recompute.h).
+  bool gradient_checkpointing = false;
 };
 
 // Reads the options written for `phase` over `defaults`. INVALID_ARGUMENT names the field, what it

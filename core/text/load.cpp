@@ -4,8 +4,10 @@
 #include "core/base/files.h"
 #include "core/base/guard.h"
 #include "core/base/status_macros.h"
+#include "core/text/byte_level.h"
 #include "core/text/settings.h"
 #include "core/text/tokenizer.h"
+#include "core/text/utf8.h"
 
 namespace espalier {
 namespace {
@@ -50,6 +52,20 @@ class TokenIds {
   int32_t size_;
 };
 
+// What tokens are in a text, by id.
+std::vector<std::string> written_tokens(const Vocabulary& vocabulary,
+                                        const std::vector<AddedToken>& added, int32_t size,
+                                        bool is_bpe) {
+  std::vector<std::string> out(static_cast<size_t>(size));
+  for (const auto& [token, id] : vocabulary) {
+    std::string bytes;
+    const bool is_bytes = is_bpe && bytes_of_token(token, bytes);
+    out[static_cast<size_t>(id)] = is_bytes ? repair_utf8(bytes) : token;
+  }
+  for (const AddedToken& token : added) out[static_cast<size_t>(token.id)] = token.content;
+  return out;
+}
+
 // Of a family, where tokenizer.json does not say it.
 absl::StatusOr<PostProcessor> usual_post_processor(TokenizerFamily family,
                                                    const SpecialNames& names, const TokenIds& ids,
@@ -90,6 +106,7 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> load(const std::string& folder) {
   ESPALIER_ASSIGN_OR_RETURN(parts.added, read_added_tokens(files, vocabulary, family));
   const TokenIds ids(vocabulary, parts.added);
   parts.vocabulary = ids.size();
+  parts.written = written_tokens(vocabulary, parts.added, ids.size(), is_bpe);
   bool prefix_space = false;
   std::string unknown = names.unknown;
   if (is_bpe) {

@@ -71,6 +71,7 @@ class Pipeline : public Tokenizer {
     PostProcessor post;
     SpecialTokens specials;
     int vocabulary = 0;
+    std::vector<std::string> written;  // by id
   };
   explicit Pipeline(Parts parts);
 
@@ -89,6 +90,10 @@ class Pipeline : public Tokenizer {
   int added_tokens(bool has_pair) const override { return parts_.post.around.added(has_pair); }
   int vocabulary() const override { return parts_.vocabulary; }
   SpecialTokens specials() const override { return parts_.specials; }
+  std::string written(int32_t id) const override {
+    const auto place = static_cast<size_t>(id);
+    return place < parts_.written.size() ? parts_.written[place] : std::string();
+  }
 
  private:
   std::vector<int32_t> run(std::string_view text, Pieces out) const;

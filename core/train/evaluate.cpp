@@ -1,5 +1,6 @@
 #include "core/train/evaluate.h"
 
+#include "core/model/row_logits.h"
 #include "core/model/train_backend.h"
 #include "core/model/walk.h"
 
@@ -15,14 +16,11 @@ std::vector<Prediction> predict_examples(const Model& model, const Gates& gates,
   std::vector<Prediction> out(static_cast<size_t>(examples.size()));
   for (const auto& rows : evaluation_batches(examples, kEvaluationTokens)) {
     Trace trace = walk(backend, make_batch(examples, rows, false), gates);
-    Tensor logits = trace.logits.to(at::kCPU, at::kFloat).contiguous();
-    const float* data = logits.data_ptr<float>();
+    RowLogits logits(model.config.head, trace.logits, trace.sentence_logits);
     for (int64_t row : rows) {
       const Input& input = examples.inputs[static_cast<size_t>(row)];
-      const int64_t count = answer_lines(model.config.head, input) * logits.size(1);
-      out[static_cast<size_t>(row)] = task.prediction(
-          {data, data + count}, static_cast<int>(model.layers.size()), examples, row);
-      data += count;
+      out[static_cast<size_t>(row)] =
+          task.prediction(logits.next(input), static_cast<int>(model.layers.size()), examples, row);
     }
   }
   return out;

@@ -19,8 +19,12 @@ namespace espalier {
 class Trainer::TeacherTraces : public Teachers {
  public:
   TeacherTraces(const std::vector<const Teacher*>& teachers, const Batch& batch,
-                const Record& record)
-      : teachers_(teachers), batch_(batch), record_(record), traces_(teachers.size()) {}
+                const Record& record, Precision precision)
+      : teachers_(teachers),
+        batch_(batch),
+        record_(record),
+        precision_(precision),
+        traces_(teachers.size()) {}
   size_t count() const override { return teachers_.size(); }
   const Trace& trace(size_t teacher) override {
     TORCH_CHECK(teacher < traces_.size(), "a distiller wants teacher ", teacher, " of ",
@@ -28,6 +32,7 @@ class Trainer::TeacherTraces : public Teachers {
     if (!traces_[teacher]) {
       torch::NoGradGuard no_grad;
       TrainBackend backend(teachers_[teacher]->model);
+      backend.set_precision(precision_);
       WalkOptions options;
       options.record = record_;
       traces_[teacher] = std::make_unique<Trace>(walk(backend, batch_, {}, options));
@@ -39,6 +44,7 @@ class Trainer::TeacherTraces : public Teachers {
   const std::vector<const Teacher*>& teachers_;
   const Batch& batch_;
   Record record_;
+  Precision precision_;
   std::vector<std::unique_ptr<Trace>> traces_;
 };
 
@@ -88,6 +94,8 @@ Trainer::Trainer(Model& model, const Training& training, const State* resume)
       // Where units leave, the loss rises by design.
       loss_watch_(training.pruner == nullptr ? training.spec.divergence_factor : 0,
                   warmup_steps(training.spec, total_)) {
+  backend_.set_precision(training_.spec.precision);
+  backend_.set_checkpointing(training_.spec.gradient_checkpointing);
   for (const Method* method : methods_) {
     Needs wanted = method->needs();
     needs_.student = needs_.student | wanted.student;
@@ -130,6 +138,7 @@ std::vector<Batch> Trainer::micro_batches(const std::vector<int64_t>& rows, int6
     out.push_back(make_drawn_batch(*training_.train, std::span(rows).subspan(begin, count),
                                    *training_.task, training_.reading, seed("redraw", draw)));
   }
+  weigh_sentences(out);
   return out;
 }
 
@@ -142,6 +151,7 @@ void Trainer::task_gradients(const Gates& gates, int64_t draw) {
   std::vector<Tensor> before;  // an earlier draw's gradients
   for (const Tensor& t : open) before.push_back(t.grad().defined() ? t.grad().clone() : Tensor());
   auto pass = [&] {
+    backend_.weights_moved();
     for (size_t i = 0; i < open.size(); ++i)
       open[i].mutable_grad() = before[i].defined() ? before[i].clone() : Tensor();
     const std::vector<Batch> micro = micro_batches(rows, draw);
@@ -149,7 +159,7 @@ void Trainer::task_gradients(const Gates& gates, int64_t draw) {
     for (const Batch& batch : micro) {
       Trace trace = walk(backend_, batch, gates);
       double share = static_cast<double>(batch.units()) / units;
-      (task_loss(training_.task->objective(), trace.logits, batch) * share).backward();
+      (task_loss(training_.task->objective(), trace, batch) * share).backward();
     }
   };
   while (!fits(pass)) {
@@ -162,7 +172,7 @@ double Trainer::run_micro(const Step& step, const Batch& batch, int64_t micro,
   double value = 0;
   double task_weight = 1;
   for (const Method* method : methods_) task_weight *= method->task_weight(step);
-  TeacherTraces teachers(training_.teachers, batch, needs_.teacher);
+  TeacherTraces teachers(training_.teachers, batch, needs_.teacher, training_.spec.precision);
   for (const Gates& gates : leaves) {
     at::manual_seed(derive_seed(training_.seed, training_.phase, step.index, micro, "dropout"));
     WalkOptions options;
@@ -172,8 +182,7 @@ double Trainer::run_micro(const Step& step, const Batch& batch, int64_t micro,
     Pass pass{step, batch, gates, student, teachers};
     Tensor loss;
     auto add = [&](const Tensor& part) { loss = loss.defined() ? loss + part : part; };
-    if (task_weight > 0)
-      add(task_loss(training_.task->objective(), student.logits, batch) * task_weight);
+    if (task_weight > 0) add(task_loss(training_.task->objective(), student, batch) * task_weight);
     for (Method* method : methods_) {
       if (Tensor part = method->loss(pass); part.defined()) add(part);
     }
@@ -247,6 +256,7 @@ void Trainer::step() {
   if (gates.empty()) gates.emplace_back();
   double loss = 0;
   auto pass = [&] {
+    backend_.weights_moved();
     leaves = leaves_of(gates, model_.config);
     loss = 0;
     const double units = units_of(micro);

@@ -3,6 +3,9 @@
 //
 // A resumed run continues to the same bits on the same compute class: batches, dropout and every
 // other draw come from (seed, phase, step, micro, purpose), and save() holds all the rest.
+//
+// With TrainingSpec::precision bf16 the walks of a step, teachers' too, multiply in bf16
+// (model/matmul_precision.h). Evaluations are fp32 always: they select what is served in fp32.
 #pragma once
 
 #include <functional>

@@ -4,6 +4,7 @@
 
 #include <cstdio>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "core/base/files.h"
 #include "core/base/guard.h"
@@ -11,12 +12,26 @@
 #include "core/spec/dataset_spec.h"
 #include "core/spec/families.h"
 #include "core/spec/model_folder.h"
+#include "core/text/tokenizer.h"
 
 namespace espalier::server {
 namespace {
 
+// What core/spec cannot know: whether a job could make a tokenizer of the files, and all its ids.
+absl::Status check_tokenizer(const std::string& folder, int rows) {
+  ESPALIER_ASSIGN_OR_RETURN(const auto tokenizer, load_tokenizer(folder));
+  if (tokenizer->vocabulary() <= rows) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("the tokenizer has ids up to ",
+                                                 tokenizer->vocabulary() - 1,
+                                                 ", added tokens included, but the "
+                                                 "embedding has ",
+                                                 rows, " rows; it needs a row for each id"));
+}
+
 absl::StatusOr<Json> inspect_model(const std::string& folder) {
   ESPALIER_ASSIGN_OR_RETURN(const ModelFolder model, inspect_model_folder(folder));
+  if (!model.config.reads_images())
+    ESPALIER_RETURN_IF_ERROR(check_tokenizer(folder, model.config.vocabulary));
   return Json{{"ok", true},
               {"family", facts_of(model.config).model_type},
               {"parameters", model.counts.parameters},

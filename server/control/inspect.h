@@ -1,7 +1,7 @@
 // The check of what was uploaded, in a process of its own: whatever a hostile file does there, the
 // queue goes on.
 //
-//   espalierd --inspect model FOLDER            inspect_model_folder
+//   espalierd --inspect model FOLDER            inspect_model_folder, load_tokenizer
 //   espalierd --inspect dataset FOLDER SPEC     inspect_dataset; SPEC: file of a Dataset as JSON
 //
 // prints one JSON object: {"ok": true, ...facts} or {"ok": false, "reason", "message"}.

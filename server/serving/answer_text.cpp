@@ -1,5 +1,8 @@
 #include "server/serving/answer_text.h"
 
+#include <cmath>
+
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/base/options.h"
@@ -41,6 +44,38 @@ const std::vector<Word>* words_of(const RowAnswer& row) {
   return row.read == nullptr ? nullptr : &row.read->windows.front().words;
 }
 
+Json masks_of(const Answer& answer, const std::vector<Word>* places) {
+  Json masks = Json::array();
+  for (size_t m = 0; m < answer.words.size(); ++m) {
+    Json mask = {{"words", Json::array()}};
+    for (const runtime::WordGuess& guess : answer.words[m])
+      mask["words"].push_back({{"word", guess.text}, {"score", guess.score}});
+    if (places != nullptr && m < places->size()) {
+      const Word& place = (*places)[m];
+      mask["begin"] = place.place.begin;
+      mask["end"] = place.place.end;
+      if (place.index > 0) mask["in"] = "text_pair";
+    }
+    masks.push_back(std::move(mask));
+  }
+  return masks;
+}
+
+Json words_json(const Answer& answer, const std::vector<Word>* places) {
+  Json out = {{"masks", masks_of(answer, places)}};
+  if (const std::vector<float>& follow = answer.sentence_logits; follow.size() == 2)
+    out["follows"] = 1 / (1 + std::exp(follow[1] - follow[0]));
+  return out;
+}
+
+// The best word for every mask. Byte-level words bring their space along.
+std::string best_words(const Answer& answer) {
+  std::vector<absl::string_view> best;
+  for (const auto& guesses : answer.words)
+    best.push_back(absl::StripAsciiWhitespace(guesses.at(0).text));
+  return absl::StrJoin(best, " ");
+}
+
 Json json_of(const ModelInfo& info, const RowAnswer& row) {
   const Answer& answer = row.windows.front();
   switch (info.objective) {
@@ -56,6 +91,8 @@ Json json_of(const ModelInfo& info, const RowAnswer& row) {
     }
     case Objective::kTokenClasses:
       return {{"tags", tags_of(info, answer, words_of(row))}};
+    case Objective::kWords:
+      return words_json(answer, words_of(row));
     case Objective::kClass:
       break;
   }
@@ -83,6 +120,8 @@ std::string label_text(const ModelInfo& info, const RowAnswer& row) {
       return absl::StrJoin(*words, " ", [&](std::string* out, const Word& word) {
         name(out, answer.labels.at(static_cast<size_t>(word.token)));
       });
+    case Objective::kWords:
+      return best_words(answer);
     case Objective::kClass:
       break;
   }

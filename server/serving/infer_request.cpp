@@ -128,6 +128,14 @@ absl::Status check_id_shapes(const Inputs& inputs, const ModelInfo& info) {
   return absl::OkStatus();
 }
 
+std::vector<int32_t> places_of(std::span<const int64_t> ids, int32_t wanted) {
+  std::vector<int32_t> out;
+  for (size_t i = 0; i < ids.size(); ++i) {
+    if (ids[i] == wanted) out.push_back(static_cast<int32_t>(i));
+  }
+  return out;
+}
+
 absl::Status parse_ids(const Inputs& inputs, const ModelInfo& info, ParsedRequest& parsed) {
   const InputTensor& id_input = inputs.at("input_ids");
   const auto mask_input = inputs.find("attention_mask");
@@ -159,6 +167,12 @@ absl::Status parse_ids(const Inputs& inputs, const ModelInfo& info, ParsedReques
                                            std::max(info.token_types, 1), i, "token types"));
       row.input.types.assign(row_types.begin(), row_types.end());
     }
+    if (info.objective == Objective::kWords) row.input.asked = places_of(row_ids, info.mask_id);
+    if (info.objective == Objective::kWords && row.input.asked.empty()) {
+      return bad_input(id_input,
+                       absl::StrCat("has no mask token (", info.mask_text, ", id ", info.mask_id,
+                                    ") in row ", i, "; put one where a word is asked for"));
+    }
     parsed.rows.push_back(std::move(row));
   }
   return absl::OkStatus();
@@ -187,8 +201,10 @@ absl::StatusOr<std::vector<Output>> parse_outputs(const inference::ModelInferReq
           absl::StrCat("output \"", wanted.name(), "\" has the parameter \"",
                        wanted.parameters().begin()->first, "\"; outputs take none here")));
     }
-    if (info.objective == Objective::kValue &&
-        (output == Output::kProbabilities || output == Output::kConfidence)) {
+    const bool has_none = (info.objective == Objective::kValue &&
+                           (output == Output::kProbabilities || output == Output::kConfidence)) ||
+                          (info.objective == Objective::kWords && output == Output::kProbabilities);
+    if (has_none) {
       return refuse(absl::InvalidArgumentError(absl::StrCat("output \"", wanted.name(),
                                                             "\" does not exist for ", info.task,
                                                             "; ask for logits, "
@@ -252,7 +268,11 @@ absl::StatusOr<EncodedRequest> encode_request(ParsedRequest request,
     }
     encoded.read.push_back(std::move(read));
   }
+  const std::vector<Output>& outputs = request.outputs;
+  const bool with_logits =
+      std::find(outputs.begin(), outputs.end(), Output::kLogits) != outputs.end();
   for (Row& row : encoded.rows) {
+    row.with_logits = with_logits;
     row.exit_threshold = request.parameters.exit_threshold;
     row.max_exit_layer = request.parameters.max_exit_layer;
   }

@@ -86,16 +86,19 @@ void fill_response(const ModelCard& card, std::span<const Output> outputs,
   (*response->mutable_parameters())["truncated"].set_bool_param(truncated);
   const std::vector<RowAnswer> rows = rows_of(answers, read);
   const auto width = static_cast<int64_t>(width_of(answers, &Answer::logits));
-  const auto names = static_cast<int64_t>(card.info.label_names.size());
-  const bool tokens = card.info.objective == Objective::kTokenClasses && names > 0;
+  // Where a row has several lines of logits, the length of one.
+  const bool words = card.info.objective == Objective::kWords;
+  const bool lines = words || card.info.objective == Objective::kTokenClasses;
+  const auto line = static_cast<int64_t>(words ? static_cast<size_t>(card.info.vocabulary)
+                                               : card.info.label_names.size());
   for (Output output : outputs) {
     const TensorSpec& spec = output_specs()[static_cast<size_t>(output)];
     auto* tensor = response->add_outputs();
     tensor->set_name(spec.name);
     tensor->set_datatype(spec.datatype);
     tensor->add_shape(static_cast<int64_t>(rows.size()));
-    if (spec.wide && tokens) tensor->add_shape(width / names);
-    if (spec.wide) tensor->add_shape(tokens ? names : width);
+    if (spec.wide && lines && line > 0) tensor->add_shape(width / line);
+    if (spec.wide) tensor->add_shape(lines && line > 0 ? line : width);
     response->add_raw_output_contents(contents(output, card.info, answers, rows));
   }
 }

@@ -27,6 +27,7 @@ std::map<std::string, std::string> properties(const runtime::ModelInfo& info) {
        "text and optionally text_pair; or input_ids, attention_mask and optionally "
        "token_type_ids, right-padded"},
   };
+  if (!info.mask_text.empty()) result["mask_token"] = info.mask_text;
   if (info.has_exits) {
     result["exit_method"] = info.exit_method;
     result["exit_threshold"] = absl::StrCat(info.exit_threshold);
@@ -39,6 +40,7 @@ std::map<std::string, std::string> properties(const runtime::ModelInfo& info) {
 std::vector<int64_t> sizes_of_row(const runtime::ModelInfo& info) {
   const int classes = head_outputs(info.objective, static_cast<int>(info.label_names.size()));
   if (info.objective == Objective::kTokenClasses) return {-1, classes};
+  if (info.objective == Objective::kWords) return {-1, info.vocabulary};
   return {classes};
 }
 

@@ -111,6 +111,8 @@ std::span<const TensorSpec> input_specs() { return kInputs; }
 
 std::span<const Output> usual_outputs(Objective objective) {
   if (objective == Objective::kValue) return kOfValues;
+  // Words have as many logits as the vocabulary.
+  if (objective == Objective::kWords) return std::span(kUsual).subspan(2);
   return std::span(kUsual).first(kUsual.size() - (objective == Objective::kClass ? 1 : 0));
 }
 

@@ -29,7 +29,9 @@ struct TensorSpec {
 std::span<const TensorSpec> output_specs();
 std::span<const TensorSpec> input_specs();
 // Outputs of a model that is asked for none in particular, the ones that its metadata lists.
-// Regression has neither probabilities nor a confidence. Classification lists no "answer", which is
+// Regression has neither probabilities nor a confidence. Masked language models list no logits,
+// which are as many as the vocabulary, and give them when asked; they have no probabilities.
+// Classification lists no "answer", which is
 // its label and confidence again, and gives it when asked.
 std::span<const Output> usual_outputs(Objective objective);
 std::optional<Output> output_by_name(std::string_view name);

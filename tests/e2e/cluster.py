@@ -42,11 +42,11 @@ def wait_for(what, condition, seconds=60, every=0.1):
 class Cluster:
     """Use as a context manager; on a failure the processes' logs are kept and named."""
 
-    def __init__(self, *up_arguments):
+    def __init__(self, *up_arguments, threads=1):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="espalier-e2e-"))
         ports = [f"127.0.0.1:{port}" for port in free_ports(5)]
         self.control, self.control_admin, self.worker_admin, self.serve, self.serve_admin = ports
-        self.up_arguments = up_arguments
+        self.up_arguments = ("--threads", str(threads), *up_arguments)
         self.process = None
 
     def __enter__(self):
@@ -54,7 +54,7 @@ class Cluster:
         self.process = subprocess.Popen(
             [BIN / "espalier", "up", "--data", self.folder / "data", "--listen", self.control,
              "--admin", self.control_admin, "--worker-admin", self.worker_admin,
-             "--inference-listen", self.serve, "--inference-admin", self.serve_admin, "--threads", "1", *self.up_arguments],
+             "--inference-listen", self.serve, "--inference-admin", self.serve_admin, *self.up_arguments],
             stdout=log, stderr=subprocess.STDOUT)
         try:
             for admin in (self.control_admin, self.worker_admin, self.serve_admin):

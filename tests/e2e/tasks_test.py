@@ -22,15 +22,24 @@ def tag(word):
     return "B-GOOD" if word in tiny.GOOD else "B-BAD" if word in tiny.BAD else "O"
 
 
+def what_it_says(one):
+    """A text that says one word again and again, and goes on like that."""
+    word = next((word for word in one if word not in tiny.PLAIN), one[0])
+    return {"text": " ".join([word] * (len(one) + 1)), "then": " ".join([word] * (2 + len(one) // 2))}
+
+
 # task -> one row from its words, as the JSON lines of a split
 ROWS = {
     "regression": lambda one: {"text": " ".join(one), "label": share_of_good(one)},
     "multi-label-classification": lambda one: {
         "text": " ".join(one), "label": [name for name, known in (("good", tiny.GOOD), ("bad", tiny.BAD)) if set(one) & set(known)]},
     "token-classification": lambda one: {"text": one, "label": [tag(word) for word in one]},
+    "fill-mask": what_it_says,
 }
+COLUMNS = {"fill-mask": ("--text-pair-column", "then")}
 # task -> the metric that decides, and what the tiny model must reach (in points; the majority class is far below)
-GOALS = {"regression": ("pearson", 80), "multi-label-classification": ("micro_f1", 85), "token-classification": ("entity_f1", 85)}
+GOALS = {"regression": ("pearson", 80), "multi-label-classification": ("micro_f1", 85), "token-classification": ("entity_f1", 85),
+         "fill-mask": ("masked_accuracy", 80)}
 
 
 class Tasks(unittest.TestCase):
@@ -52,7 +61,7 @@ class Tasks(unittest.TestCase):
             path = folder / f"{split}.jsonl"
             path.write_text("".join(json.dumps(ROWS[task](words(rng))) + "\n" for _ in range(size)))
             files += [f"--{split}", path]
-        return self.cluster.cli("datasets", "upload", name, *files, "--task", task)
+        return self.cluster.cli("datasets", "upload", name, *files, "--task", task, *COLUMNS.get(task, ()))
 
     def run_task(self, task):
         """The job's report, and a function that asks the endpoint."""
@@ -63,7 +72,7 @@ class Tasks(unittest.TestCase):
         self.cluster.cli("artifacts", "download", name, self.cluster.folder / f"{name}-artifact")
         report = json.loads((self.cluster.folder / f"{name}-artifact/report.json").read_text())
         self.cluster.cli("endpoints", "set", name, name)
-        wait_for("the endpoint", lambda: self.cluster.cli("predict", name, "a film", check=False).returncode == 0)
+        wait_for("the endpoint", lambda: self.cluster.cli("predict", name, "a [MASK] film", check=False).returncode == 0)
         return report, lambda *texts: [row["answer"] for row in self.cluster.json("predict", name, *texts)["predictions"]]
 
     def check_metric(self, task, report):
@@ -92,6 +101,22 @@ class Tasks(unittest.TestCase):
         tags = answer["tags"]
         self.assertEqual([one["tag"] for one in tags], ["O", "B-GOOD", "O", "O", "B-BAD"])
         self.assertEqual([(one["begin"], one["end"]) for one in tags], [(0, 3), (4, 9), (10, 14), (15, 18), (19, 23)])
+
+    def test_masked_words_are_trained_and_served_with_their_places(self):
+        report, ask = self.run_task("fill-mask")
+        self.check_metric("fill-mask", report)
+        metrics = {one["name"]: one for one in report["dense"]["metrics"]}
+        self.assertEqual(list(metrics), ["masked_accuracy", "perplexity", "next_sentence_accuracy"])
+        self.assertLess(metrics["perplexity"]["value"], len(tiny.VOCABULARY) / 4)
+        self.assertEqual(metrics["next_sentence_accuracy"]["count"], SPLITS["report"])
+        (answer,) = ask("dull dull [MASK] dull dull")
+        (mask,) = answer["masks"]
+        self.assertEqual((mask["begin"], mask["end"], mask["words"][0]["word"]), (10, 16, "dull"))
+        self.assertEqual(len(mask["words"]), 5)
+        self.assertGreater(mask["words"][0]["score"], mask["words"][1]["score"])
+        self.assertTrue(0 <= answer["follows"] <= 1, answer)
+        refused = self.cluster.cli("predict", "fill", "dull dull", check=False)
+        self.assertIn("the text has no [MASK]", refused.stdout + refused.stderr)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
-"""A tiny BERT as a Hugging Face folder and a separable data set, made from a seed; standard library only."""
+"""A tiny BERT or ViT as a Hugging Face folder and a separable data set, made from a seed; standard library only."""
 import json
+import math
 import random
 import struct
 
@@ -19,28 +20,36 @@ def config(layers=3, hidden=32, heads=4, neurons=64):
 
 def shapes(conf):
     """Tensor name -> shape, in the names that transformers writes for a BertModel."""
-    hidden, neurons = conf["hidden_size"], conf["intermediate_size"]
+    hidden = conf["hidden_size"]
     found = {"embeddings.word_embeddings.weight": [conf["vocab_size"], hidden],
              "embeddings.position_embeddings.weight": [conf["max_position_embeddings"], hidden],
              "embeddings.token_type_embeddings.weight": [conf["type_vocab_size"], hidden],
              "embeddings.LayerNorm.weight": [hidden], "embeddings.LayerNorm.bias": [hidden]}
+    found |= layer_shapes(conf, "attention.self.", ("attention.output.LayerNorm", "output.LayerNorm"))
+    return found | linear_shapes("pooler.dense", hidden, hidden)
+
+
+def linear_shapes(name, rows, columns):
+    return {f"{name}.weight": [rows, columns], f"{name}.bias": [rows]}
+
+
+def layer_shapes(conf, attention, norms):
+    hidden, neurons, found = conf["hidden_size"], conf["intermediate_size"], {}
     for layer in range(conf["num_hidden_layers"]):
         at = f"encoder.layer.{layer}."
-        linears = {"attention.self.query": (hidden, hidden), "attention.self.key": (hidden, hidden),
-                   "attention.self.value": (hidden, hidden), "attention.output.dense": (hidden, hidden),
-                   "intermediate.dense": (neurons, hidden), "output.dense": (hidden, neurons)}
-        for name, (rows, columns) in linears.items():
-            found[f"{at}{name}.weight"], found[f"{at}{name}.bias"] = [rows, columns], [rows]
-        for name in ("attention.output.LayerNorm", "output.LayerNorm"):
+        for name in (f"{attention}query", f"{attention}key", f"{attention}value", "attention.output.dense"):
+            found |= linear_shapes(at + name, hidden, hidden)
+        found |= linear_shapes(f"{at}intermediate.dense", neurons, hidden)
+        found |= linear_shapes(f"{at}output.dense", hidden, neurons)
+        for name in norms:
             found[f"{at}{name}.weight"], found[f"{at}{name}.bias"] = [hidden], [hidden]
-    found["pooler.dense.weight"], found["pooler.dense.bias"] = [hidden, hidden], [hidden]
     return found
 
 
-def values(name, size, rng):
-    if name.endswith("LayerNorm.weight"):
-        return [1.0] * size
-    return [0.0] * size if name.endswith("bias") else [rng.gauss(0, 0.15) for _ in range(size)]
+def values(name, size, rng, spread):
+    if "layernorm" in name.lower():
+        return [1.0 if name.endswith("weight") else 0.0] * size
+    return [0.0] * size if name.endswith("bias") else [rng.gauss(0, spread) for _ in range(size)]
 
 
 def safetensors(tensors):
@@ -55,17 +64,42 @@ def safetensors(tensors):
     return struct.pack("<Q", len(text)) + text + bytes(data)
 
 
-def write_model(folder, seed=1, **sizes):
+def weights(tensors, seed=1, spread=0.15):
+    """name -> (shape, floats), drawn from the seed for these shapes."""
+    rng = random.Random(seed)
+    return {name: (shape, values(name, math.prod(shape), rng, spread)) for name, shape in tensors.items()}
+
+
+def write_weights(folder, conf, drawn):
     folder.mkdir(parents=True)
-    rng, conf = random.Random(seed), config(**sizes)
-    tensors = {}
-    for name, shape in shapes(conf).items():
-        size = shape[0] * (shape[1] if len(shape) > 1 else 1)
-        tensors[name] = (shape, values(name, size, rng))
     (folder / "config.json").write_text(json.dumps(conf))
-    (folder / "model.safetensors").write_bytes(safetensors(tensors))
+    (folder / "model.safetensors").write_bytes(safetensors(drawn))
+
+
+def write_model(folder, seed=1, **sizes):
+    conf = config(**sizes)
+    write_weights(folder, conf, weights(shapes(conf), seed))
     (folder / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n")
     (folder / "tokenizer_config.json").write_text(json.dumps({"do_lower_case": True, "tokenizer_class": "BertTokenizer"}))
+    return folder
+
+
+def write_vit(folder, seed=1, layers=2, hidden=32, heads=4, neurons=64, side=16, patch=4, dropout=0.0, spread=0.02):
+    """A ViTModel that reads images of side x side as they are; spread: as transformers draws fresh weights."""
+    conf = {"architectures": ["ViTModel"], "model_type": "vit", "hidden_size": hidden, "num_hidden_layers": layers,
+            "num_attention_heads": heads, "intermediate_size": neurons, "hidden_act": "gelu",
+            "hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout, "layer_norm_eps": 1e-12,
+            "image_size": side, "patch_size": patch, "num_channels": 3, "qkv_bias": True}
+    tensors = {"embeddings.cls_token": [1, 1, hidden],
+               "embeddings.position_embeddings": [1, (side // patch) ** 2 + 1, hidden],
+               "embeddings.patch_embeddings.projection.weight": [hidden, 3, patch, patch],
+               "embeddings.patch_embeddings.projection.bias": [hidden],
+               **layer_shapes(conf, "attention.attention.", ("layernorm_before", "layernorm_after")),
+               "layernorm.weight": [hidden], "layernorm.bias": [hidden]}
+    write_weights(folder, conf, weights(tensors, seed, spread))
+    (folder / "preprocessor_config.json").write_text(json.dumps(
+        {"do_resize": False, "size": {"height": side, "width": side}, "do_rescale": True, "rescale_factor": 1 / 255,
+         "do_normalize": True, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}))
     return folder
 
 

@@ -156,13 +156,14 @@ TEST_P(Law, WhatIsGoneStaysGone) {
   expect_monotone("the end");
 }
 
-TEST_P(Law, MicroBatchesEqualTheWholeStep) {
-  // Compared is what is linear in the gradient: AdamW's step and the clipping hide its scale.
-  auto state_after = [&](int micro) {
-    Bench bench(GetParam(), 0.5, 8);
-    bench.training.spec.micro_batch_size = micro;
-    bench.training.spec.dropout = 0;
+// Two ways of computing steps that must lead to the same. Compared is what is linear in the
+// gradient: AdamW's step and the clipping hide its scale.
+void expect_equal_steps(const Case& methods, const std::function<void(TrainingSpec&)>& one_way,
+                        const std::function<void(TrainingSpec&)>& other_way) {
+  auto state_after = [&](const std::function<void(TrainingSpec&)>& set) {
+    Bench bench(methods, 0.5, 8);
     bench.training.spec.clip = 0;
+    set(bench.training.spec);
     Model model = tiny_model();
     Trainer trainer(model, bench.training);
     for (int i = 0; i < 4; ++i) trainer.step();
@@ -170,8 +171,8 @@ TEST_P(Law, MicroBatchesEqualTheWholeStep) {
     trainer.save(state);
     return std::pair(state, trainer.metrics().at("loss"));
   };
-  auto [whole, whole_loss] = state_after(8);
-  auto [parts, parts_loss] = state_after(3);  // 3 + 3 + 2
+  auto [whole, whole_loss] = state_after(one_way);
+  auto [parts, parts_loss] = state_after(other_way);
   EXPECT_NEAR(whole_loss, parts_loss, 1e-5 * std::abs(whole_loss));
   int compared = 0;
   for (const auto& [name, mean] : whole.tensors) {
@@ -181,6 +182,35 @@ TEST_P(Law, MicroBatchesEqualTheWholeStep) {
         << name;
   }
   EXPECT_GT(compared, 0);
+}
+
+TEST_P(Law, MicroBatchesEqualTheWholeStep) {
+  expect_equal_steps(
+      GetParam(), [](TrainingSpec& spec) { spec.dropout = 0; },
+      [](TrainingSpec& spec) {
+        spec.dropout = 0;
+        spec.micro_batch_size = 3;  // 3 + 3 + 2
+      });
+}
+
+TEST_P(Law, RecomputedStepsEqualKeptOnes) {
+  expect_equal_steps(
+      GetParam(), [](TrainingSpec& spec) { spec.dropout = 0.2; },
+      [](TrainingSpec& spec) {
+        spec.dropout = 0.2;
+        spec.gradient_checkpointing = true;
+      });
+}
+
+TEST_P(Law, TrainsInBf16) {
+  Bench bench(GetParam(), 0.3, 3);
+  bench.training.spec.precision = Precision::kBf16;
+  bench.training.spec.gradient_checkpointing = true;
+  Model model = tiny_model();
+  Trainer trainer(model, bench.training);
+  while (!trainer.done()) trainer.step();
+  trainer.finish();
+  EXPECT_TRUE(std::isfinite(trainer.metrics().at("loss")));
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/base/status_macros.h"
 #include "core/spec/dataset_spec.h"
+#include "core/spec/tasks.h"
 #include "server/common/serve.h"
 #include "server/control/convert.h"
 #include "server/control/services/user_fields.h"
@@ -124,7 +125,9 @@ grpc::Status DatasetService::CreateDataset(grpc::ServerContext* context,
     Dataset body = request->dataset();
     if (body.task().empty()) body.set_task("text-classification");
     if (body.text_column().empty()) body.set_text_column("text");
-    if (body.label_column().empty()) body.set_label_column("label");
+    const absl::StatusOr<TaskKind> kind = find_task(body.task());
+    const bool has_labels = !kind.ok() || needs_labels(kind->objective);
+    if (has_labels && body.label_column().empty()) body.set_label_column("label");
     for (auto& split : *body.mutable_splits()) split.clear_rows();
     resource.body = body_of(std::move(body));
     ESPALIER_RETURN_IF_ERROR(check_dataset(request->dataset(), resource));

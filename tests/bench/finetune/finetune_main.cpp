@@ -2,7 +2,8 @@
 // rows of a TSV file (columns named sentence and label, or by text=, pair=, label=) and prints one
 // JSON line: seconds of every step, tokens and longest row of its batch, peak memory.
 // Keys: steps=50 batch=32 max_length=128 threads=2 dropout=-1 order=bucketed|shuffled pad=0 (rows
-// are filled with [PAD] up to `pad` tokens, to time full rows) loss=0 (1: print losses).
+// are filled with [PAD] up to `pad` tokens, to time full rows) precision=fp32|bf16 checkpointing=0
+// (1: activations are computed again in the backward pass).
 #include <ATen/Parallel.h>
 #include <sys/resource.h>
 
@@ -19,10 +20,11 @@ namespace {
 using Settings = std::map<std::string, std::string>;
 
 Settings read_settings(int argc, char** argv) {
-  Settings out = {{"steps", "50"},  {"batch", "32"},    {"max_length", "128"},
-                  {"threads", "2"}, {"dropout", "-1"},  {"text", "sentence"},
-                  {"pair", ""},     {"label", "label"}, {"pad", "0"},
-                  {"seed", "1"},    {"rate", "2e-5"}};
+  Settings out = {{"steps", "50"},       {"batch", "32"},    {"max_length", "128"},
+                  {"threads", "2"},      {"dropout", "-1"},  {"text", "sentence"},
+                  {"pair", ""},          {"label", "label"}, {"pad", "0"},
+                  {"seed", "1"},         {"rate", "2e-5"},   {"precision", "fp32"},
+                  {"checkpointing", "0"}};
   for (int i = 3; i < argc; ++i) {
     const std::string word = argv[i];
     const size_t equals = word.find('=');
@@ -86,6 +88,10 @@ int run(int argc, char** argv) {
   Training training;
   training.phase = "finetune";
   training.seed = std::stoull(set.at("seed"));
+  training.spec =
+      or_die(read_training(Json{{"precision", set.at("precision")},
+                                {"gradient_checkpointing", set.at("checkpointing") == "1"}},
+                           training.phase, {}));
   training.spec.steps = std::stoll(set.at("steps"));
   training.spec.batch_size = training.spec.micro_batch_size = std::stoi(set.at("batch"));
   training.spec.dropout = std::stod(set.at("dropout"));

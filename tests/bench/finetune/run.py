@@ -1,10 +1,13 @@
 """Fine-tuning steps a second, ours and a transformers loop's, in turns on one machine and wheel.
 
-    python run.py --model FOLDER --data FOLDER [--bin BUILD/bin] [--rounds 5] [--steps 20] [--results FILE]
+    python run.py --model FOLDER --data FOLDER [--precision fp32|bf16] [--checkpointing] [--bin BUILD/bin] [--rounds 5]
+                  [--steps 20] [--results FILE]
 
 FOLDER of --data is the benchmark data: sst2/train.tsv is read. Two settings: rows as they are (theirs padded to the
 batch's longest) and full rows of 128 tokens on both sides. A round is a process of each; the first steps of a process
-are not counted; what is compared is the median over rounds of a process's mean examples a second.
+are not counted; what is compared is the median over rounds of a process's mean examples a second. In bf16 theirs runs
+under autocast. With --checkpointing ours computes activations again in the backward pass, theirs keeps them: a look at
+memory.
 """
 import argparse
 import json
@@ -34,10 +37,11 @@ def one_round(options, setting, steps):
     environment = dict(os.environ, OMP_NUM_THREADS=str(THREADS), TRANSFORMERS_OFFLINE="1", HF_HUB_OFFLINE="1")
     table = options.data / "sst2/train.tsv"
     theirs = last_json([sys.executable, HERE / "user_loop.py", options.model, table, str(steps), str(BATCH),
-                        setting["pad"], str(THREADS)], environment)
+                        setting["pad"], str(THREADS), options.precision], environment)
     # As espalier-worker starts itself (server/common/openmp.h).
     ours = last_json([options.bin / "espalier-bench-finetune", options.model, table, f"steps={steps}", f"batch={BATCH}",
-                      f"threads={THREADS}", f"pad={setting['fill']}"], dict(environment, GOMP_SPINCOUNT="10000"))
+                      f"threads={THREADS}", f"pad={setting['fill']}", f"precision={options.precision}",
+                      f"checkpointing={int(options.checkpointing)}"], dict(environment, GOMP_SPINCOUNT="10000"))
     return ours, theirs
 
 
@@ -57,15 +61,19 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=pathlib.Path, default=ROOT / ".cache/quickstart/minilm")
     parser.add_argument("--data", type=pathlib.Path, required=True)
+    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
+    parser.add_argument("--checkpointing", action="store_true")
     parser.add_argument("--bin", type=pathlib.Path, default=ROOT / "build/release/bin")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=24)
-    parser.add_argument("--results", type=pathlib.Path, default=HERE.parent / "results/finetune.json")
+    parser.add_argument("--results", type=pathlib.Path)
     options = parser.parse_args()
+    how = [options.precision] * (options.precision != "fp32") + ["checkpointing"] * options.checkpointing
+    options.results = options.results or HERE.parent / f"results/{'_'.join(['finetune', *how])}.json"
     if options.rounds < 5:
         parser.error("--rounds: a median needs at least 5")
-    out = {"what": f"fine-tuning steps of MiniLM on SST-2, fp32, batch {BATCH}, {THREADS} threads, dropout 0.1, AdamW, clipping; "
-                   "a process of each a round, in turns",
+    out = {"what": f"fine-tuning steps of MiniLM on SST-2, {options.precision}, batch {BATCH}, {THREADS} threads, dropout 0.1, "
+                   "AdamW, clipping; a process of each a round, in turns" + "; ours with gradient checkpointing" * options.checkpointing,
            "machine": machine(), "commit": commit(), "rounds": options.rounds, "steps": options.steps}
     for name, setting in SETTINGS.items():
         rounds = [one_round(options, setting, max(WARM + 3, options.steps // setting["share"])) for _ in range(options.rounds)]

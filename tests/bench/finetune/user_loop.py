@@ -1,6 +1,6 @@
 """The loop that a user writes with transformers: one process, seconds of every step as one JSON line.
 
-    python user_loop.py MODEL TSV steps batch pad(dynamic|full) threads
+    python user_loop.py MODEL TSV steps batch pad(dynamic|full) threads precision(fp32|bf16)
 """
 import json
 import random
@@ -10,7 +10,7 @@ import time
 
 
 def main():
-    folder, table, steps, batch, pad, threads = sys.argv[1:]
+    folder, table, steps, batch, pad, threads, precision = sys.argv[1:]
     steps, batch, threads = int(steps), int(batch), int(threads)
     import torch
     import transformers
@@ -31,7 +31,8 @@ def main():
         start = time.perf_counter()
         inputs = tokenizer([row[0] for row in part], padding="max_length" if pad == "full" else True, max_length=128,
                            truncation=True, return_tensors="pt")
-        loss = model(**inputs, labels=torch.tensor([int(row[1]) for row in part])).loss
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == "bf16"):
+            loss = model(**inputs, labels=torch.tensor([int(row[1]) for row in part])).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()

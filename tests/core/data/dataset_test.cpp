@@ -50,6 +50,14 @@ TEST(MakeBatch, LabelsTokensAndCountsThem) {
   EXPECT_EQ(batch.units(), 2);
 }
 
+TEST(MakeBatch, LabelsAskedWordsAndSentences) {
+  Batch batch = both(examples_of(Objective::kWords, {{8, 9, -1}, {7, 1}}));
+  EXPECT_TRUE(at::equal(batch.labels, torch::tensor({8, 9, 7}, torch::kInt64)));
+  EXPECT_TRUE(at::equal(batch.sentences, torch::tensor({kUncounted, int64_t{1}})));
+  EXPECT_EQ(batch.units(), 3);
+  EXPECT_EQ(batch.words_per_sentence, 3);
+}
+
 TEST(MakeBatch, LeavesLabelsOutWhereNobodyAsks) {
   Examples examples = examples_of(Objective::kClass, {{}, {}});
   const std::vector<int64_t> rows = {0, 1};

@@ -44,6 +44,28 @@ TEST(FeedForward, AgreesWithThePlainOneForwardAndBackward) {
   }
 }
 
+// The length of the difference, as a share of the length of what is right.
+double share_off(const Tensor& x, const Tensor& right) {
+  return ((x.to(at::kDouble) - right).norm() / right.norm()).item<double>();
+}
+
+TEST(FeedForward, StaysAsNearAsBf16AllowsOverManyBlocks) {
+  auto exact = random_inputs(6000, 3);  // twelve blocks
+  std::vector<Tensor> rounded;
+  for (Tensor& tensor : exact) {
+    rounded.push_back(tensor.detach().to(at::kBFloat16).requires_grad_());
+    tensor = rounded.back().detach().to(at::kDouble).requires_grad_();
+  }
+  Tensor x = ours(rounded, "none"), y = plain(exact, "none");
+  EXPECT_EQ(x.scalar_type(), at::kBFloat16);
+  EXPECT_LT(share_off(x, y), 1e-2);
+  Tensor upstream = at::randn_like(y).to(at::kBFloat16);
+  x.backward(upstream);
+  y.backward(upstream.to(at::kDouble));
+  for (size_t i = 0; i < exact.size(); ++i)
+    EXPECT_LT(share_off(rounded[i].grad(), exact[i].grad()), 1e-2) << "input " << i;
+}
+
 TEST(FeedForward, WhatIsFrozenGetsNoGradient) {
   auto in = random_inputs(7, 2);
   in[0].requires_grad_(false);

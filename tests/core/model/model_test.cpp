@@ -41,5 +41,30 @@ TEST(Model, AHeadForOtherLabelsServesNone) {
   EXPECT_FALSE(three_labels({"a", "b", "c"}).reorder_classifier({"a", "b"}));
 }
 
+// Named tensors of the head, in the order of for_each.
+Names head_of(const Model& model) {
+  Names out;
+  model.for_each([&](const std::string& name, const Tensor&) {
+    if (!name.starts_with("layers.") && !name.starts_with("embeddings.")) out.push_back(name);
+  });
+  return out;
+}
+
+TEST(Model, GetsAHeadForWordsAndKeepsIt) {
+  Model model = testing::tiny_model();
+  model.reset_classifier(0, 1, HeadKind::kMaskedLm);
+  EXPECT_EQ(head_of(model), (Names{"lm.dense.weight", "lm.dense.bias", "lm.norm.weight",
+                                   "lm.norm.bias", "lm.bias"}));
+  EXPECT_TRUE(assemble_model(model.config, model.tensors()).ok());
+  Tensor dense = model.lm_dense.weight.clone();
+  model.reset_classifier(2, 5, HeadKind::kMaskedLm);
+  EXPECT_TRUE(at::equal(model.lm_dense.weight, dense));
+  EXPECT_EQ(model.classifier.outputs(), 2);
+  EXPECT_TRUE(model.pooler.defined());
+  EXPECT_TRUE(assemble_model(model.config, model.tensors()).ok());
+  model.reset_classifier(3, 1);
+  EXPECT_FALSE(model.lm_dense.defined());
+}
+
 }  // namespace
 }  // namespace espalier

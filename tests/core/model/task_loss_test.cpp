@@ -46,6 +46,51 @@ TEST(TaskLoss, LeavesTokensWithoutALabelOut) {
   EXPECT_EQ(loss(Objective::kTokenClasses, logits, whole({kUncounted, kUncounted, kUncounted})), 0);
 }
 
+// Words of odds 1 : 3 and pairs of odds 1 : 3, 1 : 1; `labels` of the pairs.
+struct Speech {
+  Trace trace;
+  Batch batch;
+};
+Speech speech(int64_t words, std::vector<int64_t> labels) {
+  Speech out;
+  const auto pairs = static_cast<int64_t>(labels.size());
+  out.trace.logits = torch::tensor({0.0, std::log(3.0)}).repeat({words, 1});
+  out.trace.sentence_logits =
+      torch::tensor({0.0, std::log(3.0), 2.0, 2.0}).view({2, 2}).slice(0, 0, pairs);
+  out.batch = labelled(at::ones({words}, at::kLong));
+  out.batch.counted = words;
+  out.batch.sentences = whole(std::move(labels));
+  return out;
+}
+
+double loss(const Speech& speech) {
+  return task_loss(Objective::kWords, speech.trace, speech.batch).item<double>();
+}
+
+TEST(TaskLoss, AddsTheMeansOfWordsAndSentences) {
+  Speech both = speech(3, {0, 1});
+  weigh_sentences({&both.batch, 1});
+  EXPECT_NEAR(loss(both), std::log(4.0 / 3) + (std::log(4) + std::log(2)) / 2, 1e-6);
+  Speech one = speech(3, {0, kUncounted});
+  weigh_sentences({&one.batch, 1});
+  EXPECT_NEAR(loss(one), std::log(4.0 / 3) + std::log(4), 1e-6);
+  Speech none = speech(3, {kUncounted, kUncounted});
+  weigh_sentences({&none.batch, 1});
+  EXPECT_NEAR(loss(none), std::log(4.0 / 3), 1e-6);
+}
+
+TEST(TaskLoss, OfMicroBatchesAddsUpToThatOfTheStep) {
+  Speech whole_step = speech(4, {0, 0});
+  weigh_sentences({&whole_step.batch, 1});
+  Speech first = speech(1, {0}), second = speech(3, {0});
+  second.trace.sentence_logits = torch::tensor({2.0, 2.0}).view({1, 2});
+  std::vector<Batch> micro = {first.batch, second.batch};
+  weigh_sentences(micro);
+  first.batch = micro[0];
+  second.batch = micro[1];
+  EXPECT_NEAR(loss(first) * 1 / 4 + loss(second) * 3 / 4, loss(whole_step), 1e-6);
+}
+
 TEST(TaskLoss, KeepsDoublesAndWidensTheRest) {
   Batch batch = labelled(whole({0}));
   EXPECT_EQ(task_loss(Objective::kClass, at::zeros({1, 2}, at::kDouble), batch).scalar_type(),

@@ -38,8 +38,7 @@ class Checkpoint {
     tensors_[to] = tensors_.at(from);
     tensors_.erase(from);
   }
-  absl::StatusOr<ModelFolder> inspect() {
-    Scratch scratch;
+  void write(const Scratch& scratch) const {
     for (const auto& [name, content] : files_) scratch.write(name, content);
     if (!tensors_.empty()) {
       static const std::vector<double> kZeros(4000);
@@ -48,6 +47,10 @@ class Checkpoint {
         views.push_back({name, tensor.dtype, tensor.shape, kZeros.data()});
       EXPECT_TRUE(write_safetensors(scratch.path() + "/model.safetensors", views).ok());
     }
+  }
+  absl::StatusOr<ModelFolder> inspect() const {
+    Scratch scratch;
+    write(scratch);
     return inspect_model_folder(scratch.path());
   }
 

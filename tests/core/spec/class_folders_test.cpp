@@ -64,7 +64,7 @@ class Pack {
 };
 
 // "path label bytes" of every file.
-std::vector<std::string> read(const ClassFolders& folders) {
+std::vector<std::string> contents(const ClassFolders& folders) {
   auto files = read_class_folders(folders);
   EXPECT_TRUE(files.ok()) << files.status();
   std::vector<std::string> out;
@@ -79,7 +79,7 @@ TEST(ClassFolders, AreReadFromEveryKindOfArchiveSortedByPath) {
   for (const char* name : {"a.tar", "a.tar.gz", "a.tar.xz", "a.zip"}) {
     Pack pack(name);
     pack.file("dog/2.PNG", "two").folder("cat/").file("cat/9.jpeg", "nine").file("cat/1.jpg", "");
-    EXPECT_THAT(read(pack.folders()),
+    EXPECT_THAT(contents(pack.folders()),
                 ElementsAre("cat/1.jpg cat ", "cat/9.jpeg cat nine", "dog/2.PNG dog two"))
         << name;
   }
@@ -90,14 +90,14 @@ TEST(ClassFolders, AreReadFromAFolder) {
   scratch.write("dog/2.png", "two");
   scratch.write("cat/1.jpg", "one");
   scratch.write("README.md", "skipped");
-  EXPECT_THAT(read({scratch.path(), "", {}}),
+  EXPECT_THAT(contents({scratch.path(), "", {}}),
               ElementsAre("cat/1.jpg cat one", "dog/2.png dog two"));
 }
 
 TEST(ClassFolders, LieBelowTheFolderOfTheirSplit) {
   Pack pack("a.tar");
   pack.file("./train/cat/1.jpg", "a").file("./test/cat/1.jpg", "b").file("trains/cat/1.jpg", "c");
-  EXPECT_THAT(read(pack.folders("train")), ElementsAre("train/cat/1.jpg cat a"));
+  EXPECT_THAT(contents(pack.folders("train")), ElementsAre("train/cat/1.jpg cat a"));
   EXPECT_THAT(refusal(pack.folders()),
               Refuses("class cat has two folders, train/cat and test/cat"));
   EXPECT_THAT(refusal(pack.folders("dev")),
@@ -108,14 +108,14 @@ TEST(ClassFolders, SkipWhatIsHiddenAndWhatIsNoPicture) {
   Pack pack("a.zip");
   pack.file("cat/.1.jpg", "x").file("__MACOSX/cat/._1.jpg", "x").file(".git/cat/1.jpg", "x");
   pack.file("../cat/1.jpg", "x").file("cat/notes.txt", "x").file("cat/1.jpg", "one");
-  EXPECT_THAT(read(pack.folders()), ElementsAre("cat/1.jpg cat one"));
+  EXPECT_THAT(contents(pack.folders()), ElementsAre("cat/1.jpg cat one"));
 }
 
 TEST(ClassFolders, KeepNamesOfEveryScript) {
   for (const char* name : {"a.tar", "a.zip"}) {
     Pack pack(name);
     pack.file("Kätzchen/小.jpg", "x");
-    EXPECT_THAT(read(pack.folders()), ElementsAre("Kätzchen/小.jpg Kätzchen x")) << name;
+    EXPECT_THAT(contents(pack.folders()), ElementsAre("Kätzchen/小.jpg Kätzchen x")) << name;
   }
 }
 

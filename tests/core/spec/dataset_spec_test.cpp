@@ -184,6 +184,11 @@ TEST(Dataset, NeedsRowsAndTwoLabels) {
               Refuses("at least 2"));
 }
 
+TEST(Dataset, RefusesAnEmptyFileOfEveryFormat) {
+  for (const char* name : {"a.tsv", "a.csv", "a.jsonl", "a.parquet"})
+    EXPECT_THAT(OneFile(name, "").refuse(), Refuses(std::string(name) + ": is empty"));
+}
+
 TEST(Dataset, RefusesLabelsThatAreTextsAndNamesTheColumn) {
   const std::string text(201, 'x');
   OneFile file("a.tsv", "text\tlabel\na\t" + text + "\n");

@@ -87,6 +87,29 @@ TEST(TokenData, NamesTheRowWhoseLengthsDisagree) {
       Refuses("row 1, column label: a list is no label"));
 }
 
+TEST(WordsData, NeedsNoLabels) {
+  TaskFile file("fill-mask", "a.tsv", "text\na b\nc\n");
+  file.spec.label_column = "";
+  Rows rows = file.rows();
+  EXPECT_THAT(rows.text, ElementsAre("a b", "c"));
+  EXPECT_THAT(target(rows, 1), ElementsAre(-1));
+  EXPECT_FALSE(rows.pairs_follow);
+  EXPECT_TRUE(inspect_dataset(file.spec)->label_names.empty());
+}
+
+TEST(WordsData, HoldsTextsAndWhatFollowsThem) {
+  TaskFile file("fill-mask", "a.tsv", "text\tthen\tnext\na\tb\t1\nc\td\t0\n");
+  file.spec.text_pair_column = "then";
+  file.spec.label_column = "";
+  EXPECT_THAT(file.rows().pair, ElementsAre("b", "d"));
+  EXPECT_TRUE(file.rows().pairs_follow);
+  EXPECT_THAT(target(file.rows(), 0), ElementsAre(-1));
+  EXPECT_THAT(inspect_dataset(file.spec)->label_names, ElementsAre("0", "1"));
+  file.spec.label_column = "next";
+  EXPECT_FALSE(file.rows().pairs_follow);
+  EXPECT_THAT(target(file.rows(), 0), ElementsAre(1));
+}
+
 TEST(ColumnNames, StandForAHeader) {
   TaskFile file("text-classification", "a.tsv", "x\t1\t*\tFirst row.\ny\t0\t\tSecond.\n");
   file.spec.column_names = {"source", "label", "mark", "text"};
@@ -107,6 +130,13 @@ absl::Status refused(const std::string& fields) {
 
 TEST(DatasetSpec, ChecksWhatTheTaskWants) {
   EXPECT_TRUE(refused(R"("task": "regression", "metric": "spearman")").ok());
+  EXPECT_TRUE(refused(R"("task": "fill-mask")").ok());
+  EXPECT_TRUE(
+      refused(R"("task": "fill-mask", "text_pair_column": "b", "label_names": ["0", "1"])").ok());
+  EXPECT_THAT(refused(R"("task": "fill-mask", "label_column": "label")"),
+              Refuses("set text_pair_column too"));
+  EXPECT_THAT(refused(R"("task": "fill-mask", "label_names": ["0", "1"])"),
+              Refuses("none without text_pair_column"));
   EXPECT_THAT(refused(R"("task": "regression", "metric": "f1")"),
               Refuses("metric is \"f1\"; this data set can be judged by: pearson, spearman"));
   EXPECT_THAT(refused(R"("task": "regression", "label_names": ["a", "b"])"),

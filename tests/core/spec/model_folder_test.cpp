@@ -1,5 +1,6 @@
 #include "core/spec/model_folder.h"
 
+#include "core/base/files.h"
 #include "tests/core/spec/checkpoint.h"
 
 namespace espalier {
@@ -8,6 +9,7 @@ namespace {
 using testing::Checkpoint;
 using testing::kTinyBert;
 using testing::Refuses;
+using testing::Scratch;
 
 TEST(ModelFolder, IsTakenWithAndWithoutPrefix) {
   for (const char* prefix : {"", "bert."}) {
@@ -108,6 +110,21 @@ TEST(ModelFolder, RefusesWeightsThatDoNotFitTheConfig) {
   Checkpoint json;
   json.files()["config.json"] = "{";
   EXPECT_THAT(json.inspect().status(), Refuses("config.json is not JSON"));
+  json.files()["config.json"] = "";
+  EXPECT_THAT(json.inspect().status(), Refuses("config.json is empty"));
+  json.files()["config.json"] = "[1]";
+  EXPECT_THAT(json.inspect().status(),
+              Refuses("config.json must be an object of names and values, found a list"));
+}
+
+TEST(ModelFolder, RefusesWeightsThatAreNoNumbers) {
+  Scratch scratch;
+  Checkpoint().write(scratch);
+  const std::string path = scratch.path() + "/model.safetensors";
+  std::string bytes = *read_file(path);
+  bytes.replace(bytes.size() - 4, 4, "\xFF\xFF\xFF\xFF");
+  scratch.write("model.safetensors", bytes);
+  EXPECT_THAT(inspect_model_folder(scratch.path()).status(), Refuses("holds NaN as value"));
 }
 
 TEST(ModelFolder, RefusesLayersThatTheConfigDoesNotHave) {
@@ -200,7 +217,9 @@ TEST(ModelFolder, RefusesATokenizerThatTheEmbeddingDoesNotFit) {
     const char *file, *text, *message;
   } kCases[] = {
       {"vocab.txt", "1\n2\n3\n4\n5\n6\n", "vocab.txt has 6 entries, but the embedding has 5 rows"},
-      {"vocab.txt", "", "vocab.txt has 0 entries"},
+      {"vocab.txt", "", "vocab.txt has no entries"},
+      {"tokenizer.json", "", "tokenizer.json is empty"},
+      {"tokenizer.json", R"({"model": {"vocab": {}}})", "tokenizer.json has no entries"},
       {"vocab.json", R"({"a": 0})", "no merges.txt beside its vocab.json"},
       {"tokenizer.json", R"({"model": {"vocab": {"a": 5}}})", "tokenizer.json has 6 entries"},
       {"tokenizer.json", R"({"model": {"vocab": {"a": 1}}, "added_tokens": [{"id": 5}]})",

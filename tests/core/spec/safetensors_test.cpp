@@ -139,6 +139,8 @@ TEST(Safetensors, RefusesWhatIsNotWhatItSays) {
       {"a hundred thousand lists", file_of("{\"a\":" + deep, 0), "does not belong"},
       {"PyTorch's zip", "PK\x03\x04" + std::string(100, 'x'), "this is a pickle"},
       {"a raw pickle", "\x80\x02" + std::string(100, 'x'), "this is a pickle"},
+      {"a Git LFS pointer", "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 9\n",
+       "Git LFS pointer of 66 bytes, not the weights"},
       {"a short raw pickle", "\x80\x04N.....x", "this is a pickle"},
   };
   for (const auto& c : kCases) EXPECT_THAT(open(c.bytes), Refuses(c.message)) << c.what;

@@ -47,6 +47,15 @@ TEST(TrainingSpec, ReadsAnOptimiser) {
   EXPECT_EQ(read_options("{}").optimiser, OptimiserKind::kAdamW);
 }
 
+TEST(TrainingSpec, ReadsHowStepsAreComputed) {
+  const TrainingSpec spec =
+      read_options(R"({"precision": "bf16", "gradient_checkpointing": true})");
+  EXPECT_EQ(spec.precision, Precision::kBf16);
+  EXPECT_TRUE(spec.gradient_checkpointing);
+  EXPECT_EQ(read_options("{}").precision, Precision::kFp32);
+  EXPECT_FALSE(read_options("{}").gradient_checkpointing);
+}
+
 TEST(TrainingSpec, IsWrittenWithEveryOption) {
   for (const char* written :
        {"{}",
@@ -54,7 +63,8 @@ TEST(TrainingSpec, IsWrittenWithEveryOption) {
         R"({"schedule": "cyclic", "cycles": 3, "cycle_rise": 0.2, "cycle_floor": 0.5})",
         R"({"optimiser": "adamax", "beta1": 0, "beta2": 0.5, "eps": 1e-3, "ema": 0.99})",
         R"({"evaluate_every": 50, "patience": 3, "divergence_factor": 0})",
-        R"({"schedule": "", "optimiser": ""})"}) {
+        R"({"precision": "bf16", "gradient_checkpointing": true})",
+        R"({"schedule": "", "optimiser": "", "precision": ""})"}) {
     const Json asked = Json::parse(written), once = write_training(read_options(written));
     auto again = read_training(once, "finetune", {});
     ASSERT_TRUE(again.ok()) << again.status();
@@ -83,6 +93,10 @@ TEST(TrainingSpec, RefusesWithWhatWouldWork) {
       {R"({"divergence_factor": 1})",
        "finetune.divergence_factor is 1; it must be at least 2, or 0 to turn"},
       {R"({"schedule": 3})", "finetune.schedule must be a string"},
+      {R"({"precision": "fp16"})", "finetune.precision is \"fp16\"; known: fp32, bf16"},
+      {R"({"precision": 16})", "finetune.precision must be a string"},
+      {R"({"gradient_checkpointing": 1})",
+       "finetune.gradient_checkpointing must be true or false, found 1"},
       {R"({"warmup_steps": -1})", "finetune.warmup_steps is -1"},
       {R"({"schedule": "cyclic", "cycles": 0})", "finetune.cycles is 0; it must be above 0"},
       {R"({"schedule": "cyclic", "cycle_floor": 2})", "at most 1"},

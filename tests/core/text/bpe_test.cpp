@@ -64,6 +64,12 @@ TEST(Bpe, KeepsMaskWithTheSpaceBeforeIt) {
   EXPECT_THAT(roberta()->tokenize("low <mask> low"), ElementsAre(kLow, kMask, kSpaceLow));
 }
 
+TEST(Bpe, WritesTokensAsTextDoes) {
+  EXPECT_EQ(roberta()->written(kSpaceLow), " low");
+  EXPECT_EQ(roberta()->written(kMask), "<mask>");
+  EXPECT_EQ(roberta()->written(0xC3), "\xEF\xBF\xBD");  // half a character
+}
+
 TEST(Bpe, GivesOffsetsWithoutTheSpace) {
   std::vector<Span> offsets;
   roberta()->tokenize("é  low <mask>\n", &offsets);

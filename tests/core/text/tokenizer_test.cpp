@@ -64,6 +64,13 @@ TEST(Tokenizer, OfNothingGivesNothing) {
   EXPECT_EQ(tokenizer()->vocabulary(), 14);
 }
 
+TEST(Tokenizer, KnowsHowATokenIsWritten) {
+  EXPECT_EQ(tokenizer()->written(6), "##aff");
+  EXPECT_EQ(tokenizer()->written(4), "[MASK]");
+  EXPECT_EQ(tokenizer()->written(14), "");
+  EXPECT_EQ(tokenizer()->written(-1), "");
+}
+
 TEST(Offsets, CountCodePointsOfTheOriginal) {
   EXPECT_THAT(offsets(*tokenizer(), " ÜN\u0301aff[SEP]中 xyz"),
               ElementsAre(Span{1, 3}, Span{4, 7}, Span{7, 12}, Span{12, 13}, Span{14, 17}));

@@ -91,6 +91,14 @@ std::vector<Option> options() {
          s.evaluate_every = 3;
          s.patience = 4;
        }},
+      {"bf16", [](TrainingSpec& s) { s.precision = Precision::kBf16; }},
+      {"checkpointing", [](TrainingSpec& s) { s.gradient_checkpointing = true; }},
+      {"bf16_in_pieces_with_checkpointing",
+       [](TrainingSpec& s) {
+         s.precision = Precision::kBf16;
+         s.gradient_checkpointing = true;
+         s.micro_batch_size = 4;
+       }},
   };
 }
 

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "core/base/options.h"
 #include "server/serving/infer_response.h"
 #include "tests/server/serving/infer_testing.h"
 
@@ -78,6 +79,53 @@ TEST(AnswerText, OfOneClassIsItsNameAndProbability) {
   answer.confidence = 0.75f;
   EXPECT_EQ(answer_json(info_of(Objective::kClass, {"no", "yes"}), of_ids(answer)),
             R"({"label":"yes","score":0.75})");
+}
+
+// Two masks of two guesses each.
+runtime::Answer filled_answer() {
+  runtime::Answer answer;
+  answer.logits = {0, 1, 2, 3, 4, 5};
+  answer.label = -1;
+  answer.words = {{{7, 0.75f, " film"}, {8, 0.25f, "##s"}},
+                  {{9, 0.5f, "good"}, {7, 0.25f, " film"}}};
+  return answer;
+}
+
+TEST(AnswerText, OfMasksIsTheirBestWords) {
+  const auto info = info_of(Objective::kWords, {});
+  EXPECT_EQ(label_text(info, of_ids(filled_answer())), "film good");
+  EXPECT_EQ(Json::parse(answer_json(info, of_ids(filled_answer()))).at("masks").at(1),
+            Json::parse(R"({"words": [{"word": "good", "score": 0.5},
+                                      {"word": " film", "score": 0.25}]})"));
+}
+
+TEST(AnswerText, OfMasksInATextSaysWhereTheyStand) {
+  ReadRow read;
+  read.windows.emplace_back();
+  read.windows[0].words = {{0, 2, {4, 10}, {}}, {1, 6, {0, 6}, {}}};
+  runtime::Answer answer = filled_answer();
+  answer.sentence_logits = {1, 1};
+  const RowAnswer row = {std::span(&answer, 1), &read};
+  const Json json = Json::parse(answer_json(info_of(Objective::kWords, {"0", "1"}), row));
+  EXPECT_EQ(json.at("follows"), 0.5);
+  EXPECT_EQ(json.at("masks").at(0).at("begin"), 4);
+  EXPECT_EQ(json.at("masks").at(0).at("end"), 10);
+  EXPECT_FALSE(json.at("masks").at(0).contains("in"));
+  EXPECT_EQ(json.at("masks").at(1).at("in"), "text_pair");
+}
+
+TEST(InferResponse, HasALineOfLogitsForEveryMask) {
+  ModelCard card{"m", "v", info_of(Objective::kWords, {})};
+  card.info.vocabulary = 3;
+  runtime::Answer shorter = filled_answer();
+  shorter.logits = {6, 7, 8};
+  const std::vector<runtime::Answer> answers = {filled_answer(), shorter};
+  const std::vector<Output> outputs = {Output::kLogits};
+  inference::ModelInferResponse response;
+  fill_response(card, outputs, answers, false, &response);
+  EXPECT_THAT(response.outputs(0).shape(), ElementsAre(2, 2, 3));
+  EXPECT_THAT(values_of<float>(response.raw_output_contents(0)),
+              ElementsAre(0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0));
 }
 
 TEST(InferResponse, FillsTokensOfShorterRowsUpWithZeros) {

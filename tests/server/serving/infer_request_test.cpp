@@ -76,6 +76,38 @@ TEST(InferRequest, AsksForAllOutputsUnlessSomeAreNamed) {
   EXPECT_THAT(parse(request)->outputs, ElementsAre(Output::kExitLayer, Output::kLogits));
 }
 
+runtime::ModelInfo masked_info() {
+  runtime::ModelInfo info = espalier::testing::fake_info();
+  info.objective = Objective::kWords;
+  info.mask_id = 103;
+  info.mask_text = "[MASK]";
+  return info;
+}
+
+TEST(InferRequest, AsksForTheMasksAmongIds) {
+  const auto parsed =
+      parse_infer_request(id_request({101, 103, 7, 103, 102}, {1, 1, 1, 1, 1}, 1), masked_info());
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_THAT(parsed->rows[0].input.asked, ElementsAre(1, 3));
+  EXPECT_THAT(parsed->outputs, ElementsAre(Output::kLabel, Output::kExitLayer, Output::kConfidence,
+                                           Output::kAnswer));
+  const auto none = parse_infer_request(id_request({101, 102}, {1, 1}, 1), masked_info());
+  EXPECT_THAT(std::string(none.status().message()),
+              HasSubstr("has no mask token ([MASK], id 103) in row 0"));
+}
+
+TEST(InferRequest, CarriesLogitsOfWordsOnlyWhenTheyAreNamed) {
+  const espalier::testing::FakeEngine engine(masked_info());
+  InferRequest request = text_request({"a"});
+  EXPECT_FALSE(
+      encode_request(*parse_infer_request(request, masked_info()), engine)->rows[0].with_logits);
+  request.add_outputs()->set_name("logits");
+  EXPECT_TRUE(
+      encode_request(*parse_infer_request(request, masked_info()), engine)->rows[0].with_logits);
+  request.mutable_outputs(0)->set_name("probabilities");
+  EXPECT_FALSE(parse_infer_request(request, masked_info()).ok());
+}
+
 TEST(InferRequest, EncodesTextsAndHandsTheKnobsToEachRow) {
   InferRequest request = text_request({"ab", "a text that is far too long"});
   (*request.mutable_parameters())["exit_threshold"].set_double_param(0.25);

@@ -1,0 +1,31 @@
+#include "core/model/matmul_precision.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/cpu/Utils.h>
+
+namespace espalier {
+
+Tensor MatmulPrecision::weight(const Tensor& w) const {
+  if (!bf16_ || !w.defined()) return w;
+  // What is not trained, or computed from something (a mask, a gate), may be another tensor each
+  // time.
+  if (!w.is_leaf() || !w.requires_grad()) return operand(w);
+  Cast& cast = casts_[w.unsafeGetTensorImpl()];
+  if (!cast.to.defined()) {
+    at::AutoGradMode record(true);  // the first who asks may be a walk without gradients
+    cast = {w, operand(w)};
+  }
+  return cast.to;
+}
+
+bool multiplies_bf16(torch::Device device) {
+  if (!device.is_cpu()) return true;
+  const auto features = at::cpu::get_cpu_capabilities();
+  for (const char* name : {"amx_bf16", "avx512_bf16", "bf16"}) {  // the last is ARM's
+    auto found = features.find(name);
+    if (found != features.end() && found->second.toBool()) return true;
+  }
+  return false;
+}
+
+}  // namespace espalier

@@ -1,0 +1,50 @@
+// In what number format a backend multiplies matrices: the one seam for its linear layers, the
+// fused feed-forward and attention's products.
+//
+// bf16 (Micikevicius et al., arXiv 1710.03740, with bfloat16, whose range is fp32's, so that no
+// loss is scaled): both operands of a product are rounded to 8 bits of significand, the kernel sums
+// in fp32 (oneDNN's on the CPU, cuBLAS' on CUDA), its result is rounded and goes on in the format
+// that came in. Everything between products stays fp32: the residual stream, norms, softmax, gates,
+// dropout, heads, losses; so do the weights, and their gradients arrive in fp32.
+//
+// Why this is not at::autocast: that knows LibTorch's operators and not our functions, would hand
+// bf16 to dropout and attention kernels that read fp32, and is a state of the thread, which an
+// evaluation or another backend in the same thread would inherit.
+#pragma once
+
+#include <torch/types.h>
+
+#include <unordered_map>
+
+#include "core/spec/precision.h"
+
+namespace espalier {
+
+using torch::Tensor;
+
+class MatmulPrecision {
+ public:
+  MatmulPrecision() = default;  // fp32: whatever comes is multiplied as it is
+  explicit MatmulPrecision(Precision precision) : bf16_(precision == Precision::kBf16) {}
+
+  // x in the format of a product's operands.
+  Tensor operand(const Tensor& x) const { return bf16_ ? x.to(at::kBFloat16) : x; }
+  // Likewise a weight or bias; undefined stays undefined. A parameter that is trained is cast once
+  // for all micro-batches, until forget_weights(). Who moves weights must call that: an optimiser's
+  // fused update leaves no trace (the tensor's version) that could be seen here.
+  Tensor weight(const Tensor& w) const;
+  void forget_weights() { casts_.clear(); }
+
+ private:
+  struct Cast {
+    Tensor from, to;  // `from` keeps the address below its own
+  };
+  bool bf16_ = false;
+  mutable std::unordered_map<const c10::TensorImpl*, Cast> casts_;
+};
+
+// Whether the machine multiplies bf16 in hardware. Where it does not, LibTorch emulates it: the
+// same sums, slower than fp32.
+bool multiplies_bf16(torch::Device device);
+
+}  // namespace espalier

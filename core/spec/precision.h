@@ -1,0 +1,8 @@
+// The number formats in which matrix products can be computed.
+#pragma once
+
+namespace espalier {
+
+enum class Precision { kFp32, kBf16 };
+
+}  // namespace espalier

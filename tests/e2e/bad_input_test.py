@@ -1,0 +1,265 @@
+"""Bad input, one row each: what is wrong, how it is given, and what the refusal must say. Models: bad_models.py.
+
+Everything goes in as a user gives it, through the CLI or an inference request, to a running service. A refusal ends
+the command with exit code 4 and says what was asked, what was found and what would work.
+"""
+import concurrent.futures
+import itertools
+import json
+import struct
+import unittest
+
+import bad_models
+import grpc
+import ml_dtypes
+import numpy
+import pyarrow
+import pyarrow.parquet
+import tiny
+from bad_models import LABELS, POSITIONS, WORDS, Folder, cast
+from cluster import Cluster, wait_for
+from tritonclient.grpc import service_pb2, service_pb2_grpc
+
+REFUSED, MISUSED = 4, 2  # exit codes of the CLI
+SENTENCES = ["the plot is great and lovely.", "a dull and clumsy movie.", "fresh, warm, funny."]
+
+
+# --- tables of data, by their columns ---
+
+def tsv(**columns):
+    return "".join("\t".join(map(str, row)) + "\n" for row in (columns, *zip(*columns.values())))
+
+
+def jsonl(**columns):
+    return "".join(json.dumps(dict(zip(columns, row))) + "\n" for row in zip(*columns.values()))
+
+
+def parquet(**columns):
+    sink = pyarrow.BufferOutputStream()
+    pyarrow.parquet.write_table(pyarrow.table(columns), sink)
+    return sink.getvalue().to_pybytes()
+
+
+TRAIN = tsv(text=[f"a {word} film" for word in tiny.BAD + tiny.GOOD], label=[name for name in LABELS for _ in tiny.BAD])
+NUMBERS, SEVERAL, TAGS = (["--task", task] for task in ("regression", "multi-label-classification", "token-classification"))
+
+# split.extension -> content (train: a good one, unless it says which), and flags.
+DATA_REFUSED = [
+    # labels
+    ("an unknown label", {"select.tsv": tsv(text=["fine"], label=["superb"])}, [],
+     'select.tsv: row 1, column label: unknown label "superb"; known: negative, positive'),
+    ("a label out of range", {"train.tsv": tsv(text="abc", label=[0, 1, 2])}, ["--label-names", "0,1"],
+     'train.tsv: row 3, column label: unknown label "2"; known: 0, 1'),
+    ("an unknown label among several", {"train.jsonl": jsonl(text="ab", label=[["x"], ["x", "z"]])},
+     [*SEVERAL, "--label-names", "x,y"], 'row 2, column label: unknown label "z"; known: x, y'),
+    ("a row without its label", {"train.tsv": TRAIN + "a film\t\n"}, [], "row 21, column label: the label is empty"),
+    ("one label only", {"train.tsv": tsv(text="ab", label="xx")}, [], "train holds 1 different labels", "at least 2"),
+    ("labels and texts mixed up", {"train.tsv": tsv(text="ab", label=["x", "word " * 50])}, [],
+     "column label holds a label of 250 bytes", "is it mixed up with the text column (text)?"),
+    ("more tags than words", {"train.jsonl": jsonl(text=[["a", "film"]], label=[["O", "O", "B-X"]])}, TAGS,
+     "row 1, column label: there are 3 labels for the 2 words of column text; each word needs one"),
+
+    # columns
+    ("a missing column", {"train.tsv": tsv(sentence="ab", label="xy")}, [],
+     "train.tsv: has no column text; columns found: sentence, label"),
+    ("a missing field", {"train.jsonl": jsonl(text="ab", label="xy") + '{"label": "x"}\n'}, [],
+     "train.jsonl: row 3: has no column text; columns found: label"),
+    ("a number where text is wanted", {"train.jsonl": jsonl(text=["a", 3], label="xy")}, [],
+     "train.jsonl: row 2, column text: text must be a string"),
+    ("numbers where text is wanted", {"train.parquet": parquet(text=[1, 2], label=["x", "y"])}, [],
+     "train.parquet: column text holds int64; text must be strings"),
+    ("text where a number is wanted", {"train.tsv": tsv(text="ab", label=[0.5, "high"])}, NUMBERS,
+     'train.tsv: row 2, column label: "high" is no finite number'),
+    ("a number that is none", {"train.tsv": tsv(text="a", label=["nan"])}, NUMBERS, '"nan" is no finite number'),
+    ("a list where one label is wanted", {"train.jsonl": jsonl(text="a", label=[["x"]])}, [],
+     "row 1, column label: a list is no label"),
+    ("an object where a label is wanted", {"train.jsonl": jsonl(text="a", label=[{"x": 1}])}, [],
+     "row 1, column label: an object is no label"),
+    ("a null where text is wanted", {"train.jsonl": jsonl(text=["a", None], label="xy")}, [],
+     "row 2, column text: the text is null"),
+
+    # files
+    ("an empty TSV file", {"train.tsv": ""}, [], "train.tsv: is empty"),
+    ("an empty CSV file", {"train.csv": ""}, [], "train.csv: is empty"),
+    ("an empty file of JSON lines", {"train.jsonl": ""}, [], "train.jsonl: is empty"),
+    ("an empty Parquet file", {"train.parquet": ""}, [], "train.parquet: is empty"),
+    ("an empty split", {"report.tsv": ""}, [], "report.tsv: is empty"),
+    ("a header without rows", {"report.tsv": tsv(text="", label="")}, [], "report.tsv: has no rows"),
+    ("a row that is too long", {"train.tsv": TRAIN + "a\tpositive\tmore\n"}, [],
+     "train.tsv: row 21 has 3 cells, but the header names 2 columns"),
+    ("a row that is not JSON", {"train.jsonl": jsonl(text="a", label="x") + '{"text": \n'}, [], "row 2 is not a JSON object"),
+    ("a Parquet file that is none", {"train.parquet": TRAIN}, [], "train.parquet: Parquet magic bytes not found"),
+    ("bytes that are not UTF-8", {"train.tsv": TRAIN.encode() + b"caf\xe9\tpositive\n"}, [],
+     "train.tsv: row 21, column text: the text is not UTF-8"),
+    ("a file of an unknown kind", {"train.xlsx": "PK"}, [], "cannot tell the format of train.xlsx", "known: .tsv"),
+    ("the same rows in two splits", {"report.tsv": TRAIN}, [],
+     "splits report and train hold the same bytes; a row must serve one of them"),
+
+    # what the task cannot be
+    ("an unknown task", {}, ["--task", "sentiment"], 'task is "sentiment"; known: text-classification'),
+    ("a metric of another task", {}, ["--metric", "pearson"], 'metric is "pearson"; this data set can be judged by: accuracy'),
+    ("names for labels that are numbers", {"train.tsv": tsv(text="a", label=[1])}, [*NUMBERS, "--label-names", "a,b"],
+     "the labels of regression are numbers"),
+
+    # images: the row of one that does not decode belongs here
+]
+
+# The recipe; exit code 2 where the command line itself could not read the field.
+JOBS_REFUSED = [
+    ("inputs longer than any model reads", {"max_length": 9000}, REFUSED, "max_length is 9000; it must be between"),
+    ("inputs too short for a word", {"max_length": 4}, REFUSED, "max_length is 4; it must be between 8 and 8192"),
+    ("a share above one", {"target": {"sparsity": 1.5}}, REFUSED, "target.sparsity is 1.5; it must be at least 0 and less than 1"),
+    ("an unknown method", {"target": {"sparsity": 0.5}, "pruner": {"name": "magnitud"}}, REFUSED, '"magnitud"', "magnitude"),
+    ("a length that is text", {"max_length": "long"}, MISUSED, "recipe.max_length", '"long"'),
+    ("a rate that is text", {"finetune": {"learning_rate": "fast"}}, MISUSED, "recipe.finetune.learning_rate", '"fast"'),
+    ("an unknown field", {"finetune": {"epoch": 3}}, MISUSED, 'unknown field "recipe.finetune.epoch"; known here: epochs'),
+]
+
+IDS = {"input_ids": numpy.array([[2, 9, 3]]), "attention_mask": numpy.array([[1, 1, 1]])}
+LONG, NOTHING = numpy.ones((1, POSITIONS + 1), "i8"), numpy.zeros((0, 3), "i8")
+
+# Tensors of a request; a list is one of texts.
+REQUESTS_REFUSED = [
+    ("more tokens than positions", {"input_ids": LONG, "attention_mask": LONG}, "has rows of 65 tokens; the model takes 1 to 64"),
+    ("an id beyond the embedding", {**IDS, "input_ids": numpy.array([[2, WORDS, 3]])},
+     f"holds {WORDS} in row 0; token ids are 0 to {WORDS - 1}"),
+    ("a negative id", {**IDS, "input_ids": numpy.array([[2, -1, 3]])}, "holds -1 in row 0; token ids are 0 to"),
+    ("a token type beyond its table", {**IDS, "token_type_ids": numpy.array([[0, 2, 0]])},
+     "holds 2 in row 0; token types are 0 to 1"),
+    ("a mask with a hole", {**IDS, "attention_mask": numpy.array([[1, 0, 1]])}, "has a 1 after a 0 in row 0"),
+    ("a mask of another shape", {**IDS, "attention_mask": numpy.array([[1, 1]])}, "attention_mask", "[1,2]", "[1,3]"),
+    ("no mask", {"input_ids": IDS["input_ids"]}, '"input_ids" came without "attention_mask"; send both'),
+    ("ids that are floats", {**IDS, "input_ids": numpy.array([[2, 9, 3]], "f4")}, 'has datatype "FP32"; it takes INT64 or INT32'),
+    ("no rows", {"input_ids": NOTHING, "attention_mask": NOTHING}, "has 0 rows; a request takes 1 to"),
+    ("a text of a megabyte", {"text": ["a" * (1 << 20)]}, "has 1048576 bytes in row 0; a text takes at most"),
+
+    # images: the row of bytes that are none belongs here
+]
+
+
+class BadInput(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.cluster = cls.enterClassContext(Cluster())
+        cls.folder, cls.numbers = cls.cluster.folder, itertools.count()
+        (cls.folder / "good.tsv").write_text(TRAIN)
+        cls.cluster.cli("datasets", "upload", "good", "--train", cls.folder / "good.tsv")
+        cls.publish("good", "--max-length", 512)
+
+    @classmethod
+    def publish(cls, name, *flags, changes=()):
+        """Uploads a model and serves it as it is."""
+        cls.cluster.cli("models", "upload", name, Folder(changes).write(cls.folder / name))
+        cls.cluster.cli("jobs", "submit", "--base", "dense", "--model", name, "--finetune-epochs", 0, "--name", name,
+                        "--watch", *flags)
+        cls.cluster.cli("endpoints", "set", name, name)
+        wait_for(f"{name} to be served", lambda: cls.cluster.cli("predict", name, "a film", check=False).returncode == 0)
+
+    def each(self, rows, command):
+        """The rows with what their commands ended with; several run at a time."""
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            return list(zip(rows, pool.map(lambda row: command(f"row-{next(self.numbers)}", row), rows)))
+
+    def check_refused(self, done, words, code=REFUSED):
+        told = done.stdout + done.stderr
+        self.assertEqual(done.returncode, code, told)
+        for word in words:
+            self.assertIn(word, told)
+
+    # --- models ---
+
+    def upload_model(self, name, row):
+        return self.cluster.cli("models", "upload", name, Folder(row[1]).write(self.folder / name), check=False)
+
+    def test_bad_models_are_refused(self):
+        for (what, _, *words), done in self.each(bad_models.REFUSED, self.upload_model):
+            with self.subTest(what):
+                self.check_refused(done, words)
+
+    def test_odd_models_are_taken(self):
+        for (what, _), done in self.each(bad_models.TAKEN, self.upload_model):
+            with self.subTest(what):
+                self.assertEqual(done.returncode, 0, done.stderr)
+
+    def logits(self, name):
+        return numpy.array([row["logits"] for row in self.cluster.json("predict", name, *SENTENCES)["predictions"]])
+
+    def test_half_precision_becomes_the_floats_that_it_stands_for(self):
+        for name, dtype in (("fp16", "f2"), ("bf16", ml_dtypes.bfloat16)):
+            with self.subTest(name):
+                twin = f"{name}-as-floats"
+                self.publish(name, changes=cast(dtype))
+                self.publish(twin, changes=[cast(dtype), cast("f4")])
+                half, floats = (self.cluster.json("artifacts", "get", one)["weights_sha256"] for one in (name, twin))
+                self.assertEqual(half, floats)
+                numpy.testing.assert_array_equal(self.logits(name), self.logits(twin))
+                self.assertTrue((self.logits(name) != self.logits("good")).any())  # it was rounded
+
+    # --- data sets ---
+
+    def upload_dataset(self, name, row):
+        _, contents, flags, *_ = row
+        folder, splits = self.folder / name, []
+        folder.mkdir()
+        if not any(file.startswith("train.") for file in contents):
+            contents = {"train.tsv": TRAIN, **contents}
+        for file, content in contents.items():
+            (folder / file).write_bytes(content if isinstance(content, bytes) else content.encode())
+            splits += [f"--{file.split('.')[0]}", folder / file]
+        return self.cluster.cli("datasets", "upload", name, *splits, *flags, check=False)
+
+    def test_bad_data_sets_are_refused(self):
+        for (what, _, _, *words), done in self.each(DATA_REFUSED, self.upload_dataset):
+            with self.subTest(what):
+                self.check_refused(done, words)
+
+    # --- jobs ---
+
+    def submit(self, name, row):
+        recipe = self.folder / f"{name}.yaml"  # JSON is YAML
+        recipe.write_text(json.dumps(row[1]))
+        return self.cluster.cli("jobs", "submit", "--model", "good", "--dataset", "good", "--recipe", recipe, check=False)
+
+    def test_bad_recipes_are_refused(self):
+        for (what, _, code, *words), done in self.each(JOBS_REFUSED, self.submit):
+            with self.subTest(what):
+                self.check_refused(done, words, code)
+
+    def test_a_model_does_not_read_more_than_its_positions_whatever_the_recipe_says(self):
+        """It asked for 512 tokens. Longer texts are cut, and the answer says so."""
+        request = service_pb2.ModelConfigRequest(name="good")
+        found = self.ask("ModelConfig", request).config.parameters["max_length"].string_value
+        self.assertEqual(found, str(POSITIONS))
+        for words, cut in ((POSITIONS - 2, False), (POSITIONS - 1, True)):  # [CLS] and [SEP] need room too
+            self.assertEqual(self.infer({"text": ["film " * words]}).parameters["truncated"].bool_param, cut)
+
+    # --- requests ---
+
+    def ask(self, call, request):
+        with grpc.insecure_channel(self.cluster.serve) as channel:
+            return getattr(service_pb2_grpc.GRPCInferenceServiceStub(channel), call)(request, timeout=10)
+
+    def infer(self, inputs):
+        request = service_pb2.ModelInferRequest(model_name="good")
+        for name, values in inputs.items():
+            if isinstance(values, list):
+                request.inputs.add(name=name, datatype="BYTES", shape=[len(values)])
+                raw = b"".join(struct.pack("<I", len(text)) + text.encode() for text in values)
+            else:
+                request.inputs.add(name=name, datatype="INT64" if values.dtype.kind == "i" else "FP32", shape=values.shape)
+                raw = values.tobytes()
+            request.raw_input_contents.append(raw)
+        return self.ask("ModelInfer", request)
+
+    def test_bad_requests_are_refused(self):
+        for what, inputs, *words in REQUESTS_REFUSED:
+            with self.subTest(what):
+                with self.assertRaises(grpc.RpcError) as caught:
+                    self.infer(inputs)
+                self.assertEqual(caught.exception.code(), grpc.StatusCode.INVALID_ARGUMENT)
+                for word in words:
+                    self.assertIn(word, caught.exception.details())
+
+
+if __name__ == "__main__":
+    unittest.main()
