@@ -53,7 +53,7 @@ class ClassPaths {
   absl::StatusOr<std::string> label(const std::string& path) {
     static const std::set<std::string> kRead = {"jpg", "jpeg", "png"};
     std::vector<std::string> parts = parts_of(path);
-    if (!is_utf8(path)) return bad("the path of a file is not UTF-8");
+    if (!valid_utf8(path)) return bad("the path of a file is not UTF-8");
     if (!ends_in_one_of(parts.back(), kRead))
       return bad(absl::StrCat(path, " is no .jpg, .jpeg or .png; convert it or leave it out"));
     if (parts.size() == under_.size() + 1)

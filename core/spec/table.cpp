@@ -137,10 +137,10 @@ absl::StatusOr<Cell> cell_of(const arrow::Array& array, int64_t i, const TextCol
 }
 
 bool holds_utf8(const Cell& cell) {
-  if (const auto* text = std::get_if<std::string>(&cell)) return is_utf8(*text);
+  if (const auto* text = std::get_if<std::string>(&cell)) return valid_utf8(*text);
   const auto* list = std::get_if<std::vector<std::string>>(&cell);
   return list == nullptr || std::all_of(list->begin(), list->end(),
-                                        [](const std::string& item) { return is_utf8(item); });
+                                        [](const std::string& item) { return valid_utf8(item); });
 }
 
 // A column of files: of bytes, or of structs with bytes.
@@ -303,7 +303,7 @@ absl::StatusOr<Columns> read_json_lines(const std::string& path,
     Json object = Json::parse(line, nullptr, false);
     if (!object.is_object()) {
       return bad(path, absl::StrCat("row ", row,
-                                    is_utf8(line) ? " is not a JSON object" : " is not UTF-8"));
+                                    valid_utf8(line) ? " is not a JSON object" : " is not UTF-8"));
     }
     for (size_t c = 0; c < columns.size(); ++c) {
       const std::string& name = columns[c].name;
@@ -325,7 +325,7 @@ absl::StatusOr<Columns> read_json_lines(const std::string& path,
 
 }  // namespace
 
-bool is_utf8(std::string_view text) {
+bool valid_utf8(std::string_view text) {
   static std::once_flag once;
   std::call_once(once, arrow::util::InitializeUTF8);
   return arrow::util::ValidateUTF8(text);

@@ -27,7 +27,7 @@ struct TextColumn {
   bool is_bytes = false;
 };
 
-bool is_utf8(std::string_view text);
+bool valid_utf8(std::string_view text);
 
 // The named columns, one vector each, equally long. Errors name the file, the row (1-based, data
 // rows only) and the column; a missing column names the columns found. All text is UTF-8.
