@@ -32,9 +32,18 @@ struct DatasetSpec {
 // The JSON has the field names of proto espalier.v1.Dataset (splits is a list of {name, path}).
 absl::StatusOr<DatasetSpec> read_dataset_spec(const Json& dataset, const std::string& folder);
 
+// The right answers to a question, any of them, and where each begins in the context, in code
+// points. None where the context has no answer.
+struct RightAnswers {
+  std::vector<std::string> texts;
+  std::vector<int32_t> begins;
+};
+
 // One split, as columns.
 struct Rows {
-  std::vector<std::string> text, pair;  // pair empty for single texts
+  // pair empty for single texts. Question answering: the question, and its context as the pair.
+  std::vector<std::string> text, pair;
+  std::vector<RightAnswers> answers;  // question answering only
   // Instead of texts where every word has a label: a list, or a text cut at its spaces.
   std::vector<std::vector<std::string>> words;
   // kClass: the id; kValue: the number; kLabels: 0 or 1 for every label; kTokenClasses: an id for
