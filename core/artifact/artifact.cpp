@@ -93,11 +93,7 @@ absl::Status save_artifact(const std::string& folder, const Model& model, const 
     ESPALIER_ASSIGN_OR_RETURN(std::string content, read_file(from));
     ESPALIER_RETURN_IF_ERROR(write_file(absl::StrCat(folder, "/", name), content));
   }
-  return save_tensors(folder + "/golden.safetensors",
-                      {{"ids", golden.batch.ids},
-                       {"types", golden.batch.types},
-                       {"lengths", torch::tensor(golden.batch.lengths, torch::kInt64)},
-                       {"logits", golden.logits}});
+  return save_golden(folder, golden);
 }
 
 absl::StatusOr<Artifact> load_artifact(const std::string& folder) {
@@ -119,31 +115,6 @@ absl::StatusOr<Artifact> load_artifact(const std::string& folder) {
   ESPALIER_ASSIGN_OR_RETURN(out.model, assemble_model(config, std::move(tensors)));
   ESPALIER_ASSIGN_OR_RETURN(out.weights_sha256, sha256_of_file(folder + "/model.safetensors"));
   return out;
-}
-
-absl::StatusOr<Golden> load_golden(const std::string& folder) {
-  ESPALIER_ASSIGN_OR_RETURN(auto tensors, load_tensors(folder + "/golden.safetensors"));
-  for (const char* name : {"ids", "types", "lengths", "logits"}) {
-    if (!tensors.contains(name)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(folder, "/golden.safetensors has no tensor ", name));
-    }
-  }
-  Golden golden;
-  golden.batch.ids = tensors["ids"];
-  golden.batch.types = tensors["types"];
-  Tensor lengths = tensors["lengths"].to(at::kLong).contiguous();
-  golden.batch.lengths.assign(lengths.data_ptr<int64_t>(),
-                              lengths.data_ptr<int64_t>() + lengths.numel());
-  golden.logits = tensors["logits"];
-  int64_t sum = 0;
-  for (int64_t n : golden.batch.lengths) sum += n;
-  // Logits of rows, or of every token.
-  const bool fit = golden.logits.size(0) == lengths.numel() || golden.logits.size(0) == sum;
-  if (sum != golden.batch.ids.numel() || !fit) {
-    return absl::InvalidArgumentError(absl::StrCat(folder, "/golden.safetensors: sizes disagree"));
-  }
-  return golden;
 }
 
 }  // namespace espalier

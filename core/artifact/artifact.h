@@ -4,8 +4,7 @@
 //   model.safetensors   our tensor names (spec/model_config.h), in final shape and precision
 //   espalier.json       task, labels, longest input, exit method with its calibrated threshold
 //   vocab.txt, ...      the tokenizer's files, as uploaded
-//   golden.safetensors  a few inputs with the logits that training code computed for them: whoever
-//                       loads the artifact can prove that it computes the same
+//   golden.safetensors  golden.h
 //   report.json, README.md   written by the job
 #pragma once
 
@@ -14,8 +13,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "core/artifact/golden.h"
 #include "core/base/options.h"
-#include "core/model/batch.h"
 #include "core/model/model.h"
 
 namespace espalier {
@@ -40,19 +39,12 @@ struct Artifact {
   std::string weights_sha256;  // of model.safetensors
 };
 
-// Inputs with full-depth logits, [B,C] or, of heads that read every token, [N,C].
-struct Golden {
-  Batch batch;
-  Tensor logits;
-};
-
 // Writes all but the report and the card. Masked weights are stored with their zeros, without
 // masks. Tokenizer files are copied from `tokenizer_folder`.
 absl::Status save_artifact(const std::string& folder, const Model& model, const ArtifactSpec& spec,
                            const std::string& tokenizer_folder, const Golden& golden);
 // INVALID_ARGUMENT or NOT_FOUND names the file and what is wrong with it.
 absl::StatusOr<Artifact> load_artifact(const std::string& folder);
-absl::StatusOr<Golden> load_golden(const std::string& folder);
 // Replaces espalier.json (calibration happens on the saved artifact).
 absl::Status save_spec(const std::string& folder, const ArtifactSpec& spec);
 

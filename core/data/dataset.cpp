@@ -14,11 +14,20 @@ namespace {
 constexpr uint64_t kCarveSeed = 1;
 constexpr int64_t kWindow = 32;  // batches that are sorted by length together
 
-Examples encode(const Rows& rows, std::span<const int64_t> which, const Task& task,
-                const Tokenizer& tokenizer, int max_length) {
+// Errors name the split and the row in its file, counted from 1.
+absl::StatusOr<Examples> encode(const Rows& rows, std::span<const int64_t> which, const char* split,
+                                const Task& task, const Reading& reading) {
   Examples out;
   out.objective = task.objective();
-  for (int64_t i : which) out.add(task.encode(tokenizer, sample_of(rows, i), max_length));
+  for (int64_t i : which) {
+    const Sample sample = sample_of(rows, i);
+    absl::StatusOr<std::vector<Features>> windows = task.encode(reading, sample);
+    if (!windows.ok()) {
+      return absl::Status(windows.status().code(), absl::StrCat("split '", split, "', row ", i + 1,
+                                                                ": ", windows.status().message()));
+    }
+    out.add(sample, *std::move(windows));
+  }
   return out;
 }
 
@@ -35,14 +44,8 @@ Sample sample_of(const Rows& rows, int64_t i) {
   return out;
 }
 
-void Examples::add(Features features) {
-  truncated += features.input.truncated ? 1 : 0;
-  inputs.push_back(std::move(features.input));
-  targets.add(features.target);
-}
-
 absl::StatusOr<Splits> load_splits(const DatasetSpec& spec, const Task& task,
-                                   const Tokenizer& tokenizer, int max_length) {
+                                   const Reading& reading) {
   Splits splits;
   splits.label_names = spec.label_names;
   ESPALIER_ASSIGN_OR_RETURN(Rows train, read_split(spec, "train"));
@@ -60,10 +63,10 @@ absl::StatusOr<Splits> load_splits(const DatasetSpec& spec, const Task& task,
       ESPALIER_ASSIGN_OR_RETURN(Rows rows, read_split(spec, part.name));
       std::vector<int64_t> all(static_cast<size_t>(rows.size()));
       std::iota(all.begin(), all.end(), 0);
-      *part.out = encode(rows, all, task, tokenizer, max_length);
+      ESPALIER_ASSIGN_OR_RETURN(*part.out, encode(rows, all, part.name, task, reading));
     } else {
       std::span<const int64_t> carved(order.data() + taken, static_cast<size_t>(tenth));
-      *part.out = encode(train, carved, task, tokenizer, max_length);
+      ESPALIER_ASSIGN_OR_RETURN(*part.out, encode(train, carved, "train", task, reading));
       taken += tenth;
     }
     if (part.out->size() == 0) {
@@ -74,7 +77,7 @@ absl::StatusOr<Splits> load_splits(const DatasetSpec& spec, const Task& task,
   }
   std::vector<int64_t> rest(order.begin() + taken, order.end());
   std::sort(rest.begin(), rest.end());  // the sampler shuffles; encoding keeps the file's order
-  splits.train = encode(train, rest, task, tokenizer, max_length);
+  ESPALIER_ASSIGN_OR_RETURN(splits.train, encode(train, rest, "train", task, reading));
 
   for (Part part : {Part{"train", &splits.train}, Part{"select", &splits.select},
                     Part{"calibrate", &splits.calibrate}, Part{"report", &splits.report}}) {
@@ -92,15 +95,10 @@ absl::StatusOr<Splits> load_splits(const DatasetSpec& spec, const Task& task,
 
 namespace {
 
-// Batch::labels of these rows, and how many tokens count.
-void add_labels(const Examples& examples, std::span<const int64_t> rows, Batch& batch) {
-  std::vector<float> numbers;
-  for (int64_t row : rows) {
-    auto target = examples.targets[row];
-    numbers.insert(numbers.end(), target.begin(), target.end());
-  }
+// Batch::labels of the inputs' targets, one after the other, and how many tokens count.
+void add_labels(Objective objective, const std::vector<float>& numbers, Batch& batch) {
   Tensor labels = torch::tensor(numbers, torch::kFloat32);
-  switch (examples.objective) {
+  switch (objective) {
     case Objective::kValue:
       batch.labels = labels;
       break;
@@ -120,18 +118,35 @@ void add_labels(const Examples& examples, std::span<const int64_t> rows, Batch& 
 
 }  // namespace
 
-Batch make_batch(const Examples& examples, std::span<const int64_t> rows, bool with_labels) {
-  std::vector<int64_t> ids, types;
-  Batch batch;
-  for (int64_t row : rows) {
-    const Encoding& input = examples.inputs[row];
-    ids.insert(ids.end(), input.ids.begin(), input.ids.end());
-    types.insert(types.end(), input.types.begin(), input.types.end());
-    batch.lengths.push_back(static_cast<int64_t>(input.ids.size()));
+Batch make_batch(const Examples& examples, std::span<const int64_t> inputs, bool with_labels) {
+  std::vector<const Input*> read;
+  std::vector<float> numbers;
+  for (int64_t i : inputs) {
+    read.push_back(&examples.inputs[static_cast<size_t>(i)]);
+    const auto target = examples.targets[i];
+    numbers.insert(numbers.end(), target.begin(), target.end());
   }
-  batch.ids = torch::tensor(ids, torch::kInt64);
-  batch.types = torch::tensor(types, torch::kInt64);
-  if (with_labels) add_labels(examples, rows, batch);
+  Batch batch = pack(read);
+  if (with_labels) add_labels(examples.objective, numbers, batch);
+  return batch;
+}
+
+Batch make_drawn_batch(const Examples& examples, std::span<const int64_t> inputs, const Task& task,
+                       const Reading& reading, uint64_t seed) {
+  std::vector<Input> drawn;
+  std::vector<const Input*> read;
+  std::vector<float> numbers;
+  drawn.reserve(inputs.size());
+  for (int64_t i : inputs) {
+    const auto target = examples.targets[i];
+    std::vector<float> own(target.begin(), target.end());
+    drawn.push_back(examples.inputs[static_cast<size_t>(i)]);
+    task.redraw(derive_seed(seed, "redraw", i, 0, ""), reading, drawn.back(), own);
+    read.push_back(&drawn.back());
+    numbers.insert(numbers.end(), own.begin(), own.end());
+  }
+  Batch batch = pack(read);
+  add_labels(examples.objective, numbers, batch);
   return batch;
 }
 
@@ -153,7 +168,7 @@ void Sampler::shuffle(int64_t epoch) {
     auto first = order.begin() + begin;
     auto last = order.begin() + std::min(begin + window, used);
     std::stable_sort(first, last, [&](int64_t a, int64_t b) {
-      return examples_.inputs[a].ids.size() < examples_.inputs[b].ids.size();
+      return examples_.inputs[a].tokens() < examples_.inputs[b].tokens();
     });
   }
   order_.clear();
@@ -173,14 +188,14 @@ std::vector<std::vector<int64_t>> evaluation_batches(const Examples& examples,
   std::vector<int64_t> order(static_cast<size_t>(examples.size()));
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
-    return examples.inputs[a].ids.size() > examples.inputs[b].ids.size();
+    return examples.inputs[a].tokens() > examples.inputs[b].tokens();
   });
   std::vector<std::vector<int64_t>> out;
   int64_t longest = 0;
   for (int64_t row : order) {
     if (out.empty() || (static_cast<int64_t>(out.back().size()) + 1) * longest > token_budget) {
       out.emplace_back();
-      longest = static_cast<int64_t>(examples.inputs[row].ids.size());
+      longest = examples.inputs[row].tokens();
     }
     out.back().push_back(row);
   }

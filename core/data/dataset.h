@@ -1,4 +1,4 @@
-// Encoded examples, splits and the order in which training sees them.
+// The splits of a data set, and the order in which training sees them.
 #pragma once
 
 #include <span>
@@ -8,19 +8,10 @@
 #include "absl/status/statusor.h"
 #include "core/model/batch.h"
 #include "core/spec/dataset_spec.h"
+#include "core/task/examples.h"
 #include "core/task/task.h"
 
 namespace espalier {
-
-// Of one task; the same number of inputs and targets.
-struct Examples {
-  std::vector<Encoding> inputs;
-  Targets targets;  // Features::target of each
-  Objective objective = Objective::kClass;
-  int64_t truncated = 0;
-  int64_t size() const { return static_cast<int64_t>(inputs.size()); }
-  void add(Features features);
-};
 
 // Row i as a task reads it; views of `rows`.
 Sample sample_of(const Rows& rows, int64_t i);
@@ -37,11 +28,15 @@ struct Splits {
 // report, the same rows in every job. INVALID_ARGUMENT when a label is missing or nothing is left
 // to train on.
 absl::StatusOr<Splits> load_splits(const DatasetSpec& spec, const Task& task,
-                                   const Tokenizer& tokenizer, int max_length);
+                                   const Reading& reading);
 
-// A packed batch of these rows; labels (see Batch) undefined when `with_labels` is false, else
-// every row's target must be known.
-Batch make_batch(const Examples& examples, std::span<const int64_t> rows, bool with_labels = true);
+// A packed batch of these inputs; labels (see Batch) undefined when `with_labels` is false, else
+// every target must be known.
+Batch make_batch(const Examples& examples, std::span<const int64_t> inputs,
+                 bool with_labels = true);
+// Their redrawn forms: see Task::redraw(). `seed` is the step's.
+Batch make_drawn_batch(const Examples& examples, std::span<const int64_t> inputs, const Task& task,
+                       const Reading& reading, uint64_t seed);
 
 // The batches of one epoch. Rows are shuffled, cut into windows of some batches, sorted by length
 // inside a window (so that a batch wastes little padding) and the batches shuffled again: a

@@ -36,14 +36,15 @@ std::string task_of(const ModelConfig& config) {
 }
 
 // Texts for a job without a data set: golden inputs and latencies need some.
-Examples plain_examples(const Task& task, const Tokenizer& tokenizer, int max_length) {
+Examples plain_examples(const Task& task, const Reading& reading) {
   Examples out;
+  out.objective = task.objective();
   for (const char* text :
        {"A short one.", "A sentence of a length that people often write in a review.",
         "Two clauses stand here, and the second is a little longer than the first one was."}) {
     Sample sample;
     sample.text = text;
-    out.add(task.encode(tokenizer, sample, max_length));
+    out.add(sample, value_or_throw(task.encode(reading, sample)));
   }
   return out;
 }
@@ -92,14 +93,13 @@ void Job::prepare() {
     state_.model = value_or_throw(load_hugging_face(input_.model_folder));
   }
   ModelConfig& config = state_.model.config;
-  int max_length = std::min(recipe_.max_length, config.positions);
-  recipe_.max_length = max_length;
+  recipe_.max_length = std::min(recipe_.max_length, config.positions);
   if (labelled_) {
     DatasetSpec spec = *input_.dataset;
     spec.label_names = value_or_throw(inspect_dataset(spec)).label_names;
     task_ = value_or_throw(make_task(spec.task, spec.label_names, spec.metric));
     throw_if_error(check_metric(task_->objective(), spec.label_names, recipe_.constraint_metric));
-    splits_ = value_or_throw(load_splits(spec, *task_, *tokenizer_, max_length));
+    splits_ = value_or_throw(load_splits(spec, *task_, reading()));
     if (!resumed_) fit_head();
   } else {
     if (compresses() || config.classes == 0) {
@@ -108,7 +108,7 @@ void Job::prepare() {
                                      "with a task head works without one"));
     }
     task_ = value_or_throw(make_task(task_of(config), config.label_names));
-    splits_.report = plain_examples(*task_, *tokenizer_, max_length);
+    splits_.report = plain_examples(*task_, reading());
     splits_.label_names = config.label_names;
     std::vector<std::string>& names = splits_.label_names;
     if (task_->objective() == Objective::kValue) {
@@ -129,6 +129,10 @@ void Job::prepare() {
     }
     exit_ = value_or_throw(exit_methods().make(recipe_.exit.name, recipe_.exit.options));
   }
+}
+
+Reading Job::reading() const {
+  return {tokenizer_.get(), &state_.model.config, recipe_.max_length};
 }
 
 JobOutput Job::run() {
@@ -173,6 +177,7 @@ void Job::checkpoint(const Trainer* trainer, bool due_now) {
 Trainer* Job::train(Training training) {
   training.seed = recipe_.seed;
   training.task = task_.get();
+  training.reading = reading();
   training.train = &splits_.train;
   trainer_ = std::make_unique<Trainer>(state_.model, training,
                                        state_.trainer ? &*state_.trainer : nullptr);

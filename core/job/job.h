@@ -34,6 +34,7 @@ class Job {
   void prepare();
   std::vector<Phase> plan() const;
   void fit_head();
+  Reading reading() const;
   bool finetunes() const;
   void finetune();
   void prune();

@@ -12,10 +12,9 @@ namespace {
 constexpr int64_t kTokensABatch = 2048;
 constexpr int kWarmUp = 10;
 
-runtime::Row row_of(const Encoding& input, double threshold) {
+runtime::Row row_of(const Input& input, double threshold) {
   runtime::Row row;
-  row.ids = input.ids;
-  row.types = input.types;
+  row.input = input;
   row.exit_threshold = threshold;
   return row;
 }
@@ -23,7 +22,8 @@ runtime::Row row_of(const Encoding& input, double threshold) {
 }  // namespace
 
 absl::StatusOr<std::vector<Prediction>> predict_all(runtime::Engine& engine,
-                                                    const Examples& examples, double threshold,
+                                                    const Examples& examples, const Task& task,
+                                                    double threshold,
                                                     const std::function<void()>& tick) {
   std::vector<Prediction> out(static_cast<size_t>(examples.size()));
   for (const auto& indices : evaluation_batches(examples, kTokensABatch)) {
@@ -31,7 +31,8 @@ absl::StatusOr<std::vector<Prediction>> predict_all(runtime::Engine& engine,
     for (int64_t i : indices) rows.push_back(row_of(examples.inputs[i], threshold));
     ESPALIER_ASSIGN_OR_RETURN(auto answers, engine.predict(rows));
     for (size_t k = 0; k < indices.size(); ++k) {
-      out[indices[k]] = {std::move(answers[k].logits), answers[k].exit_layer};
+      out[indices[k]] = task.prediction(std::move(answers[k].logits), answers[k].exit_layer,
+                                        examples, indices[k]);
     }
     if (tick) tick();
   }
@@ -49,7 +50,7 @@ double mean_macs(const ModelConfig& config, const Examples& examples,
   auto layers = static_cast<int>(config.layers.size());
   double sum = 0;
   for (size_t i = 0; i < examples.inputs.size(); ++i) {
-    Counts counts = count(config, static_cast<int>(examples.inputs[i].ids.size()));
+    Counts counts = count(config, examples.inputs[i].tokens());
     if (predictions.empty()) {
       sum += counts.macs;
       continue;
@@ -71,7 +72,7 @@ absl::StatusOr<std::vector<Latency>> single_row_latency(
   std::vector<std::vector<double>> times(engines.size());
   double tokens = 0;
   for (int i = -kWarmUp; i < rows; ++i) {
-    const Encoding& input = examples.inputs[static_cast<size_t>((i + kWarmUp) % examples.size())];
+    const Input& input = examples.inputs[static_cast<size_t>((i + kWarmUp) % examples.size())];
     for (size_t e = 0; e < engines.size(); ++e) {
       runtime::Row row = row_of(input, std::numeric_limits<double>::quiet_NaN());
       auto start = Clock::now();
@@ -79,7 +80,7 @@ absl::StatusOr<std::vector<Latency>> single_row_latency(
       std::chrono::duration<double, std::milli> took = Clock::now() - start;
       if (i >= 0) times[e].push_back(took.count());
     }
-    if (i >= 0) tokens += static_cast<double>(input.ids.size());
+    if (i >= 0) tokens += static_cast<double>(input.tokens());
   }
   std::vector<Latency> out;
   for (auto& t : times) {

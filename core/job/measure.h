@@ -13,7 +13,8 @@ namespace espalier {
 
 // Predictions for all examples, in their order. `threshold` NaN: the artifact's own.
 absl::StatusOr<std::vector<Prediction>> predict_all(runtime::Engine& engine,
-                                                    const Examples& examples, double threshold,
+                                                    const Examples& examples, const Task& task,
+                                                    double threshold,
                                                     const std::function<void()>& tick);
 
 double mean_exit_layer(const std::vector<Prediction>& predictions);

@@ -13,7 +13,7 @@
 namespace espalier {
 namespace {
 
-constexpr int kGoldenRows = 8;
+constexpr int64_t kGoldenRows = 8;
 constexpr int kLatencyRows = 100;
 constexpr int kThresholds = 20;  // candidates that calibration tries
 
@@ -64,13 +64,11 @@ ArtifactSpec Job::artifact_spec(bool with_exits) const {
 
 Golden Job::golden(const Model& model) const {
   torch::NoGradGuard no_grad;
-  std::vector<int64_t> rows;
-  for (int64_t i = 0; i < std::min<int64_t>(kGoldenRows, splits_.report.size()); ++i)
-    rows.push_back(i);
+  const std::vector<Input>& inputs = splits_.report.inputs;
   Golden out;
-  out.batch = make_batch(splits_.report, rows, false);
+  out.inputs.assign(inputs.begin(), inputs.begin() + std::min(kGoldenRows, splits_.report.size()));
   TrainBackend backend(model);
-  out.logits = walk(backend, out.batch).logits;
+  out.logits = walk(backend, out.batch()).logits;
   return out;
 }
 
@@ -97,8 +95,9 @@ void Job::calibrate() {
   double full = 0, chosen = tried.front();
   bool holds = true;
   for (int i = 0; i < kThresholds; ++i) {
-    auto predictions = value_or_throw(predict_all(*engine, splits_.calibrate, tried[i], [] {}));
-    double metric = task_->figure(predictions, splits_.calibrate.targets);
+    auto predictions =
+        value_or_throw(predict_all(*engine, splits_.calibrate, *task_, tried[i], [] {}));
+    double metric = task_->figure(predictions, splits_.calibrate);
     if (i == 0) full = metric;
     holds = holds && metric >= full - recipe_.exit_max_metric_drop;
     if (holds) chosen = tried[i];
@@ -119,8 +118,8 @@ void Job::check_constraint(const std::vector<runtime::Engine*>& engines) {
       recipe_.constraint_metric.empty() ? task_->metric() : recipe_.constraint_metric;
   std::vector<double> figures;  // compressed, dense
   for (runtime::Engine* engine : engines) {
-    auto predictions = value_or_throw(predict_all(*engine, splits_.select, own, [] {}));
-    figures.push_back(task_->figure(predictions, splits_.select.targets, metric));
+    auto predictions = value_or_throw(predict_all(*engine, splits_.select, *task_, own, [] {}));
+    figures.push_back(task_->figure(predictions, splits_.select, metric));
   }
   double drop = figures[1] - figures[0];
   state_.facts["evaluate"]["constraint"] = {{"asked", recipe_.max_metric_drop}, {"drop", drop}};
@@ -142,7 +141,7 @@ void Job::evaluate() {
   double own = std::numeric_limits<double>::quiet_NaN();
   std::vector<std::vector<Prediction>> predictions;
   for (size_t i = 0; i < raw.size(); ++i) {
-    predictions.push_back(value_or_throw(predict_all(*raw[i], splits_.report, own, [&] {
+    predictions.push_back(value_or_throw(predict_all(*raw[i], splits_.report, *task_, own, [&] {
       reporter_->step(static_cast<int64_t>(i), static_cast<int64_t>(raw.size()), {});
     })));
   }
@@ -150,8 +149,8 @@ void Job::evaluate() {
   auto latency = value_or_throw(single_row_latency(raw, splits_.report, kLatencyRows));
 
   double mean_tokens = 0;
-  for (const Encoding& input : splits_.report.inputs)
-    mean_tokens += static_cast<double>(input.ids.size());
+  for (const Input& input : splits_.report.inputs)
+    mean_tokens += static_cast<double>(input.tokens());
   int tokens = static_cast<int>(mean_tokens / static_cast<double>(splits_.report.size()) + 0.5);
   Json facts = {{"mean_tokens", tokens}};
   double dense_parameters = count(state_.dense->config, 1).encoder_parameters;
@@ -160,7 +159,7 @@ void Job::evaluate() {
     const Model& model = compressed ? state_.model : *state_.dense;
     Column column;
     column.config = model.config;
-    if (labelled_) column.metrics = task_->evaluate(predictions[i], splits_.report.targets);
+    if (labelled_) column.metrics = task_->evaluate(predictions[i], splits_.report);
     column.latency = latency[i];
     column.macs = mean_macs(model.config, splits_.report, {});
     column.mean_exit_layer = mean_exit_layer(predictions[i]);
@@ -173,7 +172,7 @@ void Job::evaluate() {
     facts[roles()[i]] = column_json(column, dense_parameters);
   }
   if (labelled_ && compresses()) {
-    PairedTest test = task_->paired_test(predictions[0], predictions[1], splits_.report.targets);
+    PairedTest test = task_->paired_test(predictions[0], predictions[1], splits_.report);
     facts["paired_test"] = {{"name", test.name}, {"p", test.p_value}};
   }
   state_.facts["evaluate"].update(facts);

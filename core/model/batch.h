@@ -4,7 +4,11 @@
 #include <torch/types.h>
 
 #include <cstdint>
+#include <span>
 #include <vector>
+
+#include "core/spec/input.h"
+#include "core/spec/model_config.h"
 
 namespace espalier {
 
@@ -15,8 +19,10 @@ constexpr int64_t kUncounted = -100;
 
 struct Batch {
   Tensor ids, types;  // [N] int64, the rows' tokens one after the other; text only
-  Tensor pixels;      // [B, patches, channels * side * side], images only; see embedding.h
+  // Images only: [B, channels * side * side] uint8 as Input has them, or float and normalised.
+  Tensor pixels;
   std::vector<int64_t> lengths;  // [B], their sum is N, each at least 1
+  Tensor asked;  // [n] int64: places in `ids` whose words are asked for; undefined: all
   // Undefined, or by the task's objective: kClass [B] int64; kValue [B] float; kLabels [B,C] float;
   // kTokenClasses [N] int64, kUncounted where a token has none.
   Tensor labels;
@@ -30,5 +36,12 @@ struct Batch {
   // First token of each row, [B + 1] with N at the end.
   std::vector<int64_t> offsets() const;
 };
+
+// Lines of the logits that a head gives for one input: one, one for each token, or one for each
+// word that is asked for.
+int64_t answer_lines(HeadKind head, const Input& input);
+
+// The inputs, all texts or all images, one after the other; without labels.
+Batch pack(std::span<const Input* const> inputs);
 
 }  // namespace espalier

@@ -14,9 +14,33 @@ Tensor text_rows(const Model& model, const Batch& batch, const TokenRows& rows) 
                                     : x;
 }
 
+// [C] as [1, C, 1, 1].
+Tensor of_channels(const std::vector<double>& values, const Tensor& like) {
+  return torch::tensor(values, like.options()).view({1, -1, 1, 1});
+}
+
+// [B, patches, channels * side * side]: patches in reading order, each as the weights of a
+// convolution lie, channel by channel, row by row.
+Tensor patches_of(const Model& model, const Tensor& pixels) {
+  const ModelConfig& config = model.config;
+  Tensor images = pixels.view({-1, config.channels, config.image_size, config.image_size});
+  if (images.scalar_type() == at::kByte) {
+    images = images.to(model.device(), at::kFloat) * config.image.rescale;
+    images =
+        (images - of_channels(config.image.mean, images)) / of_channels(config.image.std, images);
+  }
+  const int64_t side = config.patch_size;
+  return images.to(model.device(), model.position.dtype())
+      .unfold(2, side, side)
+      .unfold(3, side, side)
+      .permute({0, 2, 3, 1, 4, 5})
+      .flatten(3)
+      .flatten(1, 2);
+}
+
 // cls, distillation token and patches with their positions, [B * positions, D].
 Tensor image_rows(const Model& model, const Batch& batch) {
-  Tensor patches = model.patch.forward(batch.pixels.to(model.device(), model.position.dtype()));
+  Tensor patches = model.patch.forward(patches_of(model, batch.pixels));
   const int64_t count = patches.size(0), width = patches.size(2);
   std::vector<Tensor> parts;
   for (const Tensor& token : {model.cls_token, model.distillation_token}) {

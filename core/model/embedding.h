@@ -9,8 +9,7 @@
 
 namespace espalier {
 
-// Batch::pixels holds an image's patches in reading order, each as the weights of a convolution
-// lie: channel by channel, row by row; already resized and normalised.
+// Pixels that are bytes are rescaled and normalised here, as the model's ImageSettings say.
 //
 // Rows of the residual stream, [N,D]. `drop` is the backend's dropout; `gate` [D] (may be
 // undefined) multiplies what is written to the stream and, where a norm of the stream's own width

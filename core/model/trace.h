@@ -29,7 +29,7 @@ struct Trace {
   std::vector<Tensor> attention;    // L x [B,h,T,T], zero where a query or key is padding
   std::vector<Tensor> exit_logits;  // one for each of config.heads, [B,C]
   // Of the task head, or of the exit that a row took: [B,C]; of heads that read every token [N,C]
-  // or, masked language models, [n,V] for the tokens of WalkOptions::head_tokens.
+  // or, masked language models, [n,V] for the tokens of Batch::asked.
   Tensor logits;
   Tensor sentence_logits;  // [B,2] of a masked language model that follows sentences
   Tensor exit_layer;       // [B] int64, 1-based

@@ -26,7 +26,8 @@ Walk::Walk(Backend& backend, const Batch& batch, const Gates& gates, const WalkO
       model_(backend.model()),
       gates_(gates),
       options_(options),
-      rows_(batch.rows()) {
+      rows_(batch.rows()),
+      asked_(batch.asked) {
   LayerGates embedding_gates;
   embedding_gates.hidden = gates.hidden;
   x_ = backend_.embed(batch, embedding_gates);
@@ -123,7 +124,7 @@ Tensor Walk::head(const Hidden& last) {
   Tensor tokens = backend_.tokens(last);
   if (config.head == HeadKind::kToken) return token_logits(model_, tokens, dropout);
   if (model_.classifier.defined()) trace_.sentence_logits = sequence();
-  if (options_.head_tokens.defined()) tokens = tokens.index_select(0, options_.head_tokens);
+  if (asked_.defined()) tokens = tokens.index_select(0, asked_.to(tokens.device()));
   return word_logits(model_, tokens);
 }
 

@@ -25,7 +25,6 @@ struct WalkOptions {
   Knobs knobs;                         // needed with a policy
   Record record;
   double head_dropout = 0;  // of the task head and the exit heads
-  Tensor head_tokens;       // [n] int64: tokens whose words are asked for; undefined: all
 };
 
 class Walk {
@@ -48,6 +47,7 @@ class Walk {
   const WalkOptions& options_;
   int next_ = 0;
   int64_t rows_;       // of the whole batch
+  Tensor asked_;       // Batch::asked
   bool done_ = false;  // every row has left
   Hidden x_;
   RowState state_;

@@ -37,21 +37,22 @@ void read_answer(Objective objective, int64_t classes, Answer& answer) {
 
 }  // namespace
 
-std::vector<Answer> answers_of(Objective objective, const Trace& trace, const Batch& batch) {
+std::vector<Answer> answers_of(Objective objective, HeadKind head, const Trace& trace,
+                               std::span<const Input* const> inputs) {
   Tensor logits = trace.logits.to(at::kCPU, at::kFloat).contiguous();
   Tensor probabilities = probabilities_of(objective, logits).contiguous();
   Tensor exit_layer = trace.exit_layer.to(at::kCPU).contiguous();
   const int64_t classes = logits.size(1);
   const float* l = logits.data_ptr<float>();
   const float* p = probabilities.data_ptr<float>();
-  std::vector<Answer> out(batch.lengths.size());
+  std::vector<Answer> out(inputs.size());
   for (size_t i = 0; i < out.size(); ++i) {
-    const int64_t lines = objective == Objective::kTokenClasses ? batch.lengths[i] : 1;
-    out[i].logits.assign(l, l + lines * classes);
-    l += lines * classes;
+    const int64_t count = answer_lines(head, *inputs[i]) * classes;
+    out[i].logits.assign(l, l + count);
+    l += count;
     if (objective != Objective::kValue) {
-      out[i].probabilities.assign(p, p + lines * classes);
-      p += lines * classes;
+      out[i].probabilities.assign(p, p + count);
+      p += count;
     }
     out[i].exit_layer = static_cast<int>(exit_layer.data_ptr<int64_t>()[i]);
     read_answer(objective, classes, out[i]);

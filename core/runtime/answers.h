@@ -8,7 +8,8 @@
 
 namespace espalier::runtime {
 
-// One answer a row of the batch.
-std::vector<Answer> answers_of(Objective objective, const Trace& trace, const Batch& batch);
+// One answer for each of the walk's inputs.
+std::vector<Answer> answers_of(Objective objective, HeadKind head, const Trace& trace,
+                               std::span<const Input* const> inputs);
 
 }  // namespace espalier::runtime

@@ -34,7 +34,7 @@ absl::Status Batcher::submit(BatcherRequest request) {
                      ", send fewer at a time"));
   }
   auto entry = std::make_shared<Entry>();
-  for (const Row& row : request.rows) entry->tokens.push_back(static_cast<int>(row.ids.size()));
+  for (const Row& row : request.rows) entry->tokens.push_back(row.input.tokens());
   entry->request = std::move(request);
   entry->submitted = clock_();
   {
@@ -176,9 +176,9 @@ absl::StatusOr<std::vector<Answer>> Batcher::execute(std::span<const Row> rows) 
   const TimePoint start = clock_();
   auto answers = guard("running a batch", [&] { return executor_(rows); });
   if (observer_ != nullptr) {
-    const int64_t tokens = std::accumulate(
-        rows.begin(), rows.end(), int64_t{0},
-        [](int64_t sum, const Row& row) { return sum + static_cast<int64_t>(row.ids.size()); });
+    const int64_t tokens =
+        std::accumulate(rows.begin(), rows.end(), int64_t{0},
+                        [](int64_t sum, const Row& row) { return sum + row.input.tokens(); });
     observer_->batch_ran(static_cast<int>(rows.size()), tokens, clock_() - start);
   }
   if (answers.ok() && answers->size() != rows.size()) {

@@ -50,12 +50,14 @@ class LibTorchEngine : public Engine {
 
   const ModelInfo& info() const override { return info_; }
 
-  Features encode(std::string_view text, std::string_view pair, bool has_pair) const override {
-    Sample sample;
-    sample.text = text;
-    sample.pair = pair;
-    sample.has_pair = has_pair;
-    return task_->encode(*tokenizer_, sample, info_.max_length);
+  absl::StatusOr<std::vector<Features>> encode(const Sample& sample) const override {
+    return task_->encode({tokenizer_.get(), &plan_->model.config, info_.max_length}, sample);
+  }
+
+  Row probe() const override {
+    Row out;
+    out.input = probe_;
+    return out;
   }
 
   absl::StatusOr<std::vector<Answer>> predict(std::span<const Row> rows) override {
@@ -63,19 +65,15 @@ class LibTorchEngine : public Engine {
     for (size_t i = 0; i < rows.size(); ++i) ESPALIER_RETURN_IF_ERROR(check(rows[i], i));
     return guard("predict", [&]() -> absl::StatusOr<std::vector<Answer>> {
       c10::InferenceMode inference;
-      Batch batch;
-      std::vector<int64_t> ids, types, max_layer;
+      std::vector<const Input*> inputs;
+      std::vector<int64_t> max_layer;
       std::vector<float> threshold;
       for (const Row& row : rows) {
-        ids.insert(ids.end(), row.ids.begin(), row.ids.end());
-        types.insert(types.end(), row.types.begin(), row.types.end());
-        batch.lengths.push_back(static_cast<int64_t>(row.ids.size()));
+        inputs.push_back(&row.input);
         threshold.push_back(static_cast<float>(
             std::isnan(row.exit_threshold) ? info_.exit_threshold : row.exit_threshold));
         max_layer.push_back(row.max_exit_layer > 0 ? row.max_exit_layer : info_.layers);
       }
-      batch.ids = torch::tensor(ids, torch::kInt64);
-      batch.types = torch::tensor(types, torch::kInt64);
       auto device = plan_->model.device();
       WalkOptions options;
       options.policy = policy_.get();
@@ -83,15 +81,17 @@ class LibTorchEngine : public Engine {
         options.knobs.threshold = torch::tensor(threshold, torch::kFloat32).to(device);
         options.knobs.max_layer = torch::tensor(max_layer, torch::kInt64).to(device);
       }
-      return answers_of(info_.objective, walk(backend_, batch, {}, options), batch);
+      const Trace trace = walk(backend_, pack(inputs), {}, options);
+      return answers_of(info_.objective, plan_->model.config.head, trace, inputs);
     });
   }
 
   // Full-depth logits of the golden inputs against those that the artifact carries.
   absl::Status check_golden(const Golden& golden) {
+    probe_ = golden.inputs.front();
     return guard("golden inputs", [&]() -> absl::Status {
       c10::InferenceMode inference;
-      Tensor logits = walk(backend_, golden.batch).logits.to(at::kCPU, at::kFloat);
+      Tensor logits = walk(backend_, golden.batch()).logits.to(at::kCPU, at::kFloat);
       double gap = (logits - golden.logits.to(at::kFloat)).abs().max().item<double>();
       double scale = std::max(1.0, golden.logits.abs().max().item<double>());
       if (!(gap <= kGoldenTolerance * scale)) {
@@ -109,25 +109,7 @@ class LibTorchEngine : public Engine {
     auto bad = [&](const std::string& what) {
       return absl::InvalidArgumentError(absl::StrCat("row ", i, ": ", what));
     };
-    if (row.ids.empty()) return bad("has no tokens; at least one is needed");
-    if (row.ids.size() > static_cast<size_t>(info_.max_length)) {
-      return bad(absl::StrCat("has ", row.ids.size(), " tokens; this model takes at most ",
-                              info_.max_length));
-    }
-    if (row.types.size() != row.ids.size()) {
-      return bad(
-          absl::StrCat("has ", row.ids.size(), " ids but ", row.types.size(), " token types"));
-    }
-    for (size_t t = 0; t < row.ids.size(); ++t) {
-      if (row.ids[t] < 0 || row.ids[t] >= info_.vocabulary) {
-        return bad(absl::StrCat("token ", t, " has id ", row.ids[t], "; the vocabulary has ",
-                                info_.vocabulary));
-      }
-      if (row.types[t] < 0 || row.types[t] >= std::max(1, info_.token_types)) {
-        return bad(absl::StrCat("token ", t, " has type ", row.types[t], "; the model has ",
-                                info_.token_types));
-      }
-    }
+    ESPALIER_RETURN_IF_ERROR(check_text(row.input, bad));
     if (!std::isnan(row.exit_threshold)) {
       if (!info_.has_exits) return bad("exit_threshold is set, but this model has no early exits");
       if (row.exit_threshold < info_.threshold_low || row.exit_threshold > info_.threshold_high) {
@@ -148,12 +130,36 @@ class LibTorchEngine : public Engine {
     return absl::OkStatus();
   }
 
+  template <class Bad>
+  absl::Status check_text(const Input& input, const Bad& bad) const {
+    const std::vector<int32_t>&ids = input.ids, &types = input.types;
+    if (ids.empty()) return bad("has no tokens; at least one is needed");
+    if (ids.size() > static_cast<size_t>(info_.max_length)) {
+      return bad(
+          absl::StrCat("has ", ids.size(), " tokens; this model takes at most ", info_.max_length));
+    }
+    if (types.size() != ids.size())
+      return bad(absl::StrCat("has ", ids.size(), " ids but ", types.size(), " token types"));
+    for (size_t t = 0; t < ids.size(); ++t) {
+      if (ids[t] < 0 || ids[t] >= info_.vocabulary) {
+        return bad(absl::StrCat("token ", t, " has id ", ids[t], "; the vocabulary has ",
+                                info_.vocabulary));
+      }
+      if (types[t] < 0 || types[t] >= std::max(1, info_.token_types)) {
+        return bad(absl::StrCat("token ", t, " has type ", types[t], "; the model has ",
+                                info_.token_types));
+      }
+    }
+    return absl::OkStatus();
+  }
+
   std::shared_ptr<const Plan> plan_;
   PackedBackend backend_;
   std::unique_ptr<Tokenizer> tokenizer_;
   std::unique_ptr<Task> task_;
   std::unique_ptr<ExitPolicy> policy_;
   ModelInfo info_;
+  Input probe_;  // the first golden input
 };
 
 }  // namespace

@@ -17,7 +17,7 @@ namespace espalier::runtime {
 
 // One row of a batch, with its own knobs.
 struct Row {
-  std::vector<int32_t> ids, types;  // equal lengths, 1..max_length
+  Input input;  // of 1..max_length tokens
   // NaN: the artifact's calibrated threshold. Meaning and range are the exit method's.
   double exit_threshold = std::numeric_limits<double>::quiet_NaN();
   int max_exit_layer = 0;  // 1-based; 0: the last layer
@@ -61,8 +61,11 @@ class Engine {
   static absl::StatusOr<std::unique_ptr<Engine>> load(const std::string& folder,
                                                       const EngineOptions& options = {});
   virtual const ModelInfo& info() const = 0;
-  // Text to a row's ids, and its words where they have labels; thread-safe.
-  virtual Features encode(std::string_view text, std::string_view pair, bool has_pair) const = 0;
+  // The windows that the model reads of a sample; thread-safe. INVALID_ARGUMENT for a sample that
+  // the task cannot read.
+  virtual absl::StatusOr<std::vector<Features>> encode(const Sample& sample) const = 0;
+  // A row that can be answered: to see whether the model does.
+  virtual Row probe() const = 0;
   // INVALID_ARGUMENT names the row and what is wrong with it. A row's answer does not depend on the
   // other rows. One call at a time an engine.
   virtual absl::StatusOr<std::vector<Answer>> predict(std::span<const Row> rows) = 0;

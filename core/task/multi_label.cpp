@@ -7,12 +7,12 @@
 namespace espalier {
 
 Task::Scores MultiLabel::scores(std::span<const Prediction> predictions,
-                                const Targets& targets) const {
+                                const Examples& examples) const {
   std::vector<uint8_t> truth, said;  // [examples, labels]
   std::vector<double> right;
   size_t labels = 0;
   for (size_t i = 0; i < predictions.size(); ++i) {
-    const auto target = targets[static_cast<int64_t>(i)];
+    const auto target = examples.targets[static_cast<int64_t>(i)];
     if (target.empty()) continue;
     labels = target.size();
     for (size_t label = 0; label < labels; ++label) {

@@ -12,7 +12,7 @@ class MultiLabel : public Task {
   using Task::Task;
 
  protected:
-  Scores scores(std::span<const Prediction> predictions, const Targets& targets) const override;
+  Scores scores(std::span<const Prediction> predictions, const Examples& examples) const override;
 };
 
 }  // namespace espalier

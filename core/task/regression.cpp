@@ -5,10 +5,10 @@
 namespace espalier {
 
 Task::Scores Regression::scores(std::span<const Prediction> predictions,
-                                const Targets& targets) const {
+                                const Examples& examples) const {
   std::vector<double> truth, said, squares;
   for (size_t i = 0; i < predictions.size(); ++i) {
-    const auto target = targets[static_cast<int64_t>(i)];
+    const auto target = examples.targets[static_cast<int64_t>(i)];
     if (target.empty()) continue;
     truth.push_back(target[0]);
     said.push_back(predictions[i].logits[0]);

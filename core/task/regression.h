@@ -11,7 +11,7 @@ class Regression : public Task {
   using Task::Task;
 
  protected:
-  Scores scores(std::span<const Prediction> predictions, const Targets& targets) const override;
+  Scores scores(std::span<const Prediction> predictions, const Examples& examples) const override;
 };
 
 }  // namespace espalier

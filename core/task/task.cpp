@@ -39,18 +39,23 @@ Task::Task(const TaskKind& kind, std::vector<std::string> labels, std::string me
                              : std::move(metric)) {}
 
 Task::Scores Task::sorted_scores(std::span<const Prediction> predictions,
-                                 const Targets& targets) const {
-  Scores out = scores(predictions, targets);
+                                 const Examples& examples) const {
+  Scores out = scores(predictions, examples);
   std::stable_partition(out.list.begin(), out.list.end(),
                         [&](const Score& score) { return score.name == metric_; });
   return out;
 }
 
-Features Task::encode(const Tokenizer& tokenizer, const Sample& sample, int max_length) const {
+absl::StatusOr<std::vector<Features>> Task::encode(const Reading& reading,
+                                                   const Sample& sample) const {
+  Encoding text =
+      reading.tokenizer->encode(sample.text, sample.pair, sample.has_pair, reading.max_length);
   Features out;
-  out.input = tokenizer.encode(sample.text, sample.pair, sample.has_pair, max_length);
+  out.truncated = text.truncated;
+  out.input.ids = std::move(text.ids);
+  out.input.types = std::move(text.types);
   out.target.assign(sample.target.begin(), sample.target.end());
-  return out;
+  return std::vector<Features>{std::move(out)};
 }
 
 Metric Task::measure(const Score& score, int64_t examples) {
@@ -88,16 +93,16 @@ Metric Task::measure(const Score& score, int64_t examples) {
 }
 
 std::vector<Metric> Task::evaluate(std::span<const Prediction> predictions,
-                                   const Targets& targets) const {
-  const Scores scores = sorted_scores(predictions, targets);
+                                   const Examples& examples) const {
+  const Scores scores = sorted_scores(predictions, examples);
   std::vector<Metric> out;
   for (const Score& score : scores.list) out.push_back(measure(score, scores.examples));
   return out;
 }
 
-double Task::figure(std::span<const Prediction> predictions, const Targets& targets,
+double Task::figure(std::span<const Prediction> predictions, const Examples& examples,
                     const std::string& metric) const {
-  const Scores scores = sorted_scores(predictions, targets);
+  const Scores scores = sorted_scores(predictions, examples);
   const auto found = std::find_if(scores.list.begin(), scores.list.end(), [&](const Score& score) {
     return metric.empty() || score.name == metric;
   });
@@ -106,13 +111,13 @@ double Task::figure(std::span<const Prediction> predictions, const Targets& targ
 }
 
 PairedTest Task::paired_test(std::span<const Prediction> first, std::span<const Prediction> second,
-                             const Targets& targets) const {
-  const Scores one = sorted_scores(first, targets), other = sorted_scores(second, targets);
-  const auto examples = static_cast<size_t>(one.examples);
+                             const Examples& examples) const {
+  const Scores one = sorted_scores(first, examples), other = sorted_scores(second, examples);
+  const auto count = static_cast<size_t>(one.examples);
   const RowStatistic &a = one.list.front().statistic, &b = other.list.front().statistic;
   if (one.list.front().kind == Score::Kind::kShare) {
     const auto right = right_answers(a, one.examples), theirs = right_answers(b, one.examples);
-    return {"mcnemar exact", mcnemar_exact({right.get(), examples}, {theirs.get(), examples})};
+    return {"mcnemar exact", mcnemar_exact({right.get(), count}, {theirs.get(), count})};
   }
   return {"paired bootstrap", paired_bootstrap(one.examples, a, b).p_value};
 }

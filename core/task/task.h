@@ -6,14 +6,14 @@
 #include <memory>
 #include <span>
 #include <string>
-#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "core/spec/targets.h"
 #include "core/spec/tasks.h"
+#include "core/task/examples.h"
+#include "core/task/features.h"
 #include "core/task/intervals.h"
-#include "core/text/tokenizer.h"
 
 namespace espalier {
 
@@ -25,33 +25,10 @@ struct Metric {
   std::string interval;                 // "clopper-pearson", "bootstrap", ...
 };
 
-// What a model answered for one example.
+// What is kept of a model's answer to one input.
 struct Prediction {
-  std::vector<float> logits;
-  int32_t exit_layer = 0;  // 1-based
-};
-
-// One example as a data set or a client has it; views.
-struct Sample {
-  std::string_view text, pair;
-  bool has_pair = false;
-  std::span<const std::string> words;  // of a data set of words: instead of the text
-  std::span<const float> target;       // as Rows has it; empty: not known
-};
-
-// A word that has a label of its own.
-struct Word {
-  int32_t index = 0;      // in the text
-  int32_t token = 0;      // the first of its tokens in the input
-  Span place;             // in the text, in code points
-  std::string_view text;  // of the sample
-};
-
-// One example as the model reads it.
-struct Features {
-  Encoding input;
-  std::vector<float> target;  // what make_batch() needs; empty: not known
-  std::vector<Word> words;    // that fit into the input, where words have labels
+  std::vector<float> logits;  // or what Task::prediction() makes of them
+  int32_t exit_layer = 0;     // 1-based
 };
 
 // Whether two models answer the same examples differently well.
@@ -75,23 +52,34 @@ class Task {
   // The metric that decides.
   const std::string& metric() const { return metric_; }
 
-  // The text, or the pair, as it is; the target as it is.
-  virtual Features encode(const Tokenizer& tokenizer, const Sample& sample, int max_length) const;
+  // The windows that the model reads of this sample. Here: one, the text or the pair as it is, cut
+  // to the model's length; the target as it is. INVALID_ARGUMENT for a sample that the task cannot
+  // read.
+  virtual absl::StatusOr<std::vector<Features>> encode(const Reading& reading,
+                                                       const Sample& sample) const;
+  // What a training step sees instead of the stored input and target. Here: these.
+  virtual void redraw(uint64_t /*seed*/, const Reading& /*reading*/, Input& /*input*/,
+                      std::vector<float>& /*target*/) const {}
+  // What the metrics need of the logits of input `i`. Here: all of them.
+  virtual Prediction prediction(std::vector<float> logits, int exit_layer,
+                                const Examples& /*examples*/, int64_t /*i*/) const {
+    return {std::move(logits), exit_layer};
+  }
 
-  // `predictions` and `targets` are of the same examples in the same order.
+  // `predictions` are those of the examples' inputs, in their order.
   //
-  // All metrics, the first one being the one that constraints and selection use. Examples whose
+  // All metrics, the first one being the one that constraints and selection use. Samples whose
   // target is not known are left out. A figure that is not defined (the correlation with answers
   // that are all equal) counts as 0.
   std::vector<Metric> evaluate(std::span<const Prediction> predictions,
-                               const Targets& targets) const;
+                               const Examples& examples) const;
   // One figure without its interval, which costs a thousand times less: the metric of this name,
   // the first for "". 0 for a name that the task does not have.
-  double figure(std::span<const Prediction> predictions, const Targets& targets,
+  double figure(std::span<const Prediction> predictions, const Examples& examples,
                 const std::string& metric = "") const;
   // By the first metric: exact McNemar for an accuracy, else the paired bootstrap.
   PairedTest paired_test(std::span<const Prediction> first, std::span<const Prediction> second,
-                         const Targets& targets) const;
+                         const Examples& examples) const;
 
  protected:
   // A metric as a function of examples, so that they can be drawn again.
@@ -106,13 +94,14 @@ class Task {
     int64_t examples = 0;  // whose target is known
     std::vector<Score> list;
   };
-  virtual Scores scores(std::span<const Prediction> predictions, const Targets& targets) const = 0;
+  virtual Scores scores(std::span<const Prediction> predictions,
+                        const Examples& examples) const = 0;
 
   const std::vector<std::string>& labels() const { return labels_; }
 
  private:
   // The deciding one first.
-  Scores sorted_scores(std::span<const Prediction> predictions, const Targets& targets) const;
+  Scores sorted_scores(std::span<const Prediction> predictions, const Examples& examples) const;
   static Metric measure(const Score& score, int64_t examples);
 
   TaskKind kind_;

@@ -7,12 +7,12 @@
 namespace espalier {
 
 Task::Scores TextClassification::scores(std::span<const Prediction> predictions,
-                                        const Targets& targets) const {
+                                        const Examples& examples) const {
   std::vector<int32_t> truth, said;
   std::vector<double> right;
   size_t classes = 0;
   for (size_t i = 0; i < predictions.size(); ++i) {
-    const auto target = targets[static_cast<int64_t>(i)];
+    const auto target = examples.targets[static_cast<int64_t>(i)];
     if (target.empty()) continue;
     truth.push_back(static_cast<int32_t>(target[0]));
     said.push_back(largest(predictions[i].logits));

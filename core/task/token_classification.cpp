@@ -4,6 +4,7 @@
 #include <unicode/utf8.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "core/task/entity_metrics.h"
 #include "core/task/resample_statistics.h"
@@ -53,6 +54,14 @@ Tagged tagged(const Prediction& prediction, std::span<const float> target,
   return out;
 }
 
+// The class of each token: a word's own at its first one.
+std::vector<float> token_targets(const Features& features, std::span<const float> classes) {
+  std::vector<float> out(features.input.ids.size(), TokenClassification::kNoClass);
+  for (const Word& word : features.words)
+    out[static_cast<size_t>(word.token)] = classes[static_cast<size_t>(word.index)];
+  return out;
+}
+
 double entity_f1_of(std::span<const double> totals) {
   EntityCounts counts;
   counts.truth = static_cast<int64_t>(totals[0]);
@@ -91,10 +100,12 @@ std::vector<PlacedWord> words_of(std::string_view text) {
   return out;
 }
 
-Features TokenClassification::encode(const Tokenizer& tokenizer, const Sample& sample,
-                                     int max_length) const {
+absl::StatusOr<std::vector<Features>> TokenClassification::encode(const Reading& reading,
+                                                                  const Sample& sample) const {
+  const Tokenizer& tokenizer = *reading.tokenizer;
   const std::vector<PlacedWord> placed = placed_words(sample);
-  const auto room = static_cast<size_t>(std::max(0, max_length - tokenizer.added_tokens(false)));
+  const auto room =
+      static_cast<size_t>(std::max(0, reading.max_length - tokenizer.added_tokens(false)));
   std::vector<int32_t> ids;
   Features out;
   bool truncated = false;
@@ -108,22 +119,21 @@ Features TokenClassification::encode(const Tokenizer& tokenizer, const Sample& s
     ids.insert(ids.end(), pieces.begin(), pieces.begin() + static_cast<std::ptrdiff_t>(fits));
     truncated = fits < pieces.size();
   }
-  out.input = tokenizer.join(ids, {}, false);
-  out.input.truncated = truncated;
-  for (Word& word : out.words) word.token += out.input.first_begin;
-  if (sample.target.empty()) return out;
-  out.target.assign(out.input.ids.size(), kNoClass);
-  for (const Word& word : out.words)
-    out.target[static_cast<size_t>(word.token)] = sample.target[static_cast<size_t>(word.index)];
-  return out;
+  Encoding text = tokenizer.join(ids, {}, false);
+  out.input.ids = std::move(text.ids);
+  out.input.types = std::move(text.types);
+  out.truncated = truncated;
+  for (Word& word : out.words) word.token += text.first_begin;
+  if (!sample.target.empty()) out.target = token_targets(out, sample.target);
+  return std::vector<Features>{std::move(out)};
 }
 
 Task::Scores TokenClassification::scores(std::span<const Prediction> predictions,
-                                         const Targets& targets) const {
+                                         const Examples& examples) const {
   std::vector<double> entities, words;  // [examples, 3] and [examples, 2]
   Scores out;
   for (size_t i = 0; i < predictions.size(); ++i) {
-    const auto target = targets[static_cast<int64_t>(i)];
+    const auto target = examples.targets[static_cast<int64_t>(i)];
     if (target.empty()) continue;
     const Tagged row = tagged(predictions[i], target, labels());
     const EntityCounts counts = count_entities(row.truth, row.said, EntityScheme::kLenient);

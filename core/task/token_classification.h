@@ -12,12 +12,13 @@ class TokenClassification : public Task {
  public:
   using Task::Task;
   // Features::target has a class for every token, kNoClass where it has none.
-  Features encode(const Tokenizer& tokenizer, const Sample& sample, int max_length) const override;
+  absl::StatusOr<std::vector<Features>> encode(const Reading& reading,
+                                               const Sample& sample) const override;
 
   static constexpr float kNoClass = -100;
 
  protected:
-  Scores scores(std::span<const Prediction> predictions, const Targets& targets) const override;
+  Scores scores(std::span<const Prediction> predictions, const Examples& examples) const override;
 };
 
 // A word and its place in the text, in code points.

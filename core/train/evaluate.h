@@ -9,9 +9,9 @@
 
 namespace espalier {
 
-// In the order of the examples; dropout off.
+// Of the examples' inputs, in their order; dropout off.
 std::vector<Prediction> predict_examples(const Model& model, const Gates& gates,
-                                         const Examples& examples);
+                                         const Examples& examples, const Task& task);
 
 // The task's first metric on the examples, in points.
 double first_metric(const Model& model, const Gates& gates, const Examples& examples,

@@ -122,12 +122,13 @@ uint64_t Trainer::seed(const std::string& purpose, int64_t step) const {
   return derive_seed(training_.seed, training_.phase, step, 0, purpose);
 }
 
-std::vector<Batch> Trainer::micro_batches(const std::vector<int64_t>& rows) const {
+std::vector<Batch> Trainer::micro_batches(const std::vector<int64_t>& rows, int64_t draw) const {
   size_t micro = needs_.whole_batch ? rows.size() : static_cast<size_t>(micro_batch_size_);
   std::vector<Batch> out;
   for (size_t begin = 0; begin < rows.size(); begin += micro) {
     size_t count = std::min(micro, rows.size() - begin);
-    out.push_back(make_batch(*training_.train, std::span(rows).subspan(begin, count)));
+    out.push_back(make_drawn_batch(*training_.train, std::span(rows).subspan(begin, count),
+                                   *training_.task, training_.reading, seed("redraw", draw)));
   }
   return out;
 }
@@ -143,7 +144,7 @@ void Trainer::task_gradients(const Gates& gates, int64_t draw) {
   auto pass = [&] {
     for (size_t i = 0; i < open.size(); ++i)
       open[i].mutable_grad() = before[i].defined() ? before[i].clone() : Tensor();
-    const std::vector<Batch> micro = micro_batches(rows);
+    const std::vector<Batch> micro = micro_batches(rows, draw);
     const double units = units_of(micro);
     for (const Batch& batch : micro) {
       Trace trace = walk(backend_, batch, gates);
@@ -232,7 +233,7 @@ void Trainer::check_loss(double loss) {
 
 void Trainer::step() {
   const std::vector<int64_t> rows = sampler_.rows(step_);
-  std::vector<Batch> micro = micro_batches(rows);
+  std::vector<Batch> micro = micro_batches(rows, step_);
   const double factor = learning_rate_factor(training_.spec, step_, total_);
   Step step{step_, total_, micro, training_.spec.learning_rate * factor};
   backend_.set_training(true);
@@ -256,7 +257,7 @@ void Trainer::step() {
   };
   while (!fits(pass)) {
     optimiser_->zero_grad();
-    micro = micro_batches(rows);
+    micro = micro_batches(rows, step_);
     step.micro = micro;
   }
   // Gates and penalties may share a graph, which can be walked once.

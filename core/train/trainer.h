@@ -27,6 +27,7 @@ struct Training {
   TrainingSpec spec;
   uint64_t seed = 1;
   const Task* task = nullptr;
+  Reading reading;  // of the model that is trained
   const Examples* train = nullptr;
   const Examples* select = nullptr;  // null: the last state is the result
   std::vector<const Teacher*> teachers;
@@ -73,7 +74,7 @@ class Trainer : public Session {
 
  private:
   class TeacherTraces;
-  std::vector<Batch> micro_batches(const std::vector<int64_t>& rows) const;
+  std::vector<Batch> micro_batches(const std::vector<int64_t>& rows, int64_t draw) const;
   double run_micro(const Step& step, const Batch& batch, int64_t micro,
                    const std::vector<Gates>& leaves, double share);
   // Runs `pass`, a walk forward and backward over micro_batches(). False: memory ran out, and

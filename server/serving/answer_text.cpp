@@ -36,7 +36,13 @@ Json tags_of(const ModelInfo& info, const Answer& answer, const std::vector<Word
   return tags;
 }
 
-Json json_of(const ModelInfo& info, const Answer& answer, const std::vector<Word>* words) {
+// Of the words of a text; null for ids.
+const std::vector<Word>* words_of(const RowAnswer& row) {
+  return row.read == nullptr ? nullptr : &row.read->windows.front().words;
+}
+
+Json json_of(const ModelInfo& info, const RowAnswer& row) {
+  const Answer& answer = row.windows.front();
   switch (info.objective) {
     case Objective::kValue:
       return {{"value", answer.logits.at(0)}};
@@ -49,7 +55,7 @@ Json json_of(const ModelInfo& info, const Answer& answer, const std::vector<Word
       return {{"labels", std::move(labels)}};
     }
     case Objective::kTokenClasses:
-      return {{"tags", tags_of(info, answer, words)}};
+      return {{"tags", tags_of(info, answer, words_of(row))}};
     case Objective::kClass:
       break;
   }
@@ -63,8 +69,9 @@ std::string label_name(const ModelInfo& info, int label) {
   return index < info.label_names.size() ? info.label_names[index] : std::to_string(label);
 }
 
-std::string label_text(const ModelInfo& info, const Answer& answer,
-                       const std::vector<Word>* words) {
+std::string label_text(const ModelInfo& info, const RowAnswer& row) {
+  const Answer& answer = row.windows.front();
+  const std::vector<Word>* words = words_of(row);
   const auto name = [&](std::string* out, int label) { out->append(label_name(info, label)); };
   switch (info.objective) {
     case Objective::kValue:
@@ -82,9 +89,8 @@ std::string label_text(const ModelInfo& info, const Answer& answer,
   return label_name(info, answer.label);
 }
 
-std::string answer_json(const ModelInfo& info, const Answer& answer,
-                        const std::vector<Word>* words) {
-  return json_of(info, answer, words).dump(-1, ' ', false, Json::error_handler_t::replace);
+std::string answer_json(const ModelInfo& info, const RowAnswer& row) {
+  return json_of(info, row).dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 }  // namespace espalier::server

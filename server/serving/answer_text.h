@@ -1,6 +1,7 @@
 // Answers as text: what a label column would hold, and as JSON.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -8,19 +9,28 @@
 
 namespace espalier::server {
 
+// How a row of a request was read: one window, or several; their inputs have gone to the engine.
+struct ReadRow {
+  Sample sample;
+  std::vector<Features> windows;
+};
+
+// The engine's answers to a row of a request, one for each window.
+struct RowAnswer {
+  std::span<const runtime::Answer> windows;
+  const ReadRow* read = nullptr;  // null: the row came as ids
+};
+
 // The name of a label, or its number where the model has no names.
 std::string label_name(const runtime::ModelInfo& info, int label);
 
 // The answer as a data set's label column writes it: a name; a number; names with "|" between them;
-// names with spaces between them, one for each word, or for each token where `words` is null (the
-// row came as ids).
-std::string label_text(const runtime::ModelInfo& info, const runtime::Answer& answer,
-                       const std::vector<Word>* words);
+// names with spaces between them, one for each word, or for each token of a row of ids.
+std::string label_text(const runtime::ModelInfo& info, const RowAnswer& answer);
 
 // {"label", "score"}, {"value"}, {"labels": [{"label", "score"}]} or {"tags": [{"word", "begin",
-// "end", "tag", "score"}]}: places in code points of the text; without words {"token", "tag",
+// "end", "tag", "score"}]}: places in code points of the text; of a row of ids {"token", "tag",
 // "score"}.
-std::string answer_json(const runtime::ModelInfo& info, const runtime::Answer& answer,
-                        const std::vector<Word>* words);
+std::string answer_json(const runtime::ModelInfo& info, const RowAnswer& answer);
 
 }  // namespace espalier::server

@@ -52,7 +52,8 @@ absl::Status InferCall::begin(const ModelRepository& repository) {
     ESPALIER_ASSIGN_OR_RETURN(ParsedRequest parsed, parse_infer_request(*request_, card_->info));
     outputs_ = parsed.outputs;
     parameters_ = parsed.parameters;
-    EncodedRequest encoded = encode_request(std::move(parsed), model->engine());
+    ESPALIER_ASSIGN_OR_RETURN(EncodedRequest encoded,
+                              encode_request(std::move(parsed), model->engine()));
     times_.encode = SteadyClock::now() - start;
     const absl::Status status = submit(*model, std::move(encoded));
     // A model that was just replaced refuses; its successor is in the snapshot by then.
@@ -63,7 +64,7 @@ absl::Status InferCall::begin(const ModelRepository& repository) {
 absl::Status InferCall::submit(Model& model, EncodedRequest encoded) {
   runtime::BatcherRequest request;
   request.rows = std::move(encoded.rows);
-  words_ = std::move(encoded.words);
+  read_ = std::move(encoded.read);
   request.deadline = deadline();
   request.cancelled = cancelled_;
   request.done = [this,
@@ -78,7 +79,7 @@ void InferCall::answer(const absl::StatusOr<runtime::BatchedAnswer>& batched, bo
   const SteadyClock::time_point ran = SteadyClock::now();
   const absl::Status filled = guard("writing the answer", [&] {
     response_->set_id(request_->id());
-    fill_response(*card_, outputs_, batched->answers, truncated, response_, words_);
+    fill_response(*card_, outputs_, batched->answers, truncated, response_, read_);
   });
   if (!filled.ok()) return fail(filled);
   const SteadyClock::time_point end = SteadyClock::now();

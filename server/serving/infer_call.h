@@ -50,7 +50,7 @@ class InferCall : public grpc::ServerUnaryReactor {
   std::shared_ptr<const ModelCard> card_;
   std::shared_ptr<ModelRecorder> recorder_;
   std::vector<Output> outputs_;
-  std::vector<std::vector<Word>> words_;  // of each row; empty for ids
+  std::vector<ReadRow> read_;  // empty for ids
   InferParameters parameters_;
   RequestTimes times_;
 };

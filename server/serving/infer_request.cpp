@@ -151,13 +151,13 @@ absl::Status parse_ids(const Inputs& inputs, const ModelInfo& info, ParsedReques
     const auto row_ids = std::span(ids).subspan(i * width, length);
     ESPALIER_RETURN_IF_ERROR(check_range(id_input, row_ids, info.vocabulary, i, "token ids"));
     Row row;
-    row.ids.assign(row_ids.begin(), row_ids.end());
-    row.types.assign(length, 0);
+    row.input.ids.assign(row_ids.begin(), row_ids.end());
+    row.input.types.assign(length, 0);
     if (!types.empty()) {
       const auto row_types = std::span(types).subspan(i * width, length);
       ESPALIER_RETURN_IF_ERROR(check_range(type_input->second, row_types,
                                            std::max(info.token_types, 1), i, "token types"));
-      row.types.assign(row_types.begin(), row_types.end());
+      row.input.types.assign(row_types.begin(), row_types.end());
     }
     parsed.rows.push_back(std::move(row));
   }
@@ -230,20 +230,27 @@ absl::StatusOr<ParsedRequest> parse_infer_request(const inference::ModelInferReq
   return parsed;
 }
 
-EncodedRequest encode_request(ParsedRequest request, const runtime::Engine& engine) {
+absl::StatusOr<EncodedRequest> encode_request(ParsedRequest request,
+                                              const runtime::Engine& engine) {
   EncodedRequest encoded;
   encoded.rows = std::move(request.rows);
-  const bool has_pair = !request.pairs.empty();
   for (size_t i = 0; i < request.texts.size(); ++i) {
-    Features features =
-        engine.encode(request.texts[i], has_pair ? request.pairs[i] : std::string_view(), has_pair);
-    Encoding& encoding = features.input;
-    encoded.truncated = encoded.truncated || encoding.truncated;
-    Row row;
-    row.ids = std::move(encoding.ids);
-    row.types = std::move(encoding.types);
-    encoded.rows.push_back(std::move(row));
-    encoded.words.push_back(std::move(features.words));
+    ReadRow read;
+    read.sample.text = request.texts[i];
+    read.sample.has_pair = !request.pairs.empty();
+    if (read.sample.has_pair) read.sample.pair = request.pairs[i];
+    absl::StatusOr<std::vector<Features>> windows = engine.encode(read.sample);
+    if (!windows.ok()) {
+      return with_reason(absl::Status(windows.status().code(),
+                                      absl::StrCat("row ", i, ": ", windows.status().message())),
+                         "BAD_INPUT", "inputs");
+    }
+    read.windows = *std::move(windows);
+    for (Features& window : read.windows) {
+      encoded.truncated = encoded.truncated || window.truncated;
+      encoded.rows.push_back({.input = std::move(window.input)});
+    }
+    encoded.read.push_back(std::move(read));
   }
   for (Row& row : encoded.rows) {
     row.exit_threshold = request.parameters.exit_threshold;

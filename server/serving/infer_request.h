@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "core/runtime/engine.h"
 #include "inference/grpc_service.pb.h"
+#include "server/serving/answer_text.h"
 #include "server/serving/infer_parameters.h"
 #include "server/serving/tensors.h"
 
@@ -32,11 +33,11 @@ absl::StatusOr<ParsedRequest> parse_infer_request(const inference::ModelInferReq
 struct EncodedRequest {
   std::vector<runtime::Row> rows;  // ready for the engine, knobs set
   bool truncated = false;          // any row was cut to the model's length
-  // Of each text, where words have labels; views into the request. Empty for ids.
-  std::vector<std::vector<Word>> words;
+  // How each row of the request was read; views into the request. Empty for ids.
+  std::vector<ReadRow> read;
 };
 
-// Tokenises texts on the calling thread.
-EncodedRequest encode_request(ParsedRequest request, const runtime::Engine& engine);
+// Tokenises texts on the calling thread. INVALID_ARGUMENT names the row that cannot be read.
+absl::StatusOr<EncodedRequest> encode_request(ParsedRequest request, const runtime::Engine& engine);
 
 }  // namespace espalier::server

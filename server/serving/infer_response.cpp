@@ -33,34 +33,45 @@ std::string gather(std::span<const Answer> answers, T Answer::*member) {
   return raw_bytes(std::span<const T>(values));
 }
 
-using Words = std::span<const std::vector<Word>>;
-using Text = std::string (*)(const runtime::ModelInfo&, const Answer&, const std::vector<Word>*);
-
-std::string gather_texts(const runtime::ModelInfo& info, std::span<const Answer> answers,
-                         Words words, Text text) {
-  std::vector<std::string> texts;
-  for (size_t i = 0; i < answers.size(); ++i) {
-    texts.push_back(text(info, answers[i], i < words.size() ? &words[i] : nullptr));
+// The rows of the request.
+std::vector<RowAnswer> rows_of(std::span<const Answer> answers, std::span<const ReadRow> read) {
+  std::vector<RowAnswer> rows;
+  for (const ReadRow& row : read) {
+    rows.push_back({answers.first(row.windows.size()), &row});
+    answers = answers.subspan(row.windows.size());
   }
+  while (!answers.empty()) {
+    rows.push_back({answers.first(1), nullptr});
+    answers = answers.subspan(1);
+  }
+  return rows;
+}
+
+using Text = std::string (*)(const runtime::ModelInfo&, const RowAnswer&);
+
+std::string gather_texts(const runtime::ModelInfo& info, std::span<const RowAnswer> rows,
+                         Text text) {
+  std::vector<std::string> texts;
+  for (const RowAnswer& row : rows) texts.push_back(text(info, row));
   const std::vector<std::string_view> views(texts.begin(), texts.end());
   return raw_bytes(views);
 }
 
 std::string contents(Output output, const runtime::ModelInfo& info, std::span<const Answer> answers,
-                     Words words) {
+                     std::span<const RowAnswer> rows) {
   switch (output) {
     case Output::kLogits:
       return gather_wide(answers, &Answer::logits);
     case Output::kProbabilities:
       return gather_wide(answers, &Answer::probabilities);
     case Output::kLabel:
-      return gather_texts(info, answers, words, label_text);
+      return gather_texts(info, rows, label_text);
     case Output::kExitLayer:
       return gather(answers, &Answer::exit_layer);
     case Output::kConfidence:
       return gather(answers, &Answer::confidence);
     case Output::kAnswer:
-      return gather_texts(info, answers, words, answer_json);
+      return gather_texts(info, rows, answer_json);
   }
   return {};
 }
@@ -69,11 +80,11 @@ std::string contents(Output output, const runtime::ModelInfo& info, std::span<co
 
 void fill_response(const ModelCard& card, std::span<const Output> outputs,
                    std::span<const Answer> answers, bool truncated,
-                   inference::ModelInferResponse* response, Words words) {
+                   inference::ModelInferResponse* response, std::span<const ReadRow> read) {
   response->set_model_name(card.name);
   response->set_model_version(card.version);
   (*response->mutable_parameters())["truncated"].set_bool_param(truncated);
-  const auto rows = static_cast<int64_t>(answers.size());
+  const std::vector<RowAnswer> rows = rows_of(answers, read);
   const auto width = static_cast<int64_t>(width_of(answers, &Answer::logits));
   const auto names = static_cast<int64_t>(card.info.label_names.size());
   const bool tokens = card.info.objective == Objective::kTokenClasses && names > 0;
@@ -82,10 +93,10 @@ void fill_response(const ModelCard& card, std::span<const Output> outputs,
     auto* tensor = response->add_outputs();
     tensor->set_name(spec.name);
     tensor->set_datatype(spec.datatype);
-    tensor->add_shape(rows);
+    tensor->add_shape(static_cast<int64_t>(rows.size()));
     if (spec.wide && tokens) tensor->add_shape(width / names);
     if (spec.wide) tensor->add_shape(tokens ? names : width);
-    response->add_raw_output_contents(contents(output, card.info, answers, words));
+    response->add_raw_output_contents(contents(output, card.info, answers, rows));
   }
 }
 

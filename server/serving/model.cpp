@@ -14,11 +14,7 @@ namespace {
 // Whether the engine can answer at all. That it answers rightly is checked by the engine itself
 // against the artifact's golden logits when it loads.
 absl::Status probe(runtime::Engine& engine) {
-  Encoding encoding =
-      engine.encode("a short text to see whether the model answers", "", false).input;
-  runtime::Row row;
-  row.ids = std::move(encoding.ids);
-  row.types = std::move(encoding.types);
+  const runtime::Row row = engine.probe();
   ESPALIER_ASSIGN_OR_RETURN(const std::vector<runtime::Answer> answers,
                             engine.predict(std::span(&row, 1)));
   if (answers.size() != 1) return absl::InternalError("the engine did not answer one row with one");

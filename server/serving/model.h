@@ -19,7 +19,7 @@ using EngineLoader =
 
 class Model {
  public:
-  // Probes the engine with one short text before anything else may use it; an engine that fails it
+  // Probes the engine with one row before anything else may use it; an engine that fails it
   // is not served. `metrics` outlives the model.
   static absl::StatusOr<std::shared_ptr<Model>> make(const std::string& name,
                                                      const std::string& version,

@@ -12,10 +12,7 @@ namespace espalier::server {
 absl::Status check_artifact(const std::string& folder) {
   ESPALIER_RETURN_IF_ERROR(check_manifest(folder));
   ESPALIER_ASSIGN_OR_RETURN(auto engine, runtime::Engine::load(folder));
-  Encoding encoding = engine->encode("One short text, to see that it answers.", "", false).input;
-  runtime::Row row;
-  row.ids = encoding.ids;
-  row.types = encoding.types;
+  const runtime::Row row = engine->probe();
   ESPALIER_ASSIGN_OR_RETURN(auto answers, engine->predict({&row, 1}));
   bool finite = answers.size() == 1 && !answers[0].logits.empty() &&
                 std::all_of(answers[0].logits.begin(), answers[0].logits.end(),

@@ -37,23 +37,30 @@ class FakeEngine : public runtime::Engine {
 
   const runtime::ModelInfo& info() const override { return info_; }
 
-  Features encode(std::string_view text, std::string_view pair, bool has_pair) const override {
+  absl::StatusOr<std::vector<Features>> encode(const Sample& sample) const override {
     Features features;
-    Encoding& encoding = features.input;
+    Input& encoding = features.input;
     const auto add = [&](std::string_view part, int32_t type) {
       for (unsigned char c : part) encoding.ids.push_back(c);
       encoding.ids.push_back(102);
       encoding.types.resize(encoding.ids.size(), type);
     };
     encoding.ids.push_back(101);
-    add(text, 0);
-    if (has_pair) add(pair, 1);
-    encoding.truncated = encoding.ids.size() > static_cast<size_t>(info_.max_length);
-    if (encoding.truncated) {
+    add(sample.text, 0);
+    if (sample.has_pair) add(sample.pair, 1);
+    features.truncated = encoding.ids.size() > static_cast<size_t>(info_.max_length);
+    if (features.truncated) {
       encoding.ids.resize(static_cast<size_t>(info_.max_length));
       encoding.types.resize(encoding.ids.size());
     }
-    return features;
+    return std::vector<Features>{std::move(features)};
+  }
+
+  runtime::Row probe() const override {
+    runtime::Row row;
+    row.input.ids = {101, 'o', 'k', 102};
+    row.input.types = {0, 0, 0, 0};
+    return row;
   }
 
   absl::StatusOr<std::vector<runtime::Answer>> predict(
@@ -69,8 +76,8 @@ class FakeEngine : public runtime::Engine {
   // What predict gives for a row.
   runtime::Answer answer(const runtime::Row& row) const {
     double sum = 0;
-    for (size_t i = 0; i < row.ids.size(); ++i) {
-      sum += row.ids[i] * static_cast<double>(i + 1) + row.types[i];
+    for (size_t i = 0; i < row.input.ids.size(); ++i) {
+      sum += row.input.ids[i] * static_cast<double>(i + 1) + row.input.types[i];
     }
     runtime::Answer answer;
     answer.logits = {0.0f, static_cast<float>(std::sin(sum))};

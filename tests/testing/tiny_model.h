@@ -46,7 +46,7 @@ inline Examples tiny_examples(int rows, uint64_t seed = 1, int classes = 3) {
   Random random(seed);
   Examples out;
   for (int i = 0; i < rows; ++i) {
-    Encoding input;
+    Input input;
     int length = 1 + static_cast<int>(random.below(12));
     int sevens = 0;
     for (int t = 0; t < length; ++t) {

@@ -45,8 +45,8 @@ T or_die(absl::StatusOr<T> value) {
   std::exit(1);
 }
 
-Examples read_examples(const std::string& path, const Settings& set, const Tokenizer& tokenizer,
-                       const Task& task) {
+Examples read_examples(const std::string& path, const Settings& set, const Task& task,
+                       const Reading& reading) {
   const std::string path_folder = path.substr(0, path.rfind('/'));
   DatasetSpec spec;
   spec.folder = path_folder;
@@ -60,14 +60,15 @@ Examples read_examples(const std::string& path, const Settings& set, const Token
   const int64_t wanted = std::min<int64_t>(rows.size(), std::max<int64_t>(steps, 64) * batch);
   Examples out;
   for (int64_t i = 0; i < wanted; ++i) {
-    Features features = task.encode(tokenizer, sample_of(rows, i), std::stoi(set.at("max_length")));
-    Encoding& one = features.input;
+    const Sample sample = sample_of(rows, i);
+    std::vector<Features> windows = or_die(task.encode(reading, sample));
+    Input& one = windows.front().input;
     const auto pad = static_cast<size_t>(std::stoll(set.at("pad")));
     if (one.ids.size() < pad) {
       one.ids.resize(pad, 0);
       one.types.resize(pad, 0);
     }
-    out.add(std::move(features));
+    out.add(sample, std::move(windows));
   }
   return out;
 }
@@ -79,7 +80,8 @@ int run(int argc, char** argv) {
   model.reset_classifier(2, 1);
   auto tokenizer = or_die(load_tokenizer(argv[1]));
   auto task = or_die(make_task("text-classification"));
-  const Examples examples = read_examples(argv[2], set, *tokenizer, *task);
+  const Reading reading{tokenizer.get(), &model.config, std::stoi(set.at("max_length"))};
+  const Examples examples = read_examples(argv[2], set, *task, reading);
 
   Training training;
   training.phase = "finetune";
@@ -89,6 +91,7 @@ int run(int argc, char** argv) {
   training.spec.dropout = std::stod(set.at("dropout"));
   training.spec.learning_rate = std::stod(set.at("rate"));
   training.task = task.get();
+  training.reading = reading;
   training.train = &examples;
   Trainer trainer(model, training);
   Sampler sampler(examples, training.spec.batch_size, training.seed, training.phase);

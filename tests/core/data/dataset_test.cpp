@@ -17,7 +17,7 @@ Examples examples_of(Objective objective, const std::vector<std::vector<float>>&
     features.input.ids.assign(2 - i, 5);
     features.input.types.assign(2 - i, 0);
     features.target = targets[i];
-    out.add(std::move(features));
+    out.add({}, {std::move(features)});
   }
   return out;
 }

@@ -100,19 +100,10 @@ Batch text_batch(const Json& asked) {
   return batch;
 }
 
-// [B,C,S,S] -> [B, patches, C P P]: patches by rows, each flattened as a convolution's weight is.
-Tensor cut_patches(const Tensor& pixels, int64_t patch) {
-  return pixels.unfold(2, patch, patch)
-      .unfold(3, patch, patch)
-      .permute({0, 2, 3, 1, 4, 5})
-      .flatten(1, 2)
-      .flatten(2);
-}
-
 Batch image_batch(const Json& asked, const ModelConfig& config) {
   Tensors file = value_or_throw(load_tensors(asked.at("pixels").get<std::string>()));
   Batch batch;
-  batch.pixels = cut_patches(file.at("pixels"), config.patch_size);
+  batch.pixels = file.at("pixels").flatten(1);
   batch.lengths.assign(static_cast<size_t>(batch.pixels.size(0)), config.positions);
   return batch;
 }

@@ -15,8 +15,8 @@ using testing::IsEmpty;
 
 Row row(std::vector<int32_t> ids) {
   Row result;
-  result.types.assign(ids.size(), 0);
-  result.ids = std::move(ids);
+  result.input.types.assign(ids.size(), 0);
+  result.input.ids = std::move(ids);
   return result;
 }
 
@@ -28,9 +28,9 @@ class FakeExecutor {
     if (on_run) on_run();
     std::vector<Answer> answers;
     for (const Row& each : rows) {
-      if (each.ids[0] < 0) return absl::InvalidArgumentError("bad row");
+      if (each.input.ids[0] < 0) return absl::InvalidArgumentError("bad row");
       Answer answer;
-      answer.label = each.ids[0];
+      answer.label = each.input.ids[0];
       answers.push_back(answer);
     }
     return answers;

@@ -14,4 +14,10 @@ inline std::vector<Prediction> predictions(std::vector<std::vector<float>> logit
   return out;
 }
 
+inline Examples with_targets(Targets targets) {
+  Examples out;
+  out.targets = std::move(targets);
+  return out;
+}
+
 }  // namespace espalier::testing

@@ -8,6 +8,7 @@ namespace espalier {
 namespace {
 
 using testing::predictions;
+using testing::with_targets;
 
 std::unique_ptr<Task> regression(const std::string& metric = "") {
   return *make_task("regression", {}, metric);
@@ -15,7 +16,8 @@ std::unique_ptr<Task> regression(const std::string& metric = "") {
 
 TEST(Regression, CorrelatesInPointsAndMeasuresErrorsInTheDatasUnit) {
   // scipy.stats: pearsonr([1,2,3,4], [1,3,2,5]) = 0.8315218406, spearmanr = 0.8.
-  auto metrics = regression()->evaluate(predictions({{1}, {3}, {2}, {5}}), {1, 2, 3, 4});
+  auto metrics =
+      regression()->evaluate(predictions({{1}, {3}, {2}, {5}}), with_targets({1, 2, 3, 4}));
   ASSERT_EQ(metrics.size(), 3u);
   EXPECT_EQ(metrics[0].name, "pearson");
   EXPECT_NEAR(metrics[0].value, 83.15218406, 1e-6);
@@ -29,13 +31,13 @@ TEST(Regression, CorrelatesInPointsAndMeasuresErrorsInTheDatasUnit) {
 
 TEST(Regression, OfAnswersThatAreAllEqualCountsAsZero) {
   auto same = predictions({{2}, {2}, {2}, {2}});
-  EXPECT_EQ(regression()->evaluate(same, {1, 2, 3, 4})[0].value, 0);
-  EXPECT_EQ(regression()->figure(same, {1, 2, 3, 4}), 0);
+  EXPECT_EQ(regression()->evaluate(same, with_targets({1, 2, 3, 4}))[0].value, 0);
+  EXPECT_EQ(regression()->figure(same, with_targets({1, 2, 3, 4})), 0);
 }
 
 TEST(Regression, IsComparedByAPairedBootstrap) {
   auto good = predictions({{1}, {2}, {3}, {4}, {5}});
-  auto test = regression()->paired_test(good, good, {1, 2, 3, 4, 5});
+  auto test = regression()->paired_test(good, good, with_targets({1, 2, 3, 4, 5}));
   EXPECT_EQ(test.name, "paired bootstrap");
   EXPECT_EQ(test.p_value, 1);
 }

@@ -9,12 +9,13 @@ namespace {
 
 using ::testing::HasSubstr;
 using testing::predictions;
+using testing::with_targets;
 
 std::vector<Metric> evaluate(std::vector<std::vector<float>> logits, const Targets& targets,
                              const std::string& metric = "") {
   std::vector<std::string> labels(logits[0].size(), "x");
   return (*make_task("text-classification", labels, metric))
-      ->evaluate(predictions(std::move(logits)), targets);
+      ->evaluate(predictions(std::move(logits)), with_targets(targets));
 }
 
 TEST(TextClassification, CountsRightAnswersInPoints) {
@@ -64,7 +65,7 @@ TEST(TextClassification, LeavesUnlabelledExamplesOut) {
 TEST(TextClassification, IsComparedByMcNemarUnlessAnotherMetricDecides) {
   // The first is right 5 times where the second is not: p = 2 / 2^5.
   std::vector<std::vector<float>> right(5, {0, 1}), wrong(5, {1, 0});
-  const Targets ones = {1, 1, 1, 1, 1};
+  const Examples ones = with_targets({1, 1, 1, 1, 1});
   auto test = (*make_task("text-classification"))
                   ->paired_test(predictions(right), predictions(wrong), ones);
   EXPECT_EQ(test.name, "mcnemar exact");

@@ -9,6 +9,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using testing::predictions;
+using testing::with_targets;
 
 constexpr float kNone = TokenClassification::kNoClass;
 
@@ -39,33 +40,38 @@ std::unique_ptr<Task> tagger(std::vector<std::string> labels = {"B-PER", "I-PER"
   return *make_task("token-classification", std::move(labels));
 }
 
+Features encode(const Sample& sample, int max_length) {
+  const Letters letters;
+  return tagger()->encode({&letters, nullptr, max_length}, sample)->front();
+}
+
 Features encode(const std::vector<std::string>& words, const std::vector<float>& target,
                 int max_length) {
   Sample sample;
   sample.words = words;
   sample.target = target;
-  return tagger()->encode(Letters(), sample, max_length);
+  return encode(sample, max_length);
 }
 
 TEST(TokenClassification, LabelsTheFirstTokenOfEveryWord) {
   Features features = encode({"ab", "c"}, {0, 2}, 16);
   EXPECT_THAT(features.input.ids, ElementsAre(1, 'a', 'b', 'c', 2));
   EXPECT_THAT(features.target, ElementsAre(kNone, 0, kNone, 2, kNone));
-  EXPECT_FALSE(features.input.truncated);
+  EXPECT_FALSE(features.truncated);
 }
 
 TEST(TokenClassification, CutsWordsThatDoNotFit) {
   Features features = encode({"ab", "cd", "e"}, {0, 1, 2}, 5);
   EXPECT_THAT(features.input.ids, ElementsAre(1, 'a', 'b', 'c', 2));
   EXPECT_THAT(features.target, ElementsAre(kNone, 0, kNone, 1, kNone));
-  EXPECT_TRUE(features.input.truncated);
+  EXPECT_TRUE(features.truncated);
   EXPECT_EQ(features.words.size(), 2u);
 }
 
 TEST(TokenClassification, KnowsWhereTheWordsOfATextStand) {
   Sample sample;
   sample.text = " \xC3\xA9t\xC3\xA9\t ab";  // "été": five bytes, three code points
-  Features features = tagger()->encode(Letters(), sample, 32);
+  Features features = encode(sample, 32);
   ASSERT_EQ(features.words.size(), 2u);
   EXPECT_EQ(features.words[0].place, (Span{1, 4}));
   EXPECT_EQ(features.words[1].place, (Span{6, 8}));
@@ -78,7 +84,7 @@ TEST(TokenClassification, CountsEntitiesAndWords) {
   Targets targets;
   targets.add(std::vector<float>{kNone, 0, 1, 2, 0, kNone});
   auto metrics = tagger()->evaluate(
-      predictions({{9, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 1, 9, 0, 0}}), targets);
+      predictions({{9, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 1, 9, 0, 0}}), with_targets(targets));
   ASSERT_EQ(metrics.size(), 2u);
   EXPECT_EQ(metrics[0].name, "entity_f1");
   EXPECT_NEAR(metrics[0].value, 100 * 2 / 3.0, 1e-9);
@@ -90,7 +96,7 @@ TEST(TokenClassification, CountsEntitiesAndWords) {
 TEST(TokenClassification, HasNoEntitiesWhereTheLabelsMarkNone) {
   Targets targets;
   targets.add(std::vector<float>{1});
-  auto metrics = tagger({"NOUN", "VERB"})->evaluate(predictions({{0, 1}}), targets);
+  auto metrics = tagger({"NOUN", "VERB"})->evaluate(predictions({{0, 1}}), with_targets(targets));
   ASSERT_EQ(metrics.size(), 1u);
   EXPECT_EQ(metrics[0].name, "token_accuracy");
 }

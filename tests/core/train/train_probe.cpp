@@ -31,7 +31,7 @@ Examples read_examples(const Json& asked) {
   Examples out;
   for (float label : asked.at("labels").get<std::vector<float>>()) out.targets.add(label);
   for (const Json& row : asked.at("ids")) {
-    Encoding one;
+    Input one;
     one.ids = row.get<std::vector<int32_t>>();
     one.types.assign(one.ids.size(), 0);
     if (asked.contains("types"))

@@ -28,12 +28,14 @@ runtime::Answer tagged_answer() {
   return answer;
 }
 
+RowAnswer of_ids(const runtime::Answer& answer) { return {std::span(&answer, 1), nullptr}; }
+
 TEST(AnswerText, IsANumberForRegression) {
   runtime::Answer answer;
   answer.logits = {2.5f};
   const auto info = info_of(Objective::kValue, {});
-  EXPECT_EQ(label_text(info, answer, nullptr), "2.5");
-  EXPECT_EQ(answer_json(info, answer, nullptr), R"({"value":2.5})");
+  EXPECT_EQ(label_text(info, of_ids(answer)), "2.5");
+  EXPECT_EQ(answer_json(info, of_ids(answer)), R"({"value":2.5})");
 }
 
 TEST(AnswerText, ListsEveryLabelThatIsGiven) {
@@ -41,34 +43,40 @@ TEST(AnswerText, ListsEveryLabelThatIsGiven) {
   answer.probabilities = {0.75f, 0.25f, 0.5f};
   answer.labels = {0, 2};
   const auto info = info_of(Objective::kLabels, {"a", "b", "c"});
-  EXPECT_EQ(label_text(info, answer, nullptr), "a|c");
-  EXPECT_EQ(answer_json(info, answer, nullptr),
+  EXPECT_EQ(label_text(info, of_ids(answer)), "a|c");
+  EXPECT_EQ(answer_json(info, of_ids(answer)),
             R"({"labels":[{"label":"a","score":0.75},{"label":"c","score":0.5}]})");
 }
 
 TEST(AnswerText, TagsTheWordsOfATextOrTheTokensOfIds) {
   const auto info = info_of(Objective::kTokenClasses, {"O", "B-X"});
-  const std::vector<Word> words = {{0, 0, {2, 5}, "Ada"}};
-  EXPECT_EQ(label_text(info, tagged_answer(), &words), "B-X");
-  EXPECT_EQ(answer_json(info, tagged_answer(), &words),
+  const runtime::Answer tagged = tagged_answer();
+  ReadRow read;
+  read.windows.emplace_back().words = {{0, 0, {2, 5}, "Ada"}};
+  const RowAnswer row{std::span(&tagged, 1), &read};
+  EXPECT_EQ(label_text(info, row), "B-X");
+  EXPECT_EQ(answer_json(info, row),
             R"({"tags":[{"begin":2,"end":5,"score":0.75,"tag":"B-X","word":"Ada"}]})");
-  EXPECT_EQ(label_text(info, tagged_answer(), nullptr), "B-X O");
-  EXPECT_EQ(answer_json(info, tagged_answer(), nullptr),
+  EXPECT_EQ(label_text(info, of_ids(tagged)), "B-X O");
+  EXPECT_EQ(answer_json(info, of_ids(tagged)),
             R"({"tags":[{"score":0.75,"tag":"B-X","token":0},{"score":0.5,"tag":"O","token":1}]})");
 }
 
 TEST(AnswerText, OfATextWithoutWordsHasNoTags) {
-  const std::vector<Word> none;
+  const runtime::Answer tagged = tagged_answer();
+  ReadRow read;
+  read.windows.resize(1);
+  const RowAnswer row{std::span(&tagged, 1), &read};
   const auto info = info_of(Objective::kTokenClasses, {"O", "B-X"});
-  EXPECT_EQ(label_text(info, tagged_answer(), &none), "");
-  EXPECT_EQ(answer_json(info, tagged_answer(), &none), R"({"tags":[]})");
+  EXPECT_EQ(label_text(info, row), "");
+  EXPECT_EQ(answer_json(info, row), R"({"tags":[]})");
 }
 
 TEST(AnswerText, OfOneClassIsItsNameAndProbability) {
   runtime::Answer answer;
   answer.label = 1;
   answer.confidence = 0.75f;
-  EXPECT_EQ(answer_json(info_of(Objective::kClass, {"no", "yes"}), answer, nullptr),
+  EXPECT_EQ(answer_json(info_of(Objective::kClass, {"no", "yes"}), of_ids(answer)),
             R"({"label":"yes","score":0.75})");
 }
 

@@ -48,9 +48,9 @@ TEST(InferRequest, DropsThePaddingOfIds) {
   const auto parsed = parse(id_request({101, 7, 102, 101, 102, 0}, {1, 1, 1, 1, 1, 0}, 2));
   ASSERT_TRUE(parsed.ok()) << parsed.status();
   ASSERT_EQ(parsed->rows.size(), 2u);
-  EXPECT_THAT(parsed->rows[0].ids, ElementsAre(101, 7, 102));
-  EXPECT_THAT(parsed->rows[1].ids, ElementsAre(101, 102));
-  EXPECT_THAT(parsed->rows[1].types, ElementsAre(0, 0));
+  EXPECT_THAT(parsed->rows[0].input.ids, ElementsAre(101, 7, 102));
+  EXPECT_THAT(parsed->rows[1].input.ids, ElementsAre(101, 102));
+  EXPECT_THAT(parsed->rows[1].input.types, ElementsAre(0, 0));
 }
 
 TEST(InferRequest, ReadsRawIntegersOfBothWidths) {
@@ -64,8 +64,8 @@ TEST(InferRequest, ReadsRawIntegersOfBothWidths) {
   request.add_raw_input_contents(raw_bytes(std::vector<int32_t>{0, 1}));
   const auto parsed = parse(request);
   ASSERT_TRUE(parsed.ok()) << parsed.status();
-  EXPECT_THAT(parsed->rows[0].ids, ElementsAre(101, 102));
-  EXPECT_THAT(parsed->rows[0].types, ElementsAre(0, 1));
+  EXPECT_THAT(parsed->rows[0].input.ids, ElementsAre(101, 102));
+  EXPECT_THAT(parsed->rows[0].input.types, ElementsAre(0, 1));
 }
 
 TEST(InferRequest, AsksForAllOutputsUnlessSomeAreNamed) {
@@ -81,8 +81,8 @@ TEST(InferRequest, EncodesTextsAndHandsTheKnobsToEachRow) {
   (*request.mutable_parameters())["exit_threshold"].set_double_param(0.25);
   (*request.mutable_parameters())["max_exit_layer"].set_int64_param(3);
   const espalier::testing::FakeEngine engine;
-  const EncodedRequest encoded = encode_request(*parse(request), engine);
-  EXPECT_THAT(encoded.rows[0].ids, ElementsAre(101, 'a', 'b', 102));
+  const EncodedRequest encoded = *encode_request(*parse(request), engine);
+  EXPECT_THAT(encoded.rows[0].input.ids, ElementsAre(101, 'a', 'b', 102));
   EXPECT_EQ(encoded.rows[1].exit_threshold, 0.25);
   EXPECT_EQ(encoded.rows[1].max_exit_layer, 3);
   EXPECT_TRUE(encoded.truncated);

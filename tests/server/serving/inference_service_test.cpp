@@ -121,8 +121,8 @@ TEST_F(InferenceServiceTest, AnswersTextsAsTheEngineDoes) {
   EXPECT_FALSE(response.parameters().at("truncated").bool_param());
   const FakeEngine engine;
   runtime::Row row;
-  row.ids = {101, 'a', 'b', 102};
-  row.types = {0, 0, 0, 0};
+  row.input.ids = {101, 'a', 'b', 102};
+  row.input.types = {0, 0, 0, 0};
   EXPECT_EQ(values_of<float>(response.raw_output_contents(0))[1], engine.answer(row).logits[1]);
 }
 
