@@ -12,7 +12,14 @@ namespace espalier {
 //   kValue         mean squared error over rows
 //   kLabels        mean binary cross-entropy with logits over rows and labels
 //   kTokenClasses  mean cross-entropy over the tokens that count; 0 where none does
-// As the heads of Hugging Face transformers compute them.
+//   kSpan          mean cross-entropy over rows, of start and of end, each over the row's own
+//   tokens
+// As the heads of Hugging Face transformers compute them; but theirs for spans counts padding among
+// the tokens that a span may begin or end with.
 Tensor task_loss(Objective objective, const Tensor& logits, const Batch& batch);
+
+// Logits [N,2] of a batch's tokens as [B,2,T] of the longest row's T: what a softmax over the last
+// axis should see, 0 to it where a row has no token.
+Tensor span_logits(const Tensor& logits, const Batch& batch);
 
 }  // namespace espalier

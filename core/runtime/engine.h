@@ -29,6 +29,8 @@ struct Row {
 //   kLabels        probabilities are sigmoids [C], labels those above 1/2, label the largest
 //   kTokenClasses  [T,C] flat, labels the largest of every token, label -1, confidence that of the
 //                  least sure token
+//   kSpan          [T,2] flat: start and end; probabilities over the tokens; labels the likeliest
+//                  start and end, label -1, confidence that of the less sure one
 struct Answer {
   std::vector<float> logits, probabilities;
   int label = 0;

@@ -14,6 +14,7 @@ constexpr TaskKind kTasks[] = {
     {"regression", HeadKind::kSequence, Objective::kValue},
     {"multi-label-classification", HeadKind::kSequence, Objective::kLabels},
     {"token-classification", HeadKind::kToken, Objective::kTokenClasses},
+    {"question-answering", HeadKind::kToken, Objective::kSpan},
 };
 
 }  // namespace
@@ -58,6 +59,8 @@ std::vector<std::string> deciding_metrics(Objective objective,
     case Objective::kTokenClasses:
       if (mark_entities(labels)) return {"entity_f1", "token_accuracy"};
       return {"token_accuracy"};
+    case Objective::kSpan:
+      return {"f1", "exact_match"};
     case Objective::kClass:
       break;
   }
