@@ -81,7 +81,9 @@ absl::Status save_artifact(const std::string& folder, const Model& model, const 
                            const std::string& tokenizer_folder, const Golden& golden) {
   ESPALIER_RETURN_IF_ERROR(make_folders(folder));
   Model stored = without_masks(model.to(at::kCPU));
-  stored.config.label_names = spec.label_names;
+  ESPALIER_ASSIGN_OR_RETURN(const TaskKind kind, find_task(spec.task));
+  stored.config.label_names.clear();
+  if (labels_name_outputs(kind.objective)) stored.config.label_names = spec.label_names;
   ESPALIER_RETURN_IF_ERROR(
       write_file(folder + "/config.json", write_model_config(stored.config).dump(2) + "\n"));
   ESPALIER_RETURN_IF_ERROR(

@@ -49,6 +49,10 @@ Sample sample_of(const Rows& rows, int64_t i) {
   if (!rows.words.empty()) out.words = rows.words[row];
   out.has_pair = !rows.pair.empty();
   if (out.has_pair) out.pair = rows.pair[row];
+  if (!rows.answers.empty()) {
+    out.answers = rows.answers[row].texts;
+    out.answer_begins = rows.answers[row].begins;
+  }
   out.target = rows.targets[i];
   return out;
 }
@@ -137,6 +141,9 @@ void add_labels(Objective objective, const TargetsOfInputs& targets, Batch& batc
       break;
     case Objective::kLabels:
       batch.labels = labels.view({batch.rows(), -1});
+      break;
+    case Objective::kSpan:
+      batch.labels = labels.view({batch.rows(), 2}).to(torch::kInt64);
       break;
     case Objective::kTokenClasses:
       batch.counted = std::count_if(numbers.begin(), numbers.end(), [](float number) {

@@ -1,5 +1,7 @@
 #include "core/distill/soft_labels.h"
 
+#include "core/model/task_loss.h"
+
 namespace espalier {
 
 Tensor kl_with_temperature(const Tensor& student, const Tensor& teacher, double temperature,
@@ -39,6 +41,10 @@ Tensor SoftLabels::loss(const Pass& pass) {
       Tensor counts = pass.batch.labels.ne(kUncounted).to(student.device());
       return kl_with_temperature(student, teacher, t, counts) * options_.weight;
     }
+    case Objective::kSpan:
+      return kl_with_temperature(span_logits(student, pass.batch), span_logits(teacher, pass.batch),
+                                 t) *
+             options_.weight;
     case Objective::kWords:  // its logits are of the words that count already
     case Objective::kClass:
       break;

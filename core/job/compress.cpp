@@ -212,7 +212,8 @@ Trainer* Job::train(Training training) {
 // The uploaded head serves this data set's labels, in their order, or a fresh one takes its place.
 void Job::fit_head() {
   ModelConfig& config = state_.model.config;
-  const std::vector<std::string>& wanted = splits_.label_names;
+  const std::vector<std::string> wanted =
+      labels_name_outputs(task_->objective()) ? splits_.label_names : std::vector<std::string>();
   const int outputs = task_->outputs(static_cast<int>(wanted.size()));
   // Exits of an earlier job were trained for that job's labels and layers.
   state_.model.heads.clear();
@@ -226,8 +227,8 @@ void Job::fit_head() {
     if (!finetunes() && !only_drops) {
       throw StatusError(absl::InvalidArgumentError(
           absl::StrCat("the model's head has ", config.classes, " outputs (",
-                       absl::StrJoin(config.label_names, ", "), ") and the data set has ",
-                       wanted.size(), " labels (", absl::StrJoin(wanted, ", "),
+                       absl::StrJoin(config.label_names, ", "), ") and the data set needs ",
+                       outputs, " (", absl::StrJoin(wanted, ", "),
                        "); let finetune.epochs be above 0, so that a fresh head can be trained")));
     }
     state_.model.reset_classifier(outputs, derive_seed(recipe_.seed, "finetune", 0, 0, "head"),

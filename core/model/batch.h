@@ -24,8 +24,8 @@ struct Batch {
   std::vector<int64_t> lengths;  // [B], their sum is N, each at least 1
   Tensor asked;  // [n] int64: places in `ids` whose words are asked for; undefined: all
   // Undefined, or by the task's objective: kClass [B] int64; kValue [B] float; kLabels [B,C] float;
-  // kTokenClasses [N] int64, kUncounted where a token has none; kWords [n] int64, the words of
-  // `asked`.
+  // kTokenClasses [N] int64, kUncounted where a token has none; kSpan [B,2] int64, the first and
+  // the last token, counted from the row's own first; kWords [n] int64, the words of `asked`.
   Tensor labels;
   int64_t counted = -1;  // tokens that have a label, where tokens have them
   // kWords: [B] int64, whether the row's second text follows its first (0) or not (1); kUncounted

@@ -20,7 +20,15 @@ Tensor token_cross_entropy(const Tensor& logits, const Tensor& labels) {
   return sum / labels.ne(kUncounted).sum().clamp_min(1).to(sum.scalar_type());
 }
 
+// For a softmax as good as minus infinity, but its differences are numbers.
+constexpr double kNever = -1e30;
+
 }  // namespace
+
+Tensor span_logits(const Tensor& logits, const Batch& batch) {
+  return at::pad_sequence(logits.split_with_sizes(batch.lengths), /*batch_first=*/true, kNever)
+      .transpose(1, 2);
+}
 
 Tensor task_loss(Objective objective, const Tensor& logits, const Batch& batch) {
   Tensor scores = wide(logits);
@@ -33,6 +41,8 @@ Tensor task_loss(Objective objective, const Tensor& logits, const Batch& batch) 
     case Objective::kTokenClasses:
     case Objective::kWords:
       return token_cross_entropy(scores, labels);
+    case Objective::kSpan:
+      return at::cross_entropy_loss(span_logits(scores, batch).flatten(0, 1), labels.flatten());
     case Objective::kClass:
       break;
   }

@@ -1,6 +1,7 @@
 #include "core/runtime/answers.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "core/model/row_logits.h"
 
@@ -9,8 +10,9 @@ namespace {
 
 constexpr int64_t kWordGuesses = 5;
 
+// None where they are not a function of a line of logits.
 Tensor probabilities_of(Objective objective, const Tensor& logits) {
-  if (objective == Objective::kValue) return at::empty({0});
+  if (objective == Objective::kValue || objective == Objective::kSpan) return at::empty({0});
   return objective == Objective::kLabels ? at::sigmoid(logits) : at::softmax(logits, -1);
 }
 
@@ -26,8 +28,32 @@ void read_tokens(int64_t classes, Answer& answer) {
   }
 }
 
+// Softmax of every second logit from `side` on: over the tokens of the row. Returns the likeliest.
+int read_side(size_t side, Answer& answer) {
+  const std::vector<float>& logits = answer.logits;
+  size_t best = side;
+  for (size_t at = side; at < logits.size(); at += 2) {
+    if (logits[at] > logits[best]) best = at;
+  }
+  double sum = 0;
+  for (size_t at = side; at < logits.size(); at += 2) sum += std::exp(logits[at] - logits[best]);
+  for (size_t at = side; at < logits.size(); at += 2) {
+    answer.probabilities[at] = static_cast<float>(std::exp(logits[at] - logits[best]) / sum);
+  }
+  answer.confidence = std::min(answer.confidence, answer.probabilities[best]);
+  return static_cast<int>(best / 2);
+}
+
+void read_span(Answer& answer) {
+  answer.label = -1;
+  answer.confidence = 1;
+  answer.probabilities.resize(answer.logits.size());
+  for (const size_t side : {0, 1}) answer.labels.push_back(read_side(side, answer));
+}
+
 void read_answer(Objective objective, int64_t classes, Answer& answer) {
   if (objective == Objective::kTokenClasses) return read_tokens(classes, answer);
+  if (objective == Objective::kSpan) return read_span(answer);
   if (objective == Objective::kValue) {
     answer.label = -1;
     return;
@@ -90,7 +116,7 @@ std::vector<Answer> answers_of(Objective objective, HeadKind head, const Trace& 
     const int64_t count = answer_lines(head, *inputs[i]) * classes;
     out[i].logits.assign(l, l + count);
     l += count;
-    if (objective != Objective::kValue) {
+    if (probabilities.numel() > 0) {
       out[i].probabilities.assign(p, p + count);
       p += count;
     }

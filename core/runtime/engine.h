@@ -39,6 +39,8 @@ struct WordGuess {
 //                  least sure token
 //   kWords         logits [asked,V] flat, no probabilities; words, and confidence that of the least
 //                  sure one; label -1
+//   kSpan          [T,2] flat: start and end; probabilities over the tokens; labels the likeliest
+//                  start and end, label -1, confidence that of the less sure one
 struct Answer {
   std::vector<float> logits, probabilities;
   int label = 0;

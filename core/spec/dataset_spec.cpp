@@ -10,6 +10,7 @@
 #include "core/base/status_macros.h"
 #include "core/spec/fields.h"
 #include "core/spec/labels.h"
+#include "core/spec/squad_file.h"
 #include "core/spec/table.h"
 #include "core/spec/tasks.h"
 
@@ -20,11 +21,13 @@ absl::StatusOr<TableFormat> read_format(const std::string& text) {
   static const std::map<std::string, TableFormat> kFormats = {
       {"", TableFormat::kByExtension},           {"FORMAT_UNSPECIFIED", TableFormat::kByExtension},
       {"FORMAT_TSV", TableFormat::kTsv},         {"FORMAT_CSV", TableFormat::kCsv},
-      {"FORMAT_JSONL", TableFormat::kJsonLines}, {"FORMAT_PARQUET", TableFormat::kParquet}};
+      {"FORMAT_JSONL", TableFormat::kJsonLines}, {"FORMAT_PARQUET", TableFormat::kParquet},
+      {"FORMAT_SQUAD", TableFormat::kSquad}};
   auto it = kFormats.find(text);
   if (it != kFormats.end()) return it->second;
   return absl::InvalidArgumentError(absl::StrCat(
-      "format is \"", text, "\"; known: FORMAT_TSV, FORMAT_CSV, FORMAT_JSONL, FORMAT_PARQUET"));
+      "format is \"", text,
+      "\"; known: FORMAT_TSV, FORMAT_CSV, FORMAT_JSONL, FORMAT_PARQUET, FORMAT_SQUAD"));
 }
 
 void read_splits(Fields& fields, const Json& list, DatasetSpec& out) {
@@ -66,6 +69,21 @@ absl::StatusOr<std::string> split_path(const DatasetSpec& spec, const std::strin
       absl::StrCat("the data set has no split ", split, "; it has: ", absl::StrJoin(known, ", ")));
 }
 
+// SQuAD files are for questions, and questions are in SQuAD files.
+absl::Status check_format(const DatasetSpec& spec, Objective objective, const std::string& path) {
+  TableFormat format = spec.format;
+  if (format == TableFormat::kByExtension) {
+    ESPALIER_ASSIGN_OR_RETURN(format, format_of_extension(path));
+  }
+  const bool is_squad = format == TableFormat::kSquad, asks = objective == Objective::kSpan;
+  if (is_squad == asks) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      asks ? absl::StrCat(path, ": ", spec.task,
+                          " reads SQuAD's JSON; the extension .json or FORMAT_SQUAD would work")
+           : absl::StrCat(path, ": a SQuAD file is for question-answering, and the task is ",
+                          spec.task, "; .tsv, .csv, .jsonl or .parquet would work"));
+}
+
 // May a cell of the label or text column be a list?
 TextColumn label_column(const DatasetSpec& spec, Objective objective) {
   const bool list = objective == Objective::kLabels || objective == Objective::kTokenClasses;
@@ -77,11 +95,20 @@ LabelCells labels_in(const std::string& path, const DatasetSpec& spec, Objective
   return {path, spec.label_column, spec.text_column, objective, cells};
 }
 
+absl::StatusOr<std::vector<std::string>> resolve_no_answer(const std::string& train) {
+  ESPALIER_ASSIGN_OR_RETURN(const Rows rows, read_squad(train, true));
+  const bool all = std::all_of(rows.answers.begin(), rows.answers.end(),
+                               [](const RightAnswers& right) { return !right.texts.empty(); });
+  return all ? std::vector<std::string>() : std::vector<std::string>{kNoAnswer};
+}
+
 absl::StatusOr<std::vector<std::string>> resolve_labels(const DatasetSpec& spec,
                                                         Objective objective) {
   if (!spec.label_names.empty() || objective == Objective::kValue) return spec.label_names;
   if (objective == Objective::kWords) return next_sentence_names(!spec.text_pair_column.empty());
   ESPALIER_ASSIGN_OR_RETURN(std::string path, split_path(spec, "train"));
+  ESPALIER_RETURN_IF_ERROR(check_format(spec, objective, path));
+  if (objective == Objective::kSpan) return resolve_no_answer(path);
   ESPALIER_ASSIGN_OR_RETURN(
       auto columns,
       read_table(path, spec.format, {label_column(spec, objective)}, spec.column_names));
@@ -145,6 +172,12 @@ absl::Status check_label_names(const DatasetSpec& spec, Objective objective) {
         absl::StrCat("label_names is set, but the labels of ", spec.task, " are numbers"));
   }
   if (objective == Objective::kWords) ESPALIER_RETURN_IF_ERROR(check_sentence_columns(spec));
+  if (objective == Objective::kSpan && !names.empty() &&
+      names != std::vector<std::string>{kNoAnswer}) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("label_names has ", names.size(), " names, but the answers of ", spec.task,
+                     " are parts of the text; \"", kNoAnswer, "\" alone, or no name, would work"));
+  }
   const std::set<std::string> distinct(names.begin(), names.end());
   if (distinct.size() != names.size() || distinct.count("") > 0)
     return absl::InvalidArgumentError("label_names holds an empty name or one twice");
@@ -216,15 +249,17 @@ absl::StatusOr<DatasetSpec> read_dataset_spec(const Json& dataset, const std::st
     return absl::InvalidArgumentError(
         absl::StrCat("text_pair_column is set, but ", out.task, " reads single texts"));
   }
+  if (kind.objective == Objective::kSpan && !out.text_pair_column.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat("text_pair_column is set, but ", out.task,
+                                                   " reads SQuAD files, which have no columns"));
+  }
   ESPALIER_RETURN_IF_ERROR(check_label_names(out, kind.objective));
   // Without names it can only be checked when train has been read.
-  if (!out.label_names.empty() || kind.objective == Objective::kValue) {
+  if (!out.label_names.empty() || fewest_labels(kind.objective) == 0) {
     ESPALIER_RETURN_IF_ERROR(check_metric(kind.objective, out.label_names, out.metric));
   }
-  if (out.format == TableFormat::kByExtension) {
-    for (const auto& [name, path] : out.splits)
-      ESPALIER_RETURN_IF_ERROR(format_of_extension(path).status());
-  }
+  for (const auto& [name, path] : out.splits)
+    ESPALIER_RETURN_IF_ERROR(check_format(out, kind.objective, path));
   ESPALIER_RETURN_IF_ERROR(check_column_names(out));
   return out;
 }
@@ -232,6 +267,8 @@ absl::StatusOr<DatasetSpec> read_dataset_spec(const Json& dataset, const std::st
 absl::StatusOr<Rows> read_split(const DatasetSpec& spec, const std::string& split) {
   ESPALIER_ASSIGN_OR_RETURN(const TaskKind kind, find_task(spec.task));
   ESPALIER_ASSIGN_OR_RETURN(std::string path, split_path(spec, split));
+  ESPALIER_RETURN_IF_ERROR(check_format(spec, kind.objective, path));
+  if (kind.objective == Objective::kSpan) return read_squad(path, split == "train");
   const bool words = kind.objective == Objective::kTokenClasses;
   const bool labels = needs_labels(kind.objective) || !spec.label_column.empty();
   std::vector<TextColumn> wanted = {{spec.text_column, true, words}};

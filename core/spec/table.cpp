@@ -337,9 +337,11 @@ absl::StatusOr<TableFormat> format_of_extension(const std::string& path) {
   if (extension == ".csv") return TableFormat::kCsv;
   if (extension == ".jsonl" || extension == ".ndjson") return TableFormat::kJsonLines;
   if (extension == ".parquet") return TableFormat::kParquet;
-  return absl::InvalidArgumentError(
-      absl::StrCat("cannot tell the format of ", path,
-                   " by its extension; known: .tsv, .csv, .jsonl, .parquet; or set the format"));
+  if (extension == ".json") return TableFormat::kSquad;
+  return absl::InvalidArgumentError(absl::StrCat(
+      "cannot tell the format of ", path,
+      " by its extension; known: .tsv, .csv, .jsonl, .parquet, .json (SQuAD); or set the "
+      "format"));
 }
 
 absl::StatusOr<Columns> read_table(const std::string& path, TableFormat format,

@@ -31,12 +31,14 @@ bool valid_utf8(std::string_view text);
 
 // The named columns, one vector each, equally long. Errors name the file, the row (1-based, data
 // rows only) and the column; a missing column names the columns found. All text is UTF-8.
-// `column_names`: of a TSV or CSV file whose first row is data already; empty: it is a header.
+// `format`: of a table, so not kSquad. `column_names`: of a TSV or CSV file whose first row is data
+// already; empty: it is a header.
 absl::StatusOr<std::vector<std::vector<Cell>>> read_table(
     const std::string& path, TableFormat format, const std::vector<TextColumn>& columns,
     const std::vector<std::string>& column_names = {});
 
-// The format that a file's extension tells: .tsv, .csv, .jsonl, .ndjson, .parquet.
+// The format that a file's extension tells: .tsv, .csv, .jsonl, .ndjson, .parquet; .json is
+// SQuAD's, which is no table (squad_file.h).
 absl::StatusOr<TableFormat> format_of_extension(const std::string& path);
 
 }  // namespace espalier

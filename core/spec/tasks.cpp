@@ -15,6 +15,7 @@ constexpr TaskKind kTasks[] = {
     {"multi-label-classification", HeadKind::kSequence, Objective::kLabels},
     {"token-classification", HeadKind::kToken, Objective::kTokenClasses},
     {"fill-mask", HeadKind::kMaskedLm, Objective::kWords},
+    {"question-answering", HeadKind::kToken, Objective::kSpan},
 };
 
 }  // namespace
@@ -62,6 +63,8 @@ std::vector<std::string> deciding_metrics(Objective objective,
     case Objective::kWords:
       if (!labels.empty()) return {"masked_accuracy", "next_sentence_accuracy"};
       return {"masked_accuracy"};
+    case Objective::kSpan:
+      return {"f1", "exact_match"};
     case Objective::kClass:
       break;
   }

@@ -19,6 +19,7 @@ enum class Objective {
   kTokenClasses,  // one of C classes for every token: T x C logits
   kWords,         // the words of the tokens that are asked for; with pairs of texts, C = 2: whether
                   // the second follows the first
+  kSpan,          // a span of the tokens, or none: T x 2 logits, of its start and of its end
 };
 
 struct TaskKind {
@@ -37,13 +38,23 @@ bool mark_entities(const std::vector<std::string>& labels);
 // method is none.
 absl::Status check_exit_method(const TaskKind& kind, const std::string& method);
 
+// The one label name that kSpan has: where questions may have no answer in their context.
+inline constexpr char kNoAnswer[] = "no answer";
+
+// Whether the label names are those of the head's outputs.
+inline bool labels_name_outputs(Objective objective) {
+  return objective != Objective::kValue && objective != Objective::kSpan;
+}
 // Outputs of the head for so many label names.
 inline int head_outputs(Objective objective, int labels) {
+  if (objective == Objective::kSpan) return 2;
   return objective == Objective::kValue ? 1 : labels;
 }
 // A data set with fewer label names cannot be learned.
 inline int fewest_labels(Objective objective) {
-  if (objective == Objective::kValue || objective == Objective::kWords) return 0;
+  if (objective == Objective::kValue || objective == Objective::kSpan ||
+      objective == Objective::kWords)
+    return 0;
   return objective == Objective::kLabels ? 1 : 2;
 }
 

@@ -26,9 +26,6 @@ std::string lower(std::string_view text) {
 // string.punctuation: what ASCII can print, without letters, digits and the space.
 bool is_ascii_mark(UChar32 c) { return c > ' ' && c < 127 && !u_isalnum(c); }
 
-// str.split cuts at these: White_Space and the four separators of ASCII.
-bool is_python_space(UChar32 c) { return u_isUWhiteSpace(c) || (c >= 0x1C && c <= 0x1F); }
-
 // \w of Python's re: letters and numbers of any kind, but no combining marks.
 bool is_word_character(UChar32 c) {
   return (U_GET_GC_MASK(c) & (U_GC_L_MASK | U_GC_N_MASK)) != 0 || c == '_';
@@ -136,6 +133,9 @@ Best best_of(std::span<const SquadQuestion> questions, std::span<const SquadScor
 }
 
 }  // namespace
+
+// White_Space and the four separators of ASCII.
+bool is_python_space(int32_t c) { return u_isUWhiteSpace(c) || (c >= 0x1C && c <= 0x1F); }
 
 std::string normalise_answer(std::string_view text) {
   const std::string lowered = lower(text);

@@ -17,6 +17,9 @@ namespace espalier {
 // Bytes that are not UTF-8 stay, as characters of no word.
 std::string normalise_answer(std::string_view text);
 
+// What str.strip and str.split of Python take for white space.
+bool is_python_space(int32_t c);
+
 // The versions differ in one place, answers of which nothing is left: in v2 they match each other
 // (both say there is no answer), in v1 they share no token and have F1 0.
 enum class SquadVersion { kV1, kV2 };

@@ -24,11 +24,11 @@ absl::Status check_options(const AnswerOptions& options) {
 }
 
 absl::Status check_window(size_t index, const AnswerWindow& window) {
-  const size_t tokens = window.offsets.size();
+  const size_t tokens = window.places.size();
   if (tokens == 0 || window.start.size() != tokens || window.end.size() != tokens)
     return absl::InvalidArgumentError(absl::StrCat(
         "window ", index, " has ", window.start.size(), " start logits, ", window.end.size(),
-        " end logits and ", tokens, " offsets; they must be equally many, and not none"));
+        " end logits and ", tokens, " places; they must be equally many, and not none"));
   for (size_t t = 0; t < tokens; ++t) {
     if (!std::isfinite(window.start[t]) || !std::isfinite(window.end[t]))
       return absl::InvalidArgumentError(
@@ -50,7 +50,7 @@ std::vector<int> n_largest(std::span<const float> logits, int count) {
   return order;
 }
 
-SpanAnswer make_answer(const AnswerWindow& window, int first, int last, ContextOffset span) {
+SpanAnswer make_answer(const AnswerWindow& window, int first, int last, Span span) {
   const float start = window.start[static_cast<size_t>(first)];
   const float end = window.end[static_cast<size_t>(last)];
   return {span, start, end, start + end, 0};
@@ -61,8 +61,8 @@ void add_answers(const AnswerWindow& window, const AnswerOptions& options,
   const std::vector<int> ends = n_largest(window.end, options.n_best);
   for (const int first : n_largest(window.start, options.n_best)) {
     for (const int last : ends) {
-      const ContextOffset& begin = window.offsets[static_cast<size_t>(first)];
-      const ContextOffset& end = window.offsets[static_cast<size_t>(last)];
+      const Span& begin = window.places[static_cast<size_t>(first)];
+      const Span& end = window.places[static_cast<size_t>(last)];
       if (begin.begin < 0 || end.begin < 0) continue;
       if (last < first || last - first >= options.max_length) continue;
       if (begin.begin >= end.end) continue;
@@ -125,7 +125,7 @@ absl::StatusOr<AnsweredQuestion> answer_question(std::span<const AnswerWindow> w
   return out;
 }
 
-std::string_view code_points(std::string_view text, ContextOffset span) {
+std::string_view code_points(std::string_view text, Span span) {
   size_t begin = text.size(), end = text.size();
   int32_t seen = 0;
   for (size_t i = 0; i < text.size(); ++i) {

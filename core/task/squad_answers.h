@@ -9,19 +9,16 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "core/text/tokenizer.h"
 
 namespace espalier {
-
-// Code points begin..end-1 of the context; begin = -1: not of the context.
-struct ContextOffset {
-  int32_t begin = -1, end = -1;
-};
 
 // One tokenised piece of question and context, T tokens each; token 0 is [CLS], whose logits say
 // "no answer here". The spans must outlive the call only.
 struct AnswerWindow {
-  std::span<const float> start, end;       // logits
-  std::span<const ContextOffset> offsets;  // of special tokens, question and padding: begin -1
+  std::span<const float> start, end;  // logits
+  // In the context, in code points; of special tokens, question and padding: begin -1.
+  std::span<const Span> places;
 };
 
 struct AnswerOptions {
@@ -32,7 +29,7 @@ struct AnswerOptions {
 };
 
 struct SpanAnswer {
-  ContextOffset span{0, 0};  // empty: no answer
+  Span span;                 // of the context; empty: no answer
   float start = 0, end = 0;  // logits
   float score = 0;           // their sum
   double probability = 0;    // softmax of the scores over the list
@@ -62,6 +59,6 @@ absl::StatusOr<AnsweredQuestion> answer_question(std::span<const AnswerWindow> w
                                                  const AnswerOptions& options);
 
 // Text of code points begin..end-1 of a UTF-8 text, cut to what is there.
-std::string_view code_points(std::string_view text, ContextOffset span);
+std::string_view code_points(std::string_view text, Span span);
 
 }  // namespace espalier

@@ -9,6 +9,7 @@
 #include "core/base/status_macros.h"
 #include "core/task/fill_mask.h"
 #include "core/task/multi_label.h"
+#include "core/task/question_answering.h"
 #include "core/task/regression.h"
 #include "core/task/text_classification.h"
 #include "core/task/token_classification.h"
@@ -145,6 +146,8 @@ absl::StatusOr<std::unique_ptr<Task>> make_task(const std::string& name,
       return std::make_unique<TokenClassification>(kind, std::move(labels), metric);
     case Objective::kWords:
       return std::make_unique<FillMask>(kind, std::move(labels), metric);
+    case Objective::kSpan:
+      return std::make_unique<QuestionAnswering>(kind, std::move(labels), metric);
     case Objective::kClass:
       break;
   }

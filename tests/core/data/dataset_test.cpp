@@ -58,6 +58,12 @@ TEST(MakeBatch, LabelsAskedWordsAndSentences) {
   EXPECT_EQ(batch.words_per_sentence, 3);
 }
 
+TEST(MakeBatch, LabelsRowsWithStartAndEnd) {
+  Batch batch = both(examples_of(Objective::kSpan, {{1, 4}, {0, 0}}));
+  EXPECT_TRUE(at::equal(batch.labels, torch::tensor({1, 4, 0, 0}, torch::kInt64).view({2, 2})));
+  EXPECT_EQ(batch.units(), 2);
+}
+
 TEST(MakeBatch, LeavesLabelsOutWhereNobodyAsks) {
   Examples examples = examples_of(Objective::kClass, {{}, {}});
   const std::vector<int64_t> rows = {0, 1};

@@ -91,6 +91,19 @@ TEST(TaskLoss, OfMicroBatchesAddsUpToThatOfTheStep) {
   EXPECT_NEAR(loss(first) * 1 / 4 + loss(second) * 3 / 4, loss(whole_step), 1e-6);
 }
 
+// Rows of two tokens and of one, whose softmax sees its own tokens only.
+TEST(TaskLoss, AsksForStartAndEndAmongTheTokensOfTheRow) {
+  Batch batch = labelled(whole({1, 0, 0, 0}).view({2, 2}));
+  batch.lengths = {2, 1};
+  Tensor logits = torch::tensor({0.0, 2.0, std::log(3.0), 2.0, -9.0, 9.0}).view({3, 2});
+  EXPECT_NEAR(task_loss(Objective::kSpan, logits, batch).item<double>(),
+              (std::log(4.0 / 3) + std::log(2) + 0 + 0) / 4, 1e-6);
+  Tensor spans = span_logits(logits, batch);
+  EXPECT_EQ(spans.sizes(), (std::vector<int64_t>{2, 2, 2}));
+  EXPECT_EQ(spans[0][0][1].item<double>(), logits[1][0].item<double>());
+  EXPECT_EQ(at::softmax(spans, -1)[1][1][1].item<double>(), 0);
+}
+
 TEST(TaskLoss, KeepsDoublesAndWidensTheRest) {
   Batch batch = labelled(whole({0}));
   EXPECT_EQ(task_loss(Objective::kClass, at::zeros({1, 2}, at::kDouble), batch).scalar_type(),

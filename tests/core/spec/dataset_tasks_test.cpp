@@ -51,6 +51,62 @@ TEST(RegressionData, HoldsANumberInEveryRow) {
   }
 }
 
+// "Who?", which the context answers, and "Why?", which it may not answer.
+std::string squad(const std::string& second) {
+  return R"({"data": [{"paragraphs": [{"context": "Paul came.", "qas": [
+      {"question": "Who?", "answers": [{"text": "Paul", "answer_start": 0}]},
+      {"question": "Why?", "answers": [)" +
+         second + "]}]}]}]}";
+}
+
+TEST(QuestionData, IsASquadFile) {
+  TaskFile file("question-answering", "a.json", squad(""));
+  Rows rows = file.rows();
+  EXPECT_THAT(rows.text, ElementsAre("Who?", "Why?"));
+  EXPECT_THAT(rows.pair, ElementsAre("Paul came.", "Paul came."));
+  EXPECT_THAT(rows.answers[0].texts, ElementsAre("Paul"));
+  EXPECT_THAT(target(rows, 0), ElementsAre(1));
+  EXPECT_THAT(target(rows, 1), ElementsAre(0));
+  EXPECT_EQ(inspect_dataset(file.spec)->rows.at("train"), 2);
+}
+
+TEST(QuestionData, NamesNoAnswerWhereTrainHasIt) {
+  TaskFile without("question-answering", "a.json", squad(""));
+  EXPECT_THAT(inspect_dataset(without.spec)->label_names, ElementsAre(kNoAnswer));
+  TaskFile all("question-answering", "a.json", squad(R"({"text": "came", "answer_start": 5})"));
+  EXPECT_TRUE(inspect_dataset(all.spec)->label_names.empty());
+  all.spec.label_names = {kNoAnswer};
+  EXPECT_THAT(inspect_dataset(all.spec)->label_names, ElementsAre(kNoAnswer));
+}
+
+TEST(QuestionData, AndSquadFilesGoTogether) {
+  EXPECT_THAT(TaskFile("question-answering", "a.jsonl", "{}").refuse(),
+              Refuses("a.jsonl: question-answering reads SQuAD's JSON; the extension .json or "
+                      "FORMAT_SQUAD would work"));
+  EXPECT_THAT(TaskFile("text-classification", "a.json", squad("")).refuse(),
+              Refuses("a.json: a SQuAD file is for question-answering, and the task is "
+                      "text-classification; .tsv, .csv, .jsonl or .parquet would work"));
+  TaskFile named("question-answering", "a.data", squad(""));
+  named.spec.format = TableFormat::kSquad;
+  EXPECT_EQ(named.rows().size(), 2);
+}
+
+TEST(QuestionData, HasNoColumnsAndNoOtherLabels) {
+  const auto read = [](const std::string& fields) {
+    return read_dataset_spec(Json::parse(R"({"splits": [{"name": "train", "path": "a.json"}],
+                               "task": "question-answering", )" +
+                                         fields + "}"),
+                             "/data")
+        .status();
+  };
+  EXPECT_TRUE(read(R"("format": "FORMAT_SQUAD", "metric": "exact_match")").ok());
+  EXPECT_TRUE(read(R"("label_names": ["no answer"])").ok());
+  EXPECT_THAT(read(R"("label_names": ["yes", "no"])"), Refuses("\"no answer\" alone"));
+  EXPECT_THAT(read(R"("text_pair_column": "context")"), Refuses("have no columns"));
+  EXPECT_THAT(read(R"("metric": "accuracy")"), Refuses("can be judged by: f1, exact_match"));
+  EXPECT_THAT(read(R"("format": "FORMAT_TSV")"), Refuses("FORMAT_SQUAD would work"));
+}
+
 TEST(MultiLabelData, HoldsAListOrNamesWithBarsBetweenThem) {
   TaskFile lists("multi-label-classification", "a.jsonl",
                  "{\"text\": \"x\", \"label\": [\"b\", \"a\"]}\n"

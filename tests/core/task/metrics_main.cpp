@@ -106,7 +106,7 @@ Json squad(const Json& asked) {
 
 struct OwnedWindow {
   std::vector<float> start, end;
-  std::vector<ContextOffset> offsets;
+  std::vector<Span> places;
 };
 
 Json answers(const Json& asked) {
@@ -114,10 +114,10 @@ Json answers(const Json& asked) {
   for (const Json& one : asked.at("windows")) {
     owned.push_back({list<float>(one, "start"), list<float>(one, "end"), {}});
     for (const Json& offset : one.at("offsets"))
-      owned.back().offsets.push_back({offset.at(0), offset.at(1)});
+      owned.back().places.push_back({offset.at(0), offset.at(1)});
   }
   std::vector<AnswerWindow> windows;
-  for (const OwnedWindow& one : owned) windows.push_back({one.start, one.end, one.offsets});
+  for (const OwnedWindow& one : owned) windows.push_back({one.start, one.end, one.places});
   const AnswerOptions options{asked.at("n_best"), asked.at("max_length"), asked.at("may_be_none"),
                               asked.at("threshold")};
   const auto answered = answer_question(windows, options);

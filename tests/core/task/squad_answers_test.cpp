@@ -14,15 +14,17 @@ using ::testing::HasSubstr;
 // [CLS] q [SEP] and words of two code points each, a space between: "ab cd ef ...".
 struct Window {
   Window(std::vector<float> start_logits, std::vector<float> end_logits, int first_word = 0)
-      : start(std::move(start_logits)), end(std::move(end_logits)), offsets(start.size()) {
-    for (size_t t = 3; t < offsets.size(); ++t) {
+      : start(std::move(start_logits)),
+        end(std::move(end_logits)),
+        places(start.size(), Span{-1, -1}) {
+    for (size_t t = 3; t < places.size(); ++t) {
       const int begin = 3 * (first_word + static_cast<int>(t) - 3);
-      offsets[t] = {begin, begin + 2};
+      places[t] = {begin, begin + 2};
     }
   }
-  operator AnswerWindow() const { return {start, end, offsets}; }
+  operator AnswerWindow() const { return {start, end, places}; }
   std::vector<float> start, end;
-  std::vector<ContextOffset> offsets;
+  std::vector<Span> places;
 };
 
 AnsweredQuestion answer(std::vector<AnswerWindow> windows, AnswerOptions options = {}) {
