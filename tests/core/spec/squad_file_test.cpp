@@ -27,7 +27,7 @@ std::string of_questions(const std::string& questions) {
 std::string of_answers(const std::string& answers) {
   return of_questions(R"({"id": "q7", "question": "Who?", "answers": [)" + answers + "]}");
 }
-absl::Status refuse(const std::string& content) { return read(content).status(); }
+absl::Status refuse_squad(const std::string& content) { return read(content).status(); }
 
 TEST(SquadFile, IsOneRowAQuestion) {
   auto rows = read(of_questions(
@@ -61,53 +61,53 @@ TEST(SquadFile, KnowsQuestionsWithoutAnAnswer) {
 TEST(SquadFile, MayLeaveOutAllAnswersButOfTrain) {
   const std::string content = of_questions(R"({"id": "a", "question": "Who?"})");
   EXPECT_FALSE(read(content, false)->targets.known(0));
-  EXPECT_THAT(refuse(content), Refuses("data[0].paragraphs[0].qas[0] (id \"a\"): has no answers"));
+  EXPECT_THAT(refuse_squad(content), Refuses("data[0].paragraphs[0].qas[0] (id \"a\"): has no answers"));
   const std::string mixed =
       of_questions(R"({"question": "Who?", "answers": []}, {"question": "Where?"})");
   EXPECT_THAT(read(mixed, false).status(), Refuses("qas[1]: has no answers, but other questions"));
 }
 
 TEST(SquadFile, HoldsItsAnswersWhereItSays) {
-  EXPECT_THAT(refuse(of_answers(R"({"text": "Kobeliarovo", "answer_start": 28})")),
+  EXPECT_THAT(refuse_squad(of_answers(R"({"text": "Kobeliarovo", "answer_start": 28})")),
               Refuses("a.json: data[0].paragraphs[0].qas[0] (id \"q7\").answers[0]: the answer "
                       "\"Kobeliarovo\" does not stand at code point 28 of the context, which has "
                       "37; there stands \"eliarovo.\", and the answer stands at 25"));
-  EXPECT_THAT(refuse(of_answers(R"({"text": "paul", "answer_start": 0})")),
+  EXPECT_THAT(refuse_squad(of_answers(R"({"text": "paul", "answer_start": 0})")),
               Refuses("the answer is nowhere in it"));
-  EXPECT_THAT(refuse(of_answers(R"({"text": "Paul", "answer_start": 2000000000})")),
+  EXPECT_THAT(refuse_squad(of_answers(R"({"text": "Paul", "answer_start": 2000000000})")),
               Refuses("there stands \"\", and the answer stands at 0"));
-  EXPECT_THAT(refuse(of_answers(R"({"text": ".x", "answer_start": 36})")), Refuses("nowhere"));
+  EXPECT_THAT(refuse_squad(of_answers(R"({"text": ".x", "answer_start": 36})")), Refuses("nowhere"));
 }
 
 TEST(SquadFile, NamesWhatIsWrong) {
-  EXPECT_THAT(refuse("[]"), Refuses("a.json: this must be an object"));
-  EXPECT_THAT(refuse("{}"), Refuses("a.json: data is missing"));
-  EXPECT_THAT(refuse("{\"data\": {}}"), Refuses("data must be a list, found an object"));
-  EXPECT_THAT(refuse("{\"data\": [{}]}"), Refuses("data[0].paragraphs is missing"));
-  EXPECT_THAT(refuse("{\"data\": [{\"paragraphs\": [{\"qas\": []}]}]}"),
+  EXPECT_THAT(refuse_squad("[]"), Refuses("a.json: this must be an object"));
+  EXPECT_THAT(refuse_squad("{}"), Refuses("a.json: data is missing"));
+  EXPECT_THAT(refuse_squad("{\"data\": {}}"), Refuses("data must be a list, found an object"));
+  EXPECT_THAT(refuse_squad("{\"data\": [{}]}"), Refuses("data[0].paragraphs is missing"));
+  EXPECT_THAT(refuse_squad("{\"data\": [{\"paragraphs\": [{\"qas\": []}]}]}"),
               Refuses("data[0].paragraphs[0].context is missing"));
-  EXPECT_THAT(refuse(of_questions("3")), Refuses("qas[0] must be an object"));
-  EXPECT_THAT(refuse(of_questions("{\"answers\": []}")), Refuses("qas[0].question is missing"));
-  EXPECT_THAT(refuse(of_questions("{\"question\": \"\", \"answers\": []}")),
+  EXPECT_THAT(refuse_squad(of_questions("3")), Refuses("qas[0] must be an object"));
+  EXPECT_THAT(refuse_squad(of_questions("{\"answers\": []}")), Refuses("qas[0].question is missing"));
+  EXPECT_THAT(refuse_squad(of_questions("{\"question\": \"\", \"answers\": []}")),
               Refuses("qas[0].question is empty"));
-  EXPECT_THAT(refuse(of_answers("{\"text\": \"Paul\"}")), Refuses("answer_start is missing"));
-  EXPECT_THAT(refuse(of_answers(R"({"text": 5, "answer_start": 0})")),
+  EXPECT_THAT(refuse_squad(of_answers("{\"text\": \"Paul\"}")), Refuses("answer_start is missing"));
+  EXPECT_THAT(refuse_squad(of_answers(R"({"text": 5, "answer_start": 0})")),
               Refuses("answers[0].text must be a string, found 5"));
-  EXPECT_THAT(refuse(of_answers(R"({"text": "Paul", "answer_start": -1})")),
+  EXPECT_THAT(refuse_squad(of_answers(R"({"text": "Paul", "answer_start": -1})")),
               Refuses("answer_start is -1"));
-  EXPECT_THAT(refuse(of_answers(R"({"text": "", "answer_start": 0})")), Refuses("text is empty"));
+  EXPECT_THAT(refuse_squad(of_answers(R"({"text": "", "answer_start": 0})")), Refuses("text is empty"));
   EXPECT_THAT(
-      refuse(of_questions(R"({"question": "Who?", "answers": [], "is_impossible": false})")),
+      refuse_squad(of_questions(R"({"question": "Who?", "answers": [], "is_impossible": false})")),
       Refuses("is_impossible is false, but there are 0 answers"));
-  EXPECT_THAT(refuse(of_questions(R"({"question": "Who?", "answers": [], "is_impossible": 1})")),
+  EXPECT_THAT(refuse_squad(of_questions(R"({"question": "Who?", "answers": [], "is_impossible": 1})")),
               Refuses("is_impossible must be true or false"));
 }
 
 TEST(SquadFile, IsRefusedWhenItIsNoneOrTooLarge) {
-  EXPECT_THAT(refuse(""), Refuses("is not JSON"));
-  EXPECT_THAT(refuse("{\"data\": [\xFF]}"), Refuses("is not JSON"));
-  EXPECT_THAT(refuse(std::string(200000, '[')), Refuses("is not JSON"));
-  EXPECT_THAT(refuse(of_questions(absl::StrCat("{\"question\": \"",
+  EXPECT_THAT(refuse_squad(""), Refuses("is not JSON"));
+  EXPECT_THAT(refuse_squad("{\"data\": [\xFF]}"), Refuses("is not JSON"));
+  EXPECT_THAT(refuse_squad(std::string(200000, '[')), Refuses("is not JSON"));
+  EXPECT_THAT(refuse_squad(of_questions(absl::StrCat("{\"question\": \"",
                                                std::string(kMaxSquadTextBytes + 1, 'x'), "\"}"))),
               Refuses("question has 262145 bytes; at most 262144"));
   const Scratch scratch;
@@ -124,7 +124,7 @@ TEST(SquadFile, DoesNotGrowWithoutBound) {
       absl::StrCat("{\"data\": [{\"paragraphs\": [{\"context\": \"",
                    std::string(kMaxSquadTextBytes, 'x'), "\", \"qas\": [", questions, "]}]}]}");
   EXPECT_THAT(
-      refuse(content),
+      refuse_squad(content),
       Refuses("paragraphs[0]: with this paragraph the contexts, one a question, have 1310720000 "));
 }
 
