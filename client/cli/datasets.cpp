@@ -66,6 +66,7 @@ ExitCode upload(const Context& context, const UploadFlags& flags) {
   if (flags.format == "csv") dataset.set_format(v1::Dataset::FORMAT_CSV);
   if (flags.format == "jsonl") dataset.set_format(v1::Dataset::FORMAT_JSONL);
   if (flags.format == "parquet") dataset.set_format(v1::Dataset::FORMAT_PARQUET);
+  if (flags.format == "squad") dataset.set_format(v1::Dataset::FORMAT_SQUAD);
   std::vector<client::LocalFile> files;
   for (const auto& [name, local] : flags.splits) {
     if (local.empty()) continue;
@@ -105,11 +106,11 @@ void add_datasets(CLI::App& app, Context& context) {
   command
       ->add_option("--task", flags->task,
                    "text-classification, regression, multi-label-classification, "
-                   "token-classification or fill-mask")
+                   "token-classification, question-answering or fill-mask")
       ->default_val("text-classification")
       ->capture_default_str();
   command->add_option("--format", flags->format, "Default: by the files' extension")
-      ->check(CLI::IsMember({"tsv", "csv", "jsonl", "parquet"}));
+      ->check(CLI::IsMember({"tsv", "csv", "jsonl", "parquet", "squad"}));
   command->add_option("--text-column", flags->text_column, "Column of the text")
       ->default_val("text")
       ->capture_default_str();

@@ -99,7 +99,9 @@ void add_predict(CLI::App& app, Context& context) {
                               "espalier predict reviews \"what a lovely film\"");
   command->add_option("NAME", flags->model, "The endpoint")->required();
   auto* texts = command->add_option("TEXT", flags->texts, "Texts");
-  command->add_option("--pair", flags->pairs, "Second text, once a text, for models of text pairs")
+  command
+      ->add_option("--pair", flags->pairs,
+                   "Second text, once a text, for models of text pairs; the context of a question")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   auto* file =

@@ -14,7 +14,8 @@ namespace espalier::client {
 
 struct Prediction {
   // As a data set's label column writes it: a name, a number, names with "|" or spaces between
-  // them; of masked language models the words, with spaces between them.
+  // them; the part of the context that answers a question; the words of a masked text, with spaces
+  // between them.
   std::string label;
   std::string answer;    // JSON with scores and places; empty where the model's task has no such
   float confidence = 0;  // 0 for numbers

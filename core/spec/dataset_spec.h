@@ -50,8 +50,8 @@ struct Rows {
   // Instead of texts where every word has a label: a list, or a text cut at its spaces.
   std::vector<std::vector<std::string>> words;
   // kClass: the id; kValue: the number; kLabels: 0 or 1 for every label; kTokenClasses: an id for
-  // every word; kSpan: 1 if there is an answer, else 0; kWords: a NextSentence. Not known in a split
-  // without labels.
+  // every word; kSpan: 1 if there is an answer, else 0; kWords: a NextSentence. Not known in a
+  // split without labels.
   Targets targets;
   // The pair is what really follows the text; no label says so, and there is no other.
   bool pairs_follow = false;

@@ -41,6 +41,10 @@ absl::Status check_exit_method(const TaskKind& kind, const std::string& method);
 // The one label name that kSpan has: where questions may have no answer in their context.
 inline constexpr char kNoAnswer[] = "no answer";
 
+// Whether every token has logits of its own.
+inline bool answers_tokens(Objective objective) {
+  return objective == Objective::kTokenClasses || objective == Objective::kSpan;
+}
 // Whether the label names are those of the head's outputs.
 inline bool labels_name_outputs(Objective objective) {
   return objective != Objective::kValue && objective != Objective::kSpan;

@@ -6,6 +6,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/base/options.h"
+#include "core/task/question_answering.h"
+#include "core/text/utf8.h"
 
 namespace espalier::server {
 namespace {
@@ -76,6 +78,47 @@ std::string best_words(const Answer& answer) {
   return absl::StrJoin(best, " ");
 }
 
+// Every token's own place but that of the first, which says that there is no answer.
+std::vector<Span> places_of_tokens(size_t tokens) {
+  std::vector<Span> out = {{-1, -1}};
+  for (int32_t token = 1; token < static_cast<int32_t>(tokens); ++token)
+    out.push_back({token, token + 1});
+  return out;
+}
+
+// Over all windows of the question; of a row of ids its place counts tokens. Logits that are no
+// numbers answer nothing.
+SpanAnswer span_of(const ModelInfo& info, const RowAnswer& row) {
+  std::vector<WindowLogits> windows;
+  std::vector<Span> tokens;
+  for (size_t w = 0; w < row.windows.size(); ++w) {
+    const std::vector<float>& logits = row.windows[w].logits;
+    if (row.read == nullptr) tokens = places_of_tokens(logits.size() / 2);
+    windows.push_back({logits, row.read == nullptr ? tokens : row.read->windows[w].places});
+  }
+  const auto answered = answer_windows(windows, info.label_names);
+  return answered.ok() ? answered->best : SpanAnswer();
+}
+
+std::string text_of(const SpanAnswer& answer, const RowAnswer& row) {
+  if (answer.none()) return "";
+  if (row.read == nullptr) return absl::StrCat(answer.span.begin, " ", answer.span.end - 1);
+  // As the tokenizer reads it.
+  const std::string context = repair_utf8(row.read->sample.pair);
+  return std::string(code_points(context, answer.span));
+}
+
+Json json_of(const SpanAnswer& answer, const RowAnswer& row) {
+  if (row.read != nullptr) {
+    return {{"answer", text_of(answer, row)},
+            {"begin", answer.span.begin},
+            {"end", answer.span.end},
+            {"score", answer.probability}};
+  }
+  const int32_t last = answer.none() ? 0 : answer.span.end - 1;
+  return {{"first_token", answer.span.begin}, {"last_token", last}, {"score", answer.probability}};
+}
+
 Json json_of(const ModelInfo& info, const RowAnswer& row) {
   const Answer& answer = row.windows.front();
   switch (info.objective) {
@@ -93,6 +136,8 @@ Json json_of(const ModelInfo& info, const RowAnswer& row) {
       return {{"tags", tags_of(info, answer, words_of(row))}};
     case Objective::kWords:
       return words_json(answer, words_of(row));
+    case Objective::kSpan:
+      return json_of(span_of(info, row), row);
     case Objective::kClass:
       break;
   }
@@ -122,6 +167,8 @@ std::string label_text(const ModelInfo& info, const RowAnswer& row) {
       });
     case Objective::kWords:
       return best_words(answer);
+    case Objective::kSpan:
+      return text_of(span_of(info, row), row);
     case Objective::kClass:
       break;
   }
@@ -130,6 +177,11 @@ std::string label_text(const ModelInfo& info, const RowAnswer& row) {
 
 std::string answer_json(const ModelInfo& info, const RowAnswer& row) {
   return json_of(info, row).dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+float confidence_of(const ModelInfo& info, const RowAnswer& row) {
+  if (info.objective != Objective::kSpan) return row.windows.front().confidence;
+  return static_cast<float>(span_of(info, row).probability);
 }
 
 }  // namespace espalier::server

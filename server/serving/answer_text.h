@@ -25,16 +25,21 @@ struct RowAnswer {
 std::string label_name(const runtime::ModelInfo& info, int label);
 
 // The answer as a data set's label column writes it: a name; a number; names with "|" between them;
-// names with spaces between them, one for each word, or for each token of a row of ids; of masked
-// language models the best words, likewise.
+// names with spaces between them, one for each word, or for each token of a row of ids; the part of
+// the context that answers a question, or "" where nothing does, and the first and the last token
+// of a row of ids; of masked language models the best words, with spaces between them.
 std::string label_text(const runtime::ModelInfo& info, const RowAnswer& answer);
 
-// {"label", "score"}, {"value"}, {"labels": [{"label", "score"}]} or {"tags": [{"word", "begin",
-// "end", "tag", "score"}]}: places in code points of the text; of a row of ids {"token", "tag",
+// {"label", "score"}, {"value"}, {"labels": [{"label", "score"}]}, {"tags": [{"word", "begin",
+// "end", "tag", "score"}]} or {"answer", "begin", "end", "score"}: places in code points of the
+// text or the context; of a row of ids {"token", "tag", "score"} and {"first_token", "last_token",
 // "score"}. Masked language models: {"masks": [{"begin", "end", "words": [{"word", "score"}]}]},
 // where the best word comes first, a mask in the second text has "in": "text_pair", and rows of ids
 // have no places; and "follows", the probability that the second text follows the first, where the
 // model knows.
 std::string answer_json(const runtime::ModelInfo& info, const RowAnswer& answer);
+
+// The probability of the answer; of a question's, among its n best. 0 for numbers.
+float confidence_of(const runtime::ModelInfo& info, const RowAnswer& answer);
 
 }  // namespace espalier::server

@@ -219,6 +219,15 @@ absl::StatusOr<std::vector<Output>> parse_outputs(const inference::ModelInferReq
   return outputs;
 }
 
+// Wide outputs have room for the windows of the longest row in every row.
+absl::Status check_windows(size_t row, size_t windows, std::span<const std::string_view> texts) {
+  const size_t most = static_cast<size_t>(kMaxRequestRows) / texts.size();
+  if (windows <= most) return absl::OkStatus();
+  return bad_inputs(absl::StrCat(
+      "row ", row, " is read in ", windows, " windows, where a request of ", texts.size(),
+      " rows takes at most ", most, " a row; send fewer rows, or a shorter context"));
+}
+
 }  // namespace
 
 absl::StatusOr<ParsedRequest> parse_infer_request(const inference::ModelInferRequest& request,
@@ -267,6 +276,7 @@ absl::StatusOr<EncodedRequest> encode_request(ParsedRequest request,
       encoded.rows.push_back({.input = std::move(window.input)});
     }
     encoded.read.push_back(std::move(read));
+    ESPALIER_RETURN_IF_ERROR(check_windows(i, encoded.read.back().windows.size(), request.texts));
   }
   const std::vector<Output>& outputs = request.outputs;
   const bool with_logits =

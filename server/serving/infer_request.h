@@ -37,7 +37,8 @@ struct EncodedRequest {
   std::vector<ReadRow> read;
 };
 
-// Tokenises texts on the calling thread. INVALID_ARGUMENT names the row that cannot be read.
+// Tokenises texts on the calling thread. INVALID_ARGUMENT names the row that cannot be read, or
+// that is read in so many windows that with as many for each row they were above kMaxRequestRows.
 absl::StatusOr<EncodedRequest> encode_request(ParsedRequest request, const runtime::Engine& engine);
 
 }  // namespace espalier::server

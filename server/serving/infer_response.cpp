@@ -1,37 +1,13 @@
 #include "server/serving/infer_response.h"
 
 #include <algorithm>
-#include <functional>
+#include <cstdint>
 #include <vector>
 
 namespace espalier::server {
 namespace {
 
 using runtime::Answer;
-
-// The longest row's.
-size_t width_of(std::span<const Answer> answers, std::vector<float> Answer::*member) {
-  size_t width = 0;
-  for (const Answer& answer : answers) width = std::max(width, (answer.*member).size());
-  return width;
-}
-
-std::string gather_wide(std::span<const Answer> answers, std::vector<float> Answer::*member) {
-  const size_t width = width_of(answers, member);
-  std::vector<float> values;
-  for (const Answer& answer : answers) {
-    values.insert(values.end(), (answer.*member).begin(), (answer.*member).end());
-    values.resize(values.size() + width - (answer.*member).size());
-  }
-  return raw_bytes(values);
-}
-
-template <class T>
-std::string gather(std::span<const Answer> answers, T Answer::*member) {
-  std::vector<T> values(answers.size());
-  std::transform(answers.begin(), answers.end(), values.begin(), std::mem_fn(member));
-  return raw_bytes(std::span<const T>(values));
-}
 
 // The rows of the request.
 std::vector<RowAnswer> rows_of(std::span<const Answer> answers, std::span<const ReadRow> read) {
@@ -47,6 +23,46 @@ std::vector<RowAnswer> rows_of(std::span<const Answer> answers, std::span<const 
   return rows;
 }
 
+// Of a row: what its windows have in all.
+size_t size_of(const RowAnswer& row, std::vector<float> Answer::*member) {
+  size_t size = 0;
+  for (const Answer& window : row.windows) size += (window.*member).size();
+  return size;
+}
+
+// The longest row's.
+size_t width_of(std::span<const RowAnswer> rows, std::vector<float> Answer::*member) {
+  size_t width = 0;
+  for (const RowAnswer& row : rows) width = std::max(width, size_of(row, member));
+  return width;
+}
+
+std::string gather_wide(std::span<const RowAnswer> rows, std::vector<float> Answer::*member) {
+  const size_t width = width_of(rows, member);
+  std::vector<float> values;
+  values.reserve(rows.size() * width);
+  for (const RowAnswer& row : rows) {
+    for (const Answer& window : row.windows)
+      values.insert(values.end(), (window.*member).begin(), (window.*member).end());
+    values.resize(values.size() + width - size_of(row, member));
+  }
+  return raw_bytes(values);
+}
+
+template <class T, class Of>
+std::string gather(std::span<const RowAnswer> rows, const Of& of) {
+  std::vector<T> values;
+  for (const RowAnswer& row : rows) values.push_back(of(row));
+  return raw_bytes(std::span<const T>(values));
+}
+
+// The deepest of a row's windows.
+int32_t exit_layer_of(const RowAnswer& row) {
+  int32_t deepest = 0;
+  for (const Answer& window : row.windows) deepest = std::max(deepest, window.exit_layer);
+  return deepest;
+}
+
 using Text = std::string (*)(const runtime::ModelInfo&, const RowAnswer&);
 
 std::string gather_texts(const runtime::ModelInfo& info, std::span<const RowAnswer> rows,
@@ -57,19 +73,19 @@ std::string gather_texts(const runtime::ModelInfo& info, std::span<const RowAnsw
   return raw_bytes(views);
 }
 
-std::string contents(Output output, const runtime::ModelInfo& info, std::span<const Answer> answers,
+std::string contents(Output output, const runtime::ModelInfo& info,
                      std::span<const RowAnswer> rows) {
   switch (output) {
     case Output::kLogits:
-      return gather_wide(answers, &Answer::logits);
+      return gather_wide(rows, &Answer::logits);
     case Output::kProbabilities:
-      return gather_wide(answers, &Answer::probabilities);
+      return gather_wide(rows, &Answer::probabilities);
     case Output::kLabel:
       return gather_texts(info, rows, label_text);
     case Output::kExitLayer:
-      return gather(answers, &Answer::exit_layer);
+      return gather<int32_t>(rows, exit_layer_of);
     case Output::kConfidence:
-      return gather(answers, &Answer::confidence);
+      return gather<float>(rows, [&](const RowAnswer& row) { return confidence_of(info, row); });
     case Output::kAnswer:
       return gather_texts(info, rows, answer_json);
   }
@@ -85,21 +101,19 @@ void fill_response(const ModelCard& card, std::span<const Output> outputs,
   response->set_model_version(card.version);
   (*response->mutable_parameters())["truncated"].set_bool_param(truncated);
   const std::vector<RowAnswer> rows = rows_of(answers, read);
-  const auto width = static_cast<int64_t>(width_of(answers, &Answer::logits));
+  const auto width = static_cast<int64_t>(width_of(rows, &Answer::logits));
   // Where a row has several lines of logits, the length of one.
-  const bool words = card.info.objective == Objective::kWords;
-  const bool lines = words || card.info.objective == Objective::kTokenClasses;
-  const auto line = static_cast<int64_t>(words ? static_cast<size_t>(card.info.vocabulary)
-                                               : card.info.label_names.size());
+  const std::vector<int64_t> sizes = sizes_of_row(card.info);
+  const int64_t line = sizes.size() > 1 ? sizes.back() : 0;
   for (Output output : outputs) {
     const TensorSpec& spec = output_specs()[static_cast<size_t>(output)];
     auto* tensor = response->add_outputs();
     tensor->set_name(spec.name);
     tensor->set_datatype(spec.datatype);
     tensor->add_shape(static_cast<int64_t>(rows.size()));
-    if (spec.wide && lines && line > 0) tensor->add_shape(width / line);
-    if (spec.wide) tensor->add_shape(lines && line > 0 ? line : width);
-    response->add_raw_output_contents(contents(output, card.info, answers, rows));
+    if (spec.wide && line > 0) tensor->add_shape(width / line);
+    if (spec.wide) tensor->add_shape(line > 0 ? line : width);
+    response->add_raw_output_contents(contents(output, card.info, rows));
   }
 }
 

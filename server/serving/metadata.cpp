@@ -24,8 +24,11 @@ std::map<std::string, std::string> properties(const runtime::ModelInfo& info) {
       {"precision", info.precision},
       {"weights_sha256", info.weights_sha256},
       {"inputs",
-       "text and optionally text_pair; or input_ids, attention_mask and optionally "
-       "token_type_ids, right-padded"},
+       info.objective == Objective::kSpan
+           ? "text, the question, and text_pair, its context; or input_ids, attention_mask and "
+             "optionally token_type_ids, right-padded"
+           : "text and optionally text_pair; or input_ids, attention_mask and optionally "
+             "token_type_ids, right-padded"},
   };
   if (!info.mask_text.empty()) result["mask_token"] = info.mask_text;
   if (info.has_exits) {
@@ -34,14 +37,6 @@ std::map<std::string, std::string> properties(const runtime::ModelInfo& info) {
     result["exit_threshold_range"] = absl::StrCat(info.threshold_low, "..", info.threshold_high);
   }
   return result;
-}
-
-// What stands behind the rows in the shape of a wide output.
-std::vector<int64_t> sizes_of_row(const runtime::ModelInfo& info) {
-  const int classes = head_outputs(info.objective, static_cast<int>(info.label_names.size()));
-  if (info.objective == Objective::kTokenClasses) return {-1, classes};
-  if (info.objective == Objective::kWords) return {-1, info.vocabulary};
-  return {classes};
 }
 
 void fill_tensor(const TensorSpec& spec, std::span<const int64_t> sizes,

@@ -151,6 +151,13 @@ absl::StatusOr<std::vector<InputTensor>> input_tensors(
   return inputs;
 }
 
+std::vector<int64_t> sizes_of_row(const runtime::ModelInfo& info) {
+  const int classes = head_outputs(info.objective, static_cast<int>(info.label_names.size()));
+  if (answers_tokens(info.objective)) return {-1, classes};
+  if (info.objective == Objective::kWords) return {-1, info.vocabulary};
+  return {classes};
+}
+
 absl::StatusOr<int64_t> element_count(const InputTensor& input) {
   int64_t count = 1;
   for (int64_t size : input.tensor->shape()) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "core/runtime/engine.h"
 #include "core/spec/tasks.h"
 #include "inference/grpc_service.pb.h"
 
@@ -35,6 +36,9 @@ std::span<const TensorSpec> input_specs();
 // its label and confidence again, and gives it when asked.
 std::span<const Output> usual_outputs(Objective objective);
 std::optional<Output> output_by_name(std::string_view name);
+
+// What stands behind the rows in the shape of a wide output; -1: as long as the longest row's.
+std::vector<int64_t> sizes_of_row(const runtime::ModelInfo& info);
 
 // One input tensor and where its elements are.
 struct InputTensor {

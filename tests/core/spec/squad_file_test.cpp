@@ -61,7 +61,8 @@ TEST(SquadFile, KnowsQuestionsWithoutAnAnswer) {
 TEST(SquadFile, MayLeaveOutAllAnswersButOfTrain) {
   const std::string content = of_questions(R"({"id": "a", "question": "Who?"})");
   EXPECT_FALSE(read(content, false)->targets.known(0));
-  EXPECT_THAT(refuse_squad(content), Refuses("data[0].paragraphs[0].qas[0] (id \"a\"): has no answers"));
+  EXPECT_THAT(refuse_squad(content),
+              Refuses("data[0].paragraphs[0].qas[0] (id \"a\"): has no answers"));
   const std::string mixed =
       of_questions(R"({"question": "Who?", "answers": []}, {"question": "Where?"})");
   EXPECT_THAT(read(mixed, false).status(), Refuses("qas[1]: has no answers, but other questions"));
@@ -76,7 +77,8 @@ TEST(SquadFile, HoldsItsAnswersWhereItSays) {
               Refuses("the answer is nowhere in it"));
   EXPECT_THAT(refuse_squad(of_answers(R"({"text": "Paul", "answer_start": 2000000000})")),
               Refuses("there stands \"\", and the answer stands at 0"));
-  EXPECT_THAT(refuse_squad(of_answers(R"({"text": ".x", "answer_start": 36})")), Refuses("nowhere"));
+  EXPECT_THAT(refuse_squad(of_answers(R"({"text": ".x", "answer_start": 36})")),
+              Refuses("nowhere"));
 }
 
 TEST(SquadFile, NamesWhatIsWrong) {
@@ -87,7 +89,8 @@ TEST(SquadFile, NamesWhatIsWrong) {
   EXPECT_THAT(refuse_squad("{\"data\": [{\"paragraphs\": [{\"qas\": []}]}]}"),
               Refuses("data[0].paragraphs[0].context is missing"));
   EXPECT_THAT(refuse_squad(of_questions("3")), Refuses("qas[0] must be an object"));
-  EXPECT_THAT(refuse_squad(of_questions("{\"answers\": []}")), Refuses("qas[0].question is missing"));
+  EXPECT_THAT(refuse_squad(of_questions("{\"answers\": []}")),
+              Refuses("qas[0].question is missing"));
   EXPECT_THAT(refuse_squad(of_questions("{\"question\": \"\", \"answers\": []}")),
               Refuses("qas[0].question is empty"));
   EXPECT_THAT(refuse_squad(of_answers("{\"text\": \"Paul\"}")), Refuses("answer_start is missing"));
@@ -95,20 +98,22 @@ TEST(SquadFile, NamesWhatIsWrong) {
               Refuses("answers[0].text must be a string, found 5"));
   EXPECT_THAT(refuse_squad(of_answers(R"({"text": "Paul", "answer_start": -1})")),
               Refuses("answer_start is -1"));
-  EXPECT_THAT(refuse_squad(of_answers(R"({"text": "", "answer_start": 0})")), Refuses("text is empty"));
+  EXPECT_THAT(refuse_squad(of_answers(R"({"text": "", "answer_start": 0})")),
+              Refuses("text is empty"));
   EXPECT_THAT(
       refuse_squad(of_questions(R"({"question": "Who?", "answers": [], "is_impossible": false})")),
       Refuses("is_impossible is false, but there are 0 answers"));
-  EXPECT_THAT(refuse_squad(of_questions(R"({"question": "Who?", "answers": [], "is_impossible": 1})")),
-              Refuses("is_impossible must be true or false"));
+  EXPECT_THAT(
+      refuse_squad(of_questions(R"({"question": "Who?", "answers": [], "is_impossible": 1})")),
+      Refuses("is_impossible must be true or false"));
 }
 
 TEST(SquadFile, IsRefusedWhenItIsNoneOrTooLarge) {
   EXPECT_THAT(refuse_squad(""), Refuses("is not JSON"));
   EXPECT_THAT(refuse_squad("{\"data\": [\xFF]}"), Refuses("is not JSON"));
   EXPECT_THAT(refuse_squad(std::string(200000, '[')), Refuses("is not JSON"));
-  EXPECT_THAT(refuse_squad(of_questions(absl::StrCat("{\"question\": \"",
-                                               std::string(kMaxSquadTextBytes + 1, 'x'), "\"}"))),
+  EXPECT_THAT(refuse_squad(of_questions(absl::StrCat(
+                  "{\"question\": \"", std::string(kMaxSquadTextBytes + 1, 'x'), "\"}"))),
               Refuses("question has 262145 bytes; at most 262144"));
   const Scratch scratch;
   const std::string large = scratch.write("a.json", "{}");

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "core/base/options.h"
 #include "server/serving/infer_response.h"
 #include "tests/server/serving/infer_testing.h"
@@ -126,6 +128,79 @@ TEST(InferResponse, HasALineOfLogitsForEveryMask) {
   EXPECT_THAT(response.outputs(0).shape(), ElementsAre(2, 2, 3));
   EXPECT_THAT(values_of<float>(response.raw_output_contents(0)),
               ElementsAre(0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0));
+}
+
+// The question "q" and the context "Ada came", a token a word, in two windows of one word each.
+class Answered {
+ public:
+  Answered() {
+    read.sample.pair = "Ad\xC3\xA1 came";
+    for (const Span place : {Span{0, 3}, Span{4, 8}}) {
+      read.windows.emplace_back().places = {{-1, -1}, {-1, -1}, {-1, -1}, place, {-1, -1}};
+      windows.emplace_back().logits.assign(10, 0);
+      windows.back().probabilities.assign(10, 0.2f);
+      windows.back().exit_layer = 3;
+    }
+  }
+  // Start and end of the window's word.
+  void say(size_t window, float logit) {
+    windows[window].logits[6] = windows[window].logits[7] = logit;
+  }
+  RowAnswer row() const { return {windows, &read}; }
+
+  ReadRow read;
+  std::vector<runtime::Answer> windows;
+};
+
+TEST(AnswerText, IsTheSpanOfTheBestWindow) {
+  const auto info = info_of(Objective::kSpan, {});
+  Answered question;
+  question.say(0, 1);
+  question.say(1, 1.5);
+  EXPECT_EQ(label_text(info, question.row()), "came");
+  const Json json = Json::parse(answer_json(info, question.row()));
+  EXPECT_EQ(json.at("answer"), "came");
+  EXPECT_EQ(json.at("begin"), 4);  // code points
+  EXPECT_EQ(json.at("end"), 8);
+  EXPECT_NEAR(json.at("score").get<double>(), 1 / (1 + std::exp(-1.0)), 1e-6);
+  EXPECT_NEAR(confidence_of(info, question.row()), 1 / (1 + std::exp(-1.0)), 1e-6);
+  question.say(0, 2);
+  EXPECT_EQ(label_text(info, question.row()), "Ad\xC3\xA1");
+}
+
+TEST(AnswerText, IsEmptyWhereNoAnswerIsAnAnswer) {
+  Answered question;
+  for (runtime::Answer& window : question.windows) window.logits[0] = window.logits[1] = 9;
+  const auto info = info_of(Objective::kSpan, {kNoAnswer});
+  EXPECT_EQ(label_text(info, question.row()), "");
+  const Json json = Json::parse(answer_json(info, question.row()));
+  EXPECT_EQ(json.at("answer"), "");
+  EXPECT_EQ(json.at("end"), 0);
+  EXPECT_GT(json.at("score").get<double>(), 0.9);
+  EXPECT_NE(label_text(info_of(Objective::kSpan, {}), question.row()), "");
+}
+
+TEST(AnswerText, OfAQuestionAsIdsCountsTokens) {
+  Answered question;
+  question.say(0, 5);
+  const auto info = info_of(Objective::kSpan, {});
+  EXPECT_EQ(label_text(info, of_ids(question.windows[0])), "3 3");
+  const Json json = Json::parse(answer_json(info, of_ids(question.windows[0])));
+  EXPECT_EQ(json.at("first_token"), 3);
+  EXPECT_EQ(json.at("last_token"), 3);
+}
+
+TEST(InferResponse, PutsTheWindowsOfARowBehindOneAnother) {
+  const ModelCard card{"m", "v", info_of(Objective::kSpan, {})};
+  Answered question;
+  question.say(1, 7);
+  const std::vector<Output> outputs = {Output::kLogits, Output::kExitLayer, Output::kLabel};
+  inference::ModelInferResponse response;
+  fill_response(card, outputs, question.windows, false, &response, std::span(&question.read, 1));
+  EXPECT_THAT(response.outputs(0).shape(), ElementsAre(1, 10, 2));
+  EXPECT_EQ(values_of<float>(response.raw_output_contents(0)).at(16), 7);
+  EXPECT_THAT(response.outputs(1).shape(), ElementsAre(1));
+  EXPECT_THAT(values_of<int32_t>(response.raw_output_contents(1)), ElementsAre(3));
 }
 
 TEST(InferResponse, FillsTokensOfShorterRowsUpWithZeros) {

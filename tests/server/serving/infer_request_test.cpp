@@ -127,6 +127,34 @@ TEST(InferRequest, LeavesTheKnobsAtTheCalibratedPointByDefault) {
   EXPECT_FALSE(parsed->parameters.timeout.has_value());
 }
 
+// Reads every text in so many windows.
+class Windows : public espalier::testing::FakeEngine {
+ public:
+  explicit Windows(size_t count) : count_(count) {}
+  absl::StatusOr<std::vector<Features>> encode(const Sample& sample) const override {
+    return std::vector<Features>(count_, FakeEngine::encode(sample)->front());
+  }
+
+ private:
+  size_t count_;
+};
+
+TEST(InferRequest, ReadsALongTextInWindows) {
+  const EncodedRequest encoded = *encode_request(*parse(text_request({"a", "b"})), Windows(3));
+  EXPECT_EQ(encoded.rows.size(), 6u);
+  ASSERT_EQ(encoded.read.size(), 2u);
+  EXPECT_EQ(encoded.read[1].windows.size(), 3u);
+}
+
+TEST(InferRequest, BoundsTheWindowsOfARequest) {
+  const auto refused =
+      encode_request(*parse(text_request({"a", "b"})), Windows(kMaxRequestRows / 2 + 1));
+  EXPECT_TRUE(absl::IsInvalidArgument(refused.status()));
+  EXPECT_THAT(std::string(refused.status().message()),
+              HasSubstr("row 0 is read in 2049 windows, where a request of 2 rows takes at most "
+                        "2048 a row"));
+}
+
 struct BadCase {
   const char* name;
   std::function<InferRequest()> make;
