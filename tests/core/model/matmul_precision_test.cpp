@@ -49,6 +49,18 @@ TEST(MatmulPrecision, CastsAParameterOnceUntilItMoves) {
   EXPECT_EQ(w.grad().item<float>(), 2);
 }
 
+TEST(MatmulPrecision, CastsAFrozenParameterOnceIfItKnowsOfIt) {
+  MatmulPrecision bf16(Precision::kBf16);
+  Tensor w = at::ones({2, 2});
+  bf16.know(w);
+  const Tensor first = bf16.weight(w);
+  EXPECT_TRUE(bf16.weight(w).is_same(first));
+  EXPECT_FALSE(bf16.weight(w * 2).is_same(bf16.weight(w * 2)));
+  w.set_requires_grad(true);  // the cast without gradients would lose them
+  bf16.weight(w).sum().backward();
+  EXPECT_TRUE(w.grad().defined());
+}
+
 TEST(MatmulPrecision, WhatIsNotTrainedIsNotKept) {
   const MatmulPrecision bf16(Precision::kBf16);
   Tensor frozen = at::ones({2, 2}), masked = parameter(1) * frozen;
