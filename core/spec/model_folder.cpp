@@ -136,6 +136,7 @@ absl::Status fit_head(const Tensors& tensors, ModelFolder& out) {
   const std::string classifier = stored_name(tensors, out, "classifier.weight");
   if (classifier.empty()) {
     config.classes = 0;
+    config.spans = false;
     config.label_names.clear();
   } else if (config.classes == 0) {
     const auto& shape = tensors.at(classifier).shape;
@@ -144,6 +145,13 @@ absl::Status fit_head(const Tensors& tensors, ModelFolder& out) {
           absl::StrCat("tensor ", classifier, " must have 1 to 65536 rows"));
     }
     config.classes = static_cast<int>(shape[0]);
+  }
+  if (config.spans && config.classes != 2) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("tensor ", classifier,
+                     " answers questions, for which it needs 2 rows (start and end); it has, or "
+                     "config.json promises, ",
+                     config.classes));
   }
   out.has_classifier = config.classes > 0 && config.head != HeadKind::kMaskedLm;
   return absl::OkStatus();

@@ -180,6 +180,15 @@ TEST(Families, TellSpansFromTagsByTheNameOfTheirHead) {
   EXPECT_FALSE(checkpoint.inspect()->config.spans);
 }
 
+TEST(Families, FindSpansWithTwoOutputsOnly) {
+  Json json = small("bert", "ForQuestionAnswering");
+  Checkpoint checkpoint(json.dump());
+  json.erase("architectures");
+  checkpoint.files()["config.json"] = json.dump();
+  checkpoint.tensors()["qa_outputs.weight"].shape = {3, 8};
+  EXPECT_THAT(checkpoint.inspect().status(), Refuses("needs 2 rows"));
+}
+
 // A key of config.json that says the dropout of both heads says it again; else the new head has
 // what configuration_distilbert.py and the classes of modeling_bert.py give it.
 TEST(Families, GiveAChangedHeadItsOwnDropout) {
