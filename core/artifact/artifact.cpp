@@ -112,6 +112,7 @@ absl::StatusOr<Artifact> load_artifact(const std::string& folder) {
         config.head == HeadKind::kToken ? " classes a token" : " classes", " but espalier.json, a ",
         out.spec.task, ", names ", out.spec.label_names.size(), " labels"));
   }
+  config.spans = kind.objective == Objective::kSpan;  // config.json did not always say so
   ESPALIER_ASSIGN_OR_RETURN(auto tensors, load_tensors(folder + "/model.safetensors"));
   for (auto& [name, tensor] : tensors) tensor = tensor.to(at::kFloat);
   ESPALIER_ASSIGN_OR_RETURN(out.model, assemble_model(config, std::move(tensors)));

@@ -90,13 +90,8 @@ std::vector<Answer> word_answers(HeadKind head, const Trace& trace,
       out[i].confidence = std::min(out[i].confidence, guesses.front().score);
     }
   }
-  if (!trace.sentence_logits.defined()) return out;
-  Tensor sentences = trace.sentence_logits.to(at::kCPU, at::kFloat).contiguous();
-  const float* s = sentences.data_ptr<float>();
-  for (Answer& answer : out) {
-    answer.sentence_logits.assign(s, s + sentences.size(1));
-    s += sentences.size(1);
-  }
+  RowLogits sentences(HeadKind::kSequence, trace.sentence_logits);
+  for (size_t i = 0; i < out.size(); ++i) out[i].sentence_logits = sentences.next(*inputs[i]);
   return out;
 }
 

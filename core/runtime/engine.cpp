@@ -20,6 +20,21 @@ namespace {
 // Golden logits come from the training backend, which sums in another order.
 constexpr double kGoldenTolerance = 1e-3;
 
+absl::Status check_equal(const Tensor& computed, const Tensor& golden) {
+  if (!computed.defined() || computed.sizes() != golden.sizes()) {
+    return absl::DataLossError(
+        "the artifact's golden logits have another shape than what this engine computes; the "
+        "files are damaged");
+  }
+  const Tensor exact = golden.to(at::kFloat);
+  const double gap = (computed.to(at::kCPU, at::kFloat) - exact).abs().max().item<double>();
+  const double allowed = kGoldenTolerance * std::max(1.0, exact.abs().max().item<double>());
+  if (gap <= allowed) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat("the artifact's golden logits differ by ", gap,
+                                          " from what this engine computes (allowed: ", allowed,
+                                          "); the files or this build are damaged"));
+}
+
 class LibTorchEngine : public Engine {
  public:
   LibTorchEngine(Artifact artifact, std::unique_ptr<Tokenizer> tokenizer,
@@ -98,16 +113,10 @@ class LibTorchEngine : public Engine {
     probe_ = golden.inputs.front();
     return guard("golden inputs", [&]() -> absl::Status {
       c10::InferenceMode inference;
-      Tensor logits = walk(backend_, golden.batch()).logits.to(at::kCPU, at::kFloat);
-      double gap = (logits - golden.logits.to(at::kFloat)).abs().max().item<double>();
-      double scale = std::max(1.0, golden.logits.abs().max().item<double>());
-      if (!(gap <= kGoldenTolerance * scale)) {
-        return absl::DataLossError(
-            absl::StrCat("the artifact's golden logits differ by ", gap,
-                         " from what this engine computes (allowed: ", kGoldenTolerance * scale,
-                         "); the files or this build are damaged"));
-      }
-      return absl::OkStatus();
+      const Trace trace = walk(backend_, golden.batch());
+      ESPALIER_RETURN_IF_ERROR(check_equal(trace.logits, golden.logits));
+      if (!golden.sentence_logits.defined()) return absl::OkStatus();
+      return check_equal(trace.sentence_logits, golden.sentence_logits);
     });
   }
 

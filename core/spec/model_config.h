@@ -96,6 +96,7 @@ struct ModelConfig {
   ImageSettings image;
 
   HeadKind head = HeadKind::kSequence;
+  bool spans = false;  // the 2 classes of a kToken head are start and end of an answer, no tags
   Pooling pooling = Pooling::kFirst;
   int pooler_width = 0;                  // rows of the pooler's Linear; 0 = no pooler
   std::string head_activation = "tanh";  // behind the pooler: tanh, relu or gelu
