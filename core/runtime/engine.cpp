@@ -56,6 +56,7 @@ class LibTorchEngine : public Engine {
       info_.mask_id = tokenizer_->specials().mask;
       info_.mask_text = tokenizer_->written(info_.mask_id);
     }
+    if (info_.objective == Objective::kSpan) info_.separator_id = tokenizer_->specials().separator;
     info_.precision = artifact.spec.precision;
     info_.weights_sha256 = artifact.weights_sha256;
     if (artifact.spec.exit) {
@@ -102,8 +103,8 @@ class LibTorchEngine : public Engine {
       }
       const Trace trace = walk(backend_, pack(inputs), {}, options);
       std::vector<Answer> answers =
-          answers_of(info_.objective, plan_->model.config.head, trace, inputs);
-      for (size_t i = 0; i < rows.size(); ++i) finish(rows[i], answers[i]);
+          answers_of(info_.objective, plan_->model.config.head, trace, rows);
+      for (Answer& answer : answers) finish(answer);
       return answers;
     });
   }
@@ -147,11 +148,10 @@ class LibTorchEngine : public Engine {
   }
 
   // What answers need beside the walk.
-  void finish(const Row& row, Answer& answer) const {
+  void finish(Answer& answer) const {
     for (auto& guesses : answer.words) {
       for (WordGuess& guess : guesses) guess.text = tokenizer_->written(guess.id);
     }
-    if (!row.with_logits && info_.objective == Objective::kWords) answer.logits = {};
   }
 
   template <class Bad>

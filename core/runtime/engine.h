@@ -58,8 +58,9 @@ struct ModelInfo {
   Objective objective = Objective::kClass;
   std::vector<std::string> label_names;
   int layers = 0, max_length = 0, vocabulary = 0, token_types = 0;
-  int32_t mask_id = -1;   // kWords: the token that asks for a word, ...
-  std::string mask_text;  // ... and how a text writes it
+  int32_t mask_id = -1;       // kWords: the token that asks for a word, ...
+  std::string mask_text;      // ... and how a text writes it
+  int32_t separator_id = -1;  // kSpan: the token behind the question and behind the context
   bool has_exits = false;
   std::string exit_method;                       // "" without exits
   double exit_threshold = 0;                     // calibrated

@@ -256,7 +256,10 @@ absl::StatusOr<DatasetSpec> read_dataset_spec(const Json& dataset, const std::st
   ESPALIER_RETURN_IF_ERROR(check_label_names(out, kind.objective));
   // Without names it can only be checked when train has been read.
   if (!out.label_names.empty() || fewest_labels(kind.objective) == 0) {
-    ESPALIER_RETURN_IF_ERROR(check_metric(kind.objective, out.label_names, out.metric));
+    const bool follow = kind.objective == Objective::kWords && out.label_names.empty();
+    ESPALIER_RETURN_IF_ERROR(check_metric(
+        kind.objective,
+        follow ? next_sentence_names(!out.text_pair_column.empty()) : out.label_names, out.metric));
   }
   for (const auto& [name, path] : out.splits)
     ESPALIER_RETURN_IF_ERROR(check_format(out, kind.objective, path));

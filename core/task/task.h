@@ -70,7 +70,7 @@ class Task {
   //
   // All metrics, the first one being the one that constraints and selection use. Samples whose
   // target is not known are left out. A figure that is not defined (the correlation with answers
-  // that are all equal) counts as 0.
+  // that are all equal) counts as 0; one of which less is better has to say itself what it is then.
   std::vector<Metric> evaluate(std::span<const Prediction> predictions,
                                const Examples& examples) const;
   // One figure without its interval, which costs a thousand times less: the metric of this name,

@@ -104,6 +104,22 @@ TEST(ClassFolders, LieBelowTheFolderOfTheirSplit) {
               Refuses("holds no .jpg, .jpeg or .png below dev; folders at its top: test, train"));
 }
 
+TEST(ClassFolders, AreNoClassesWhereTheirNamesAreThoseOfSplits) {
+  EXPECT_THAT(refusal(Pack("a.tar").file("train/1.jpg", "a").file("Test/2.jpg", "b").folders()),
+              Refuses("the only classes would be Test, train, which are names of splits"));
+  EXPECT_THAT(contents(Pack("a.tar").file("train/1.jpg", "a").file("bus/2.jpg", "b").folders()),
+              ElementsAre("bus/2.jpg bus b", "train/1.jpg train a"));
+  EXPECT_THAT(contents(Pack("a.tar").file("x/train/1.jpg", "a").folders()),
+              ElementsAre("x/train/1.jpg train a"));
+}
+
+TEST(ClassFolders, AreNotAllNamedWhereTheyHoldNoPicture) {
+  Pack pack("a.tar");
+  for (int i = 30; i > 10; --i) pack.file(std::to_string(i) + "/notes.txt", "x");
+  EXPECT_THAT(refusal(pack.folders()),
+              Refuses("folders at its top: 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, ..."));
+}
+
 TEST(ClassFolders, SkipWhatIsHiddenAndWhatIsNoPicture) {
   Pack pack("a.zip");
   pack.file("cat/.1.jpg", "x").file("__MACOSX/cat/._1.jpg", "x").file(".git/cat/1.jpg", "x");
