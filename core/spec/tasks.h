@@ -35,6 +35,10 @@ struct TaskKind {
 // INVALID_ARGUMENT names the known tasks.
 absl::StatusOr<TaskKind> find_task(const std::string& name);
 
+inline Reads reads_of(const ModelConfig& config) {
+  return config.reads_images() ? Reads::kImage : Reads::kText;
+}
+
 // INVALID_ARGUMENT where the model, of this family, reads something else than the task has for it.
 absl::Status check_reads(const TaskKind& kind, Reads model, const std::string& family);
 
