@@ -155,6 +155,77 @@ TEST(InferRequest, BoundsTheWindowsOfARequest) {
                         "2048 a row"));
 }
 
+// Of one colour, 2 x 2.
+runtime::ModelInfo image_info() {
+  runtime::ModelInfo info = espalier::testing::fake_info();
+  info.task = "image-classification";
+  info.reads = Reads::kImage;
+  info.channels = 1;
+  info.image_size = 2;
+  info.max_length = 5;
+  return info;
+}
+
+InferRequest pixel_request(const std::string& raw, int64_t rows) {
+  InferRequest request;
+  add_input(request, "pixels", "UINT8", {rows, 1, 2, 2});
+  request.add_raw_input_contents(raw);
+  return request;
+}
+
+TEST(InferRequest, ReadsFilesOfImages) {
+  InferRequest request;
+  add_texts(request, {"one", "two"}, "image");
+  const auto parsed = parse_infer_request(request, image_info());
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_THAT(parsed->images, ElementsAre("one", "two"));
+  const espalier::testing::FakeEngine engine(image_info());
+  const EncodedRequest encoded = *encode_request(*parsed, engine);
+  ASSERT_EQ(encoded.rows.size(), 2u);
+  EXPECT_THAT(encoded.rows[1].input.pixels, ElementsAre('t', 'w', 'o'));
+  EXPECT_EQ(encoded.read[1].sample.image, "two");
+}
+
+TEST(InferRequest, ReadsPixelsRawAndTyped) {
+  const auto raw = parse_infer_request(pixel_request("abcdefgh", 2), image_info());
+  ASSERT_TRUE(raw.ok()) << raw.status();
+  ASSERT_EQ(raw->rows.size(), 2u);
+  EXPECT_THAT(raw->rows[1].input.pixels, ElementsAre('e', 'f', 'g', 'h'));
+  EXPECT_EQ(raw->rows[1].input.tokens(), 5);
+  InferRequest typed;
+  auto& input = add_input(typed, "pixels", "UINT8", {1, 1, 2, 2});
+  for (const uint32_t value : {0, 1, 254, 255}) input.mutable_contents()->add_uint_contents(value);
+  EXPECT_THAT(parse_infer_request(typed, image_info())->rows[0].input.pixels,
+              ElementsAre(0, 1, 254, 255));
+  typed.mutable_inputs(0)->mutable_contents()->set_uint_contents(3, 256);
+  EXPECT_THAT(std::string(parse_infer_request(typed, image_info()).status().message()),
+              HasSubstr("holds 256; UINT8 ends at 255"));
+}
+
+TEST(InferRequest, RefusesImagesThatTheModelCannotRead) {
+  const auto refusal = [](const InferRequest& request) {
+    return std::string(parse_infer_request(request, image_info()).status().message());
+  };
+  EXPECT_THAT(refusal(text_request({"a"})),
+              HasSubstr("\"text\" is for models that read texts; this one, for "
+                        "image-classification, reads images and knows: image, pixels"));
+  EXPECT_THAT(refusal(InferRequest()), HasSubstr("no inputs; send either image or pixels"));
+  EXPECT_THAT(refusal(pixel_request("abc", 1)), HasSubstr("has 3 elements of UINT8"));
+  InferRequest request = pixel_request("abcd", 1);
+  request.mutable_inputs(0)->set_shape(3, 3);
+  EXPECT_THAT(refusal(request), HasSubstr("has shape [1,1,2,3]; it takes [n,1,2,2]"));
+  request = pixel_request("abcd", 1);
+  request.mutable_inputs(0)->set_datatype("FP32");
+  EXPECT_THAT(refusal(request), HasSubstr("it takes UINT8"));
+  request = InferRequest();
+  add_texts(request, {"one"}, "image");
+  add_texts(request, {"one"}, "pixels");
+  EXPECT_THAT(refusal(request), HasSubstr("both files and pixels"));
+  request = InferRequest();
+  add_texts(request, {std::string(kMaxImageBytes + 1, 'x')}, "image");
+  EXPECT_THAT(refusal(request), HasSubstr("an image takes at most 16777216"));
+}
+
 struct BadCase {
   const char* name;
   std::function<InferRequest()> make;
@@ -201,6 +272,10 @@ const BadCase kBadInputs[] = {
     {"NoInputs", [] { return InferRequest(); }, "no inputs", "inputs"},
     {"UnknownName", text_but([](auto& r) { r.mutable_inputs(0)->set_name("texts"); }),
      "known: text, text_pair, input_ids", "inputs[0]"},
+    {"ImageForAModelOfTexts", text_but([](auto& r) { r.mutable_inputs(0)->set_name("image"); }),
+     "is for models that read images; this one, for text-classification, reads texts and knows: "
+     "text, text_pair",
+     "inputs[0]"},
     {"TwiceTheSame", text_but([](auto& r) { add_texts(r, {"a"}); }), "appears twice", "inputs[1]"},
     {"TextAndIds", text_but([](auto& r) { add_integers(r, "input_ids", {1}, 1); }),
      "both texts and ids"},
