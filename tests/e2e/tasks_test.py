@@ -1,5 +1,6 @@
 """A job of every task on a tiny model, from the data set to the endpoint: it learns, and what it serves is what it
 measured."""
+import collections
 import json
 import random
 import struct
@@ -32,6 +33,32 @@ def what_it_says(one):
     return {"text": " ".join([word] * (len(one) + 1)), "then": " ".join([word] * (2 + len(one) // 2))}
 
 
+QUESTION = "which was it"
+
+
+def asked(rng):
+    """A paragraph of SQuAD's form: which word of the context is a good one? One context in five has none, one in four is
+    longer than the model reads."""
+    context = [rng.choice(tiny.BAD + 3 * tiny.PLAIN) for _ in range(rng.choice([6, 6, 6, 80]))]
+    answers = []
+    if rng.random() < 0.8:
+        place, word = rng.randrange(len(context)), rng.choice(tiny.GOOD)
+        answers = [{"text": word, "answer_start": len("".join(one + " " for one in context[:place]))}]
+        context.insert(place, word)
+    return {"context": " ".join(context), "qas": [{"question": QUESTION, "answers": answers, "is_impossible": not answers}]}
+
+
+def squad_words(text):
+    """A text of our vocabulary as SQuAD compares it."""
+    return [word for word in text.split() if word not in ("a", "an", "the")]
+
+
+def squad_f1(said, answer):
+    said, answer = squad_words(said), squad_words(answer)
+    same = sum((collections.Counter(said) & collections.Counter(answer)).values())
+    return float(said == answer) if not said or not answer else 2 * same / (len(said) + len(answer))
+
+
 # task -> one row from its words, as the JSON lines of a split
 ROWS = {
     "regression": lambda one: {"text": " ".join(one), "label": share_of_good(one)},
@@ -43,7 +70,7 @@ ROWS = {
 COLUMNS = {"fill-mask": ("--text-pair-column", "then")}
 # task -> the metric that decides, and what the tiny model must reach (in points; the majority class is far below)
 GOALS = {"regression": ("pearson", 80), "multi-label-classification": ("micro_f1", 85), "token-classification": ("entity_f1", 85),
-         "fill-mask": ("masked_accuracy", 80), "image-classification": ("accuracy", 90)}
+         "fill-mask": ("masked_accuracy", 80), "question-answering": ("f1", 80), "image-classification": ("accuracy", 90)}
 
 
 class Tasks(unittest.TestCase):
@@ -62,8 +89,12 @@ class Tasks(unittest.TestCase):
         folder.mkdir()
         rng, files = random.Random(1), []
         for split, size in SPLITS.items():
-            path = folder / f"{split}.jsonl"
-            path.write_text("".join(json.dumps(ROWS[task](words(rng))) + "\n" for _ in range(size)))
+            if task in ROWS:
+                path = folder / f"{split}.jsonl"
+                path.write_text("".join(json.dumps(ROWS[task](words(rng))) + "\n" for _ in range(size)))
+            else:
+                path = folder / f"{split}.json"
+                path.write_text(json.dumps({"version": "v2.0", "data": [{"paragraphs": [asked(rng) for _ in range(size)]}]}))
             files += [f"--{split}", path]
         return self.cluster.cli("datasets", "upload", name, *files, "--task", task, *COLUMNS.get(task, ()))
 
@@ -77,11 +108,11 @@ class Tasks(unittest.TestCase):
         wait_for("the endpoint", lambda: self.cluster.cli("predict", name, *probe, check=False).returncode == 0)
         return report
 
-    def run_task(self, task):
+    def run_task(self, task, *pair):
         """The job's report, and a function that asks the endpoint."""
         name = task.split("-")[0]
         self.upload(name, task)
-        report = self.run_job(name, "tiny", "a [MASK] film")
+        report = self.run_job(name, "tiny", "a [MASK] film", *pair)
         return report, lambda *texts: [row["answer"] for row in self.cluster.json("predict", name, *texts)["predictions"]]
 
     def check_metric(self, task, report):
@@ -179,6 +210,25 @@ class Tasks(unittest.TestCase):
         (row,) = self.cluster.json("predict", "image", "--image", one)["predictions"]
         self.assertEqual((row["image"], row["label"]), (str(one), labels[0]))
         numpy.testing.assert_allclose(row["logits"], logits[0], atol=1e-5)
+
+    def test_questions_are_answered_with_a_part_of_their_context(self):
+        report, ask = self.run_task("question-answering", "--pair", "a film")
+        self.check_metric("question-answering", report)
+        asked_for = json.loads((self.cluster.folder / "question/report.json").read_text())["data"][0]["paragraphs"]
+        pairs = [word for one in asked_for for word in ("--pair", one["context"])]
+        served = ask(*[QUESTION] * len(asked_for), *pairs)
+        f1 = []
+        for one, answer in zip(asked_for, served):
+            self.assertEqual(one["context"][answer["begin"]:answer["end"]], answer["answer"])
+            right = one["qas"][0]["answers"]
+            f1.append(squad_f1(answer["answer"], right[0]["text"] if right else ""))
+        metrics = {one["name"]: one for one in report["dense"]["metrics"]}
+        self.assertEqual(metrics["exact_match"]["count"], SPLITS["report"])
+        self.assertAlmostEqual(100 * sum(f1) / len(f1), metrics["f1"]["value"], places=6)
+        self.assertAlmostEqual(100 * sum(one == 1 for one in f1) / len(f1), metrics["exact_match"]["value"], places=6)
+        self.assertIn("", [answer["answer"] for answer in served])  # no answer is an answer here
+        refused = self.cluster.cli("predict", "question", QUESTION, check=False)
+        self.assertIn("a question came without its context", refused.stdout + refused.stderr)
 
 
 if __name__ == "__main__":
