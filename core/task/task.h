@@ -47,14 +47,15 @@ class Task {
   std::string name() const { return kind_.name; }
   HeadKind head() const { return kind_.head; }
   Objective objective() const { return kind_.objective; }
+  Reads reads() const { return kind_.reads; }
   // Outputs of the head for `labels` label names.
   int outputs(int labels) const { return head_outputs(kind_.objective, labels); }
   // The metric that decides.
   const std::string& metric() const { return metric_; }
 
   // The windows that the model reads of this sample. Here: one, the text or the pair as it is, cut
-  // to the model's length; the target as it is. INVALID_ARGUMENT for a sample that the task cannot
-  // read.
+  // to the model's length, or the image; the target as it is. INVALID_ARGUMENT for a sample that
+  // the task cannot read.
   virtual absl::StatusOr<std::vector<Features>> encode(const Reading& reading,
                                                        const Sample& sample) const;
   // What a training step sees instead of the stored input and target. Here: these.
