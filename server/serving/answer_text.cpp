@@ -78,39 +78,29 @@ std::string best_words(const Answer& answer) {
   return absl::StrJoin(best, " ");
 }
 
-// Every token's own place but that of the first, which says that there is no answer.
-std::vector<Span> places_of_tokens(size_t tokens) {
-  std::vector<Span> out = {{-1, -1}};
-  for (int32_t token = 1; token < static_cast<int32_t>(tokens); ++token)
-    out.push_back({token, token + 1});
-  return out;
-}
-
-// Over all windows of the question; of a row of ids its place counts tokens. Logits that are no
-// numbers answer nothing.
-SpanAnswer span_of(const ModelInfo& info, const RowAnswer& row) {
+// Over all windows of the question.
+SpanAnswer span_of(const ModelInfo& info, std::span<const Answer> answers, const ReadRow& read) {
   std::vector<WindowLogits> windows;
-  std::vector<Span> tokens;
-  for (size_t w = 0; w < row.windows.size(); ++w) {
-    const std::vector<float>& logits = row.windows[w].logits;
-    if (row.read == nullptr) tokens = places_of_tokens(logits.size() / 2);
-    windows.push_back({logits, row.read == nullptr ? tokens : row.read->windows[w].places});
-  }
+  for (size_t w = 0; w < answers.size(); ++w)
+    windows.push_back({answers[w].logits, read.windows[w].places});
   const auto answered = answer_windows(windows, info.label_names);
   return answered.ok() ? answered->best : SpanAnswer();
 }
 
-std::string text_of(const SpanAnswer& answer, const RowAnswer& row) {
+// Of a question.
+std::string text_of(const RowAnswer& row) {
+  const SpanAnswer& answer = row.span;
   if (answer.none()) return "";
-  if (row.read == nullptr) return absl::StrCat(answer.span.begin, " ", answer.span.end - 1);
+  if (row.read->is_ids) return absl::StrCat(answer.span.begin, " ", answer.span.end - 1);
   // As the tokenizer reads it.
   const std::string context = repair_utf8(row.read->sample.pair);
   return std::string(code_points(context, answer.span));
 }
 
-Json json_of(const SpanAnswer& answer, const RowAnswer& row) {
-  if (row.read != nullptr) {
-    return {{"answer", text_of(answer, row)},
+Json span_json(const RowAnswer& row) {
+  const SpanAnswer& answer = row.span;
+  if (!row.read->is_ids) {
+    return {{"answer", text_of(row)},
             {"begin", answer.span.begin},
             {"end", answer.span.end},
             {"score", answer.probability}};
@@ -137,7 +127,7 @@ Json json_of(const ModelInfo& info, const RowAnswer& row) {
     case Objective::kWords:
       return words_json(answer, words_of(row));
     case Objective::kSpan:
-      return json_of(span_of(info, row), row);
+      return span_json(row);
     case Objective::kClass:
       break;
   }
@@ -145,6 +135,12 @@ Json json_of(const ModelInfo& info, const RowAnswer& row) {
 }
 
 }  // namespace
+
+RowAnswer row_answer(const ModelInfo& info, std::span<const Answer> windows, const ReadRow* read) {
+  RowAnswer out{windows, read, {}};
+  if (info.objective == Objective::kSpan) out.span = span_of(info, windows, *read);
+  return out;
+}
 
 std::string label_name(const ModelInfo& info, int label) {
   const auto index = static_cast<size_t>(label);
@@ -168,7 +164,7 @@ std::string label_text(const ModelInfo& info, const RowAnswer& row) {
     case Objective::kWords:
       return best_words(answer);
     case Objective::kSpan:
-      return text_of(span_of(info, row), row);
+      return text_of(row);
     case Objective::kClass:
       break;
   }
@@ -181,7 +177,7 @@ std::string answer_json(const ModelInfo& info, const RowAnswer& row) {
 
 float confidence_of(const ModelInfo& info, const RowAnswer& row) {
   if (info.objective != Objective::kSpan) return row.windows.front().confidence;
-  return static_cast<float>(span_of(info, row).probability);
+  return static_cast<float>(row.span.probability);
 }
 
 }  // namespace espalier::server

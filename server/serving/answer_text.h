@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/runtime/engine.h"
+#include "core/task/squad_answers.h"
 
 namespace espalier::server {
 
@@ -13,13 +14,21 @@ namespace espalier::server {
 struct ReadRow {
   Sample sample;
   std::vector<Features> windows;
+  bool is_ids =
+      false;  // a question that came as ids: its places count tokens, and it has no sample
 };
 
 // The engine's answers to a row of a request, one for each window.
 struct RowAnswer {
   std::span<const runtime::Answer> windows;
-  const ReadRow* read = nullptr;  // null: the row came as ids
+  const ReadRow* read = nullptr;  // null: the row came as ids or pixels, and is no question
+  SpanAnswer span;                // to a question, over all windows
 };
+
+// Makes what the functions below read; a question, which must have been `read`, is answered here,
+// once for all outputs.
+RowAnswer row_answer(const runtime::ModelInfo& info, std::span<const runtime::Answer> windows,
+                     const ReadRow* read);
 
 // The name of a label, or its number where the model has no names.
 std::string label_name(const runtime::ModelInfo& info, int label);

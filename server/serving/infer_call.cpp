@@ -77,9 +77,11 @@ absl::Status InferCall::submit(Model& model, EncodedRequest encoded) {
 void InferCall::answer(const absl::StatusOr<runtime::BatchedAnswer>& batched, bool truncated) {
   if (!batched.ok()) return fail(batched.status());
   const SteadyClock::time_point ran = SteadyClock::now();
-  const absl::Status filled = guard("writing the answer", [&] {
+  const absl::Status filled = guard("writing the answer", [&]() -> absl::Status {
+    ESPALIER_RETURN_IF_ERROR(check_answers(batched->answers, read_));
     response_->set_id(request_->id());
     fill_response(*card_, outputs_, batched->answers, truncated, response_, read_);
+    return absl::OkStatus();
   });
   if (!filled.ok()) return fail(filled);
   const SteadyClock::time_point end = SteadyClock::now();
@@ -87,7 +89,8 @@ void InferCall::answer(const absl::StatusOr<runtime::BatchedAnswer>& batched, bo
   times_.compute = batched->compute;
   times_.respond = end - ran;
   times_.total = end - start_;
-  recorder_->request_succeeded(batched->answers, times_);
+  recorder_->request_succeeded(read_.empty() ? batched->answers.size() : read_.size(),
+                               batched->answers, times_);
   Finish(timer_.finish(absl::OkStatus()));
 }
 

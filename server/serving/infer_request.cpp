@@ -9,6 +9,8 @@
 #include "absl/strings/str_join.h"
 #include "core/base/status_macros.h"
 #include "server/common/status.h"
+#include "server/serving/answer_size.h"
+#include "server/serving/context_tokens.h"
 
 namespace espalier::server {
 namespace {
@@ -188,6 +190,14 @@ absl::Status parse_ids(const Inputs& inputs, const ModelInfo& info, ParsedReques
                        absl::StrCat("has no mask token (", info.mask_text, ", id ", info.mask_id,
                                     ") in row ", i, "; put one where a word is asked for"));
     }
+    if (info.objective == Objective::kSpan) {
+      auto places = context_tokens(row.input, info);
+      if (!places.ok())
+        return bad_input(id_input, absl::StrCat("row ", i, ": ", places.status().message()));
+      ReadRow& read = parsed.read.emplace_back();
+      read.is_ids = true;
+      read.windows.emplace_back().places = *std::move(places);
+    }
     parsed.rows.push_back(std::move(row));
   }
   return absl::OkStatus();
@@ -326,6 +336,7 @@ absl::StatusOr<EncodedRequest> encode_request(ParsedRequest request,
                                               const runtime::Engine& engine) {
   EncodedRequest encoded;
   encoded.rows = std::move(request.rows);
+  encoded.read = std::move(request.read);
   const size_t rows = std::max(request.texts.size(), request.images.size());
   for (size_t i = 0; i < rows; ++i) {
     ReadRow read;
@@ -345,6 +356,7 @@ absl::StatusOr<EncodedRequest> encode_request(ParsedRequest request,
     ESPALIER_RETURN_IF_ERROR(check_windows(i, encoded.read.back().windows.size(), rows));
   }
   const std::vector<Output>& outputs = request.outputs;
+  ESPALIER_RETURN_IF_ERROR(check_answer_size(engine.info(), outputs, encoded.rows, encoded.read));
   const bool with_logits =
       std::find(outputs.begin(), outputs.end(), Output::kLogits) != outputs.end();
   for (Row& row : encoded.rows) {

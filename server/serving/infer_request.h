@@ -26,6 +26,7 @@ struct ParsedRequest {
   std::vector<std::string_view> images;
   // ... or rows of ids without padding, or of pixels; knobs are not set yet.
   std::vector<runtime::Row> rows;
+  std::vector<ReadRow> read;  // of questions as ids
   InferParameters parameters;
   std::vector<Output> outputs;  // in the order asked for; all when the request names none
 };
@@ -37,13 +38,14 @@ absl::StatusOr<ParsedRequest> parse_infer_request(const inference::ModelInferReq
 struct EncodedRequest {
   std::vector<runtime::Row> rows;  // ready for the engine, knobs set
   bool truncated = false;          // any row was cut to the model's length
-  // How each row of the request was read; views into the request. Empty for ids and pixels.
+  // How each row of the request was read; views into the request. Empty for pixels, and for ids but
+  // those of questions.
   std::vector<ReadRow> read;
 };
 
 // Tokenises texts and decodes images on the calling thread. INVALID_ARGUMENT names the row that
 // cannot be read, or that is read in so many windows that with as many for each row they were above
-// kMaxRequestRows.
+// kMaxRequestRows, or says that the answer would be too large (answer_size.h).
 absl::StatusOr<EncodedRequest> encode_request(ParsedRequest request, const runtime::Engine& engine);
 
 }  // namespace espalier::server

@@ -1,8 +1,11 @@
 #include "server/serving/infer_response.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <vector>
+
+#include "absl/strings/str_cat.h"
 
 namespace espalier::server {
 namespace {
@@ -10,17 +13,31 @@ namespace {
 using runtime::Answer;
 
 // The rows of the request.
-std::vector<RowAnswer> rows_of(std::span<const Answer> answers, std::span<const ReadRow> read) {
+std::vector<RowAnswer> rows_of(const runtime::ModelInfo& info, std::span<const Answer> answers,
+                               std::span<const ReadRow> read) {
   std::vector<RowAnswer> rows;
   for (const ReadRow& row : read) {
-    rows.push_back({answers.first(row.windows.size()), &row});
+    rows.push_back(row_answer(info, answers.first(row.windows.size()), &row));
     answers = answers.subspan(row.windows.size());
   }
   while (!answers.empty()) {
-    rows.push_back({answers.first(1), nullptr});
+    rows.push_back(row_answer(info, answers.first(1), nullptr));
     answers = answers.subspan(1);
   }
   return rows;
+}
+
+bool are_numbers(std::span<const float> values) {
+  return std::all_of(values.begin(), values.end(), [](float x) { return std::isfinite(x); });
+}
+
+bool is_number(const Answer& answer) {
+  return are_numbers(answer.logits) && are_numbers(answer.sentence_logits) &&
+         std::all_of(answer.words.begin(), answer.words.end(), [](const auto& guesses) {
+           return std::all_of(guesses.begin(), guesses.end(), [](const runtime::WordGuess& guess) {
+             return std::isfinite(guess.score);
+           });
+         });
 }
 
 // Of a row: what its windows have in all.
@@ -94,13 +111,28 @@ std::string contents(Output output, const runtime::ModelInfo& info,
 
 }  // namespace
 
+absl::Status check_answers(std::span<const Answer> answers, std::span<const ReadRow> read) {
+  for (size_t row = 0; !answers.empty(); ++row) {
+    const size_t windows = row < read.size() ? read[row].windows.size() : 1;
+    for (const Answer& answer : answers.first(windows)) {
+      if (is_number(answer)) continue;
+      return absl::InternalError(
+          absl::StrCat("row ", row,
+                       ": the model's logits are no finite numbers, so there is no answer; its "
+                       "weights or this input drive it out of range"));
+    }
+    answers = answers.subspan(windows);
+  }
+  return absl::OkStatus();
+}
+
 void fill_response(const ModelCard& card, std::span<const Output> outputs,
                    std::span<const Answer> answers, bool truncated,
                    inference::ModelInferResponse* response, std::span<const ReadRow> read) {
   response->set_model_name(card.name);
   response->set_model_version(card.version);
   (*response->mutable_parameters())["truncated"].set_bool_param(truncated);
-  const std::vector<RowAnswer> rows = rows_of(answers, read);
+  const std::vector<RowAnswer> rows = rows_of(card.info, answers, read);
   const auto width = static_cast<int64_t>(width_of(rows, &Answer::logits));
   // Where a row has several lines of logits, the length of one.
   const std::vector<int64_t> sizes = sizes_of_row(card.info);

@@ -85,10 +85,10 @@ void ModelRecorder::batch_ran(int rows, int64_t tokens, runtime::Duration comput
   batches.compute += compute;
 }
 
-void ModelRecorder::request_succeeded(std::span<const runtime::Answer> answers,
+void ModelRecorder::request_succeeded(size_t rows, std::span<const runtime::Answer> answers,
                                       const RequestTimes& times) {
   count_request(metrics_, label_, absl::StatusCode::kOk);
-  rows_.Increment(static_cast<double>(answers.size()));
+  rows_.Increment(static_cast<double>(rows));
   queue_seconds_.Observe(seconds(times.queue));
   for (const runtime::Answer& answer : answers) {
     const auto index = static_cast<size_t>(answer.exit_layer - 1);
@@ -98,7 +98,7 @@ void ModelRecorder::request_succeeded(std::span<const runtime::Answer> answers,
   std::lock_guard lock(mutex_);
   statistics_.set_last_inference(
       static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(now).count()));
-  statistics_.set_inference_count(statistics_.inference_count() + answers.size());
+  statistics_.set_inference_count(statistics_.inference_count() + rows);
   inference::InferStatistics& stats = *statistics_.mutable_inference_stats();
   add(stats.mutable_success(), times.total);
   add(stats.mutable_queue(), times.queue);

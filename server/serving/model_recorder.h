@@ -46,7 +46,10 @@ class ModelRecorder : public runtime::BatcherObserver {
 
   void queue_changed(int rows) override;
   void batch_ran(int rows, int64_t tokens, runtime::Duration compute) override;
-  void request_succeeded(std::span<const runtime::Answer> answers, const RequestTimes& times);
+  // `rows` of the request; `answers` are more where a row was read in several windows, each of
+  // which left the model after a layer of its own.
+  void request_succeeded(size_t rows, std::span<const runtime::Answer> answers,
+                         const RequestTimes& times);
   void request_failed(absl::StatusCode code, const RequestTimes& times);
 
   // Everything but name and version.

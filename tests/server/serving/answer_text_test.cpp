@@ -146,7 +146,7 @@ class Answered {
   void say(size_t window, float logit) {
     windows[window].logits[6] = windows[window].logits[7] = logit;
   }
-  RowAnswer row() const { return {windows, &read}; }
+  RowAnswer row(const runtime::ModelInfo& info) const { return row_answer(info, windows, &read); }
 
   ReadRow read;
   std::vector<runtime::Answer> windows;
@@ -157,35 +157,42 @@ TEST(AnswerText, IsTheSpanOfTheBestWindow) {
   Answered question;
   question.say(0, 1);
   question.say(1, 1.5);
-  EXPECT_EQ(label_text(info, question.row()), "came");
-  const Json json = Json::parse(answer_json(info, question.row()));
+  EXPECT_EQ(label_text(info, question.row(info)), "came");
+  const Json json = Json::parse(answer_json(info, question.row(info)));
   EXPECT_EQ(json.at("answer"), "came");
   EXPECT_EQ(json.at("begin"), 4);  // code points
   EXPECT_EQ(json.at("end"), 8);
   EXPECT_NEAR(json.at("score").get<double>(), 1 / (1 + std::exp(-1.0)), 1e-6);
-  EXPECT_NEAR(confidence_of(info, question.row()), 1 / (1 + std::exp(-1.0)), 1e-6);
+  EXPECT_NEAR(confidence_of(info, question.row(info)), 1 / (1 + std::exp(-1.0)), 1e-6);
   question.say(0, 2);
-  EXPECT_EQ(label_text(info, question.row()), "Ad\xC3\xA1");
+  EXPECT_EQ(label_text(info, question.row(info)), "Ad\xC3\xA1");
 }
 
 TEST(AnswerText, IsEmptyWhereNoAnswerIsAnAnswer) {
   Answered question;
   for (runtime::Answer& window : question.windows) window.logits[0] = window.logits[1] = 9;
   const auto info = info_of(Objective::kSpan, {kNoAnswer});
-  EXPECT_EQ(label_text(info, question.row()), "");
-  const Json json = Json::parse(answer_json(info, question.row()));
+  EXPECT_EQ(label_text(info, question.row(info)), "");
+  const Json json = Json::parse(answer_json(info, question.row(info)));
   EXPECT_EQ(json.at("answer"), "");
   EXPECT_EQ(json.at("end"), 0);
   EXPECT_GT(json.at("score").get<double>(), 0.9);
-  EXPECT_NE(label_text(info_of(Objective::kSpan, {}), question.row()), "");
+  const auto certain = info_of(Objective::kSpan, {});
+  EXPECT_NE(label_text(certain, question.row(certain)), "");
 }
 
-TEST(AnswerText, OfAQuestionAsIdsCountsTokens) {
+// The likeliest token is of the question; the context is token 3 alone.
+TEST(AnswerText, OfAQuestionAsIdsCountsTokensOfTheContext) {
   Answered question;
   question.say(0, 5);
+  question.windows[0].logits[2] = question.windows[0].logits[3] = 9;
+  ReadRow read;
+  read.is_ids = true;
+  read.windows.emplace_back().places = {{-1, -1}, {-1, -1}, {-1, -1}, {3, 4}, {-1, -1}};
   const auto info = info_of(Objective::kSpan, {});
-  EXPECT_EQ(label_text(info, of_ids(question.windows[0])), "3 3");
-  const Json json = Json::parse(answer_json(info, of_ids(question.windows[0])));
+  const RowAnswer row = row_answer(info, std::span(question.windows).first(1), &read);
+  EXPECT_EQ(label_text(info, row), "3 3");
+  const Json json = Json::parse(answer_json(info, row));
   EXPECT_EQ(json.at("first_token"), 3);
   EXPECT_EQ(json.at("last_token"), 3);
 }

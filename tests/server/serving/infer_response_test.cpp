@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "tests/server/serving/infer_testing.h"
 #include "tests/testing/fake_engine.h"
 
@@ -10,6 +12,7 @@ namespace espalier::server {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 class InferResponseTest : public ::testing::Test {
  protected:
@@ -45,6 +48,26 @@ TEST_F(InferResponseTest, PrefixesEachLabelWithItsLength) {
   EXPECT_EQ(response.outputs(0).datatype(), "BYTES");
   EXPECT_EQ(response.raw_output_contents(0),
             std::string("\x08\0\0\0positive\x08\0\0\0negative", 24));
+}
+
+TEST_F(InferResponseTest, NamesTheRowWhoseLogitsAreNoNumbers) {
+  EXPECT_TRUE(check_answers(answers).ok());
+  std::vector<runtime::Answer> broken = answers;
+  broken[1].logits[0] = std::nanf("");
+  const absl::Status status = check_answers(broken);
+  EXPECT_TRUE(absl::IsInternal(status));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("row 1: the model's logits"));
+  std::vector<ReadRow> read(1);
+  read[0].windows.resize(2);
+  EXPECT_THAT(std::string(check_answers(broken, read).message()), HasSubstr("row 0"));
+}
+
+TEST_F(InferResponseTest, TellsWordsWithoutAProbability) {
+  std::vector<runtime::Answer> words(1);
+  words[0].words = {{{7, 0.5f, "film"}}, {{8, std::nanf(""), "bad"}}};
+  EXPECT_TRUE(absl::IsInternal(check_answers(words)));
+  words[0].words.pop_back();
+  EXPECT_TRUE(check_answers(words).ok());
 }
 
 TEST_F(InferResponseTest, ALabelWithoutNameIsItsNumber) { EXPECT_EQ(label_name({}, 3), "3"); }
