@@ -47,6 +47,7 @@ class Sampler {
  public:
   Sampler(const Examples& examples, int batch_size, uint64_t seed, std::string phase);
   int64_t batches_per_epoch() const { return batches_; }
+  int64_t batch_size() const { return batch_size_; }  // of every batch
   // Rows of the batch at a global step, shuffled lengths and all.
   std::vector<int64_t> rows(int64_t step);
 

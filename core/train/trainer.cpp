@@ -93,7 +93,8 @@ Trainer::Trainer(Model& model, const Training& training, const State* resume)
       micro_batch_size_(training.spec.micro_batch_size),
       // Where units leave, the loss rises by design.
       loss_watch_(training.pruner == nullptr ? training.spec.divergence_factor : 0,
-                  warmup_steps(training.spec, total_)) {
+                  warmup_steps(training.spec, total_)),
+      batches_([this](int64_t step) { return micro_batches(sampler_.rows(step), step); }) {
   backend_.set_precision(training_.spec.precision);
   backend_.set_checkpointing(training_.spec.gradient_checkpointing);
   for (const Method* method : methods_) {
@@ -207,7 +208,7 @@ bool Trainer::fits(const std::function<void()>& pass) {
 }
 
 void Trainer::halve_micro_batch(const absl::Status& status) {
-  const int64_t batch = std::min<int64_t>(training_.spec.batch_size, training_.train->size());
+  const int64_t batch = sampler_.batch_size();
   const int64_t now = needs_.whole_batch ? batch : std::min(micro_batch_size_, batch);
   if (needs_.whole_batch || now <= 1) {
     throw StatusError(absl::ResourceExhaustedError(absl::StrCat(
@@ -217,6 +218,7 @@ void Trainer::halve_micro_batch(const absl::Status& status) {
                            : "; a smaller max_length",
         " or a worker with more memory would help")));
   }
+  batches_.forget();  // the next step's have the old size
   micro_batch_size_ = now / 2;
 }
 
@@ -241,8 +243,8 @@ void Trainer::check_loss(double loss) {
 }
 
 void Trainer::step() {
-  const std::vector<int64_t> rows = sampler_.rows(step_);
-  std::vector<Batch> micro = micro_batches(rows, step_);
+  std::vector<Batch> micro = batches_.take(step_);
+  if (step_ + 1 < total_) batches_.start(step_ + 1);
   const double factor = learning_rate_factor(training_.spec, step_, total_);
   Step step{step_, total_, micro, training_.spec.learning_rate * factor};
   backend_.set_training(true);
@@ -267,7 +269,7 @@ void Trainer::step() {
   };
   while (!fits(pass)) {
     optimiser_->zero_grad();
-    micro = micro_batches(rows, step_);
+    micro = batches_.take(step_);
     step.micro = micro;
   }
   // Gates and penalties may share a graph, which can be walked once.
@@ -299,7 +301,7 @@ void Trainer::step() {
   ++step_;
   metrics_["loss"] = loss;
   metrics_["learning_rate"] = training_.spec.learning_rate * factor;
-  metrics_["examples"] = static_cast<double>(step_) * static_cast<double>(rows.size());
+  metrics_["examples"] = static_cast<double>(step_ * sampler_.batch_size());
   metrics_["micro_batch_size"] = static_cast<double>(micro.front().rows());
   const int64_t every = training_.spec.evaluate_every > 0 ? training_.spec.evaluate_every
                                                           : sampler_.batches_per_epoch();

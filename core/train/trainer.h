@@ -20,6 +20,7 @@
 #include "core/train/best_state.h"
 #include "core/train/loss_watch.h"
 #include "core/train/optimiser.h"
+#include "core/train/prefetch.h"
 #include "core/train/weight_average.h"
 
 namespace espalier {
@@ -102,6 +103,7 @@ class Trainer : public Session {
   int64_t micro_batch_size_;  // what memory has allowed so far
   LossWatch loss_watch_;
   BestState best_;
+  Prefetch batches_;  // the micro-batches of each step; last, for it reads the rest
 };
 
 // Optimiser steps of a training over `examples` rows.
