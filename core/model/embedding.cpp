@@ -8,10 +8,10 @@ Tensor text_rows(const Model& model, const Batch& batch, const TokenRows& rows) 
   auto device = model.device();
   Tensor positions = rows.positions();
   if (model.config.position_offset > 0) positions = positions + model.config.position_offset;
-  Tensor x =
-      at::embedding(model.word, batch.ids.to(device)) + at::embedding(model.position, positions);
-  return model.token_type.defined() ? x + at::embedding(model.token_type, batch.types.to(device))
-                                    : x;
+  const Tensor ids = batch.ids.to(device, /*non_blocking=*/true);
+  Tensor x = at::embedding(model.word, ids) + at::embedding(model.position, positions);
+  if (!model.token_type.defined()) return x;
+  return x + at::embedding(model.token_type, batch.types.to(device, /*non_blocking=*/true));
 }
 
 // [C] as [1, C, 1, 1].
@@ -25,7 +25,7 @@ Tensor patches_of(const Model& model, const Tensor& pixels) {
   const ModelConfig& config = model.config;
   Tensor images = pixels.view({-1, config.channels, config.image_size, config.image_size});
   if (images.scalar_type() == at::kByte) {
-    images = images.to(model.device(), at::kFloat) * config.image.rescale;
+    images = images.to(model.device(), at::kFloat, /*non_blocking=*/true) * config.image.rescale;
     images =
         (images - of_channels(config.image.mean, images)) / of_channels(config.image.std, images);
   }

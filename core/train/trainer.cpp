@@ -91,6 +91,7 @@ Trainer::Trainer(Model& model, const Training& training, const State* resume)
       sampler_(*training.train, training.spec.batch_size, training.seed, training.phase),
       total_(training_steps(training.spec, training.train->size())),
       micro_batch_size_(training.spec.micro_batch_size),
+      on_cuda_(model.device().is_cuda()),
       // Where units leave, the loss rises by design.
       loss_watch_(training.pruner == nullptr ? training.spec.divergence_factor : 0,
                   warmup_steps(training.spec, total_)),
@@ -140,6 +141,8 @@ std::vector<Batch> Trainer::micro_batches(const std::vector<int64_t>& rows, int6
                                    *training_.task, training_.reading, seed("redraw", draw)));
   }
   weigh_sentences(out);
+  if (on_cuda_)
+    for (Batch& batch : out) batch.pin();
   return out;
 }
 

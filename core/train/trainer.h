@@ -101,6 +101,7 @@ class Trainer : public Session {
   int64_t step_ = 0, total_ = 0;
   std::map<std::string, double> metrics_;
   int64_t micro_batch_size_;  // what memory has allowed so far
+  bool on_cuda_;
   LossWatch loss_watch_;
   BestState best_;
   Prefetch batches_;  // the micro-batches of each step; last, for it reads the rest

@@ -64,6 +64,17 @@ TEST(MakeBatch, LabelsRowsWithStartAndEnd) {
   EXPECT_EQ(batch.units(), 2);
 }
 
+TEST(MakeBatch, LaysImagesOneAboveTheOther) {
+  Examples examples = examples_of(Objective::kClass, {{2}, {0}});
+  examples.inputs[0] = {.pixels = {1, 2, 250}, .image_tokens = 5};
+  examples.inputs[1] = {.pixels = {4, 5, 6}, .image_tokens = 5};
+  Batch batch = both(examples);
+  EXPECT_TRUE(at::equal(batch.pixels, torch::tensor({{1, 2, 250}, {4, 5, 6}}, torch::kUInt8)));
+  EXPECT_THAT(batch.lengths, ElementsAre(5, 5));
+  examples.inputs[1].pixels.pop_back();
+  EXPECT_THROW(both(examples), c10::Error);
+}
+
 TEST(MakeBatch, LeavesLabelsOutWhereNobodyAsks) {
   Examples examples = examples_of(Objective::kClass, {{}, {}});
   const std::vector<int64_t> rows = {0, 1};
