@@ -171,9 +171,9 @@ void Trainer::task_gradients(const Gates& gates, int64_t draw) {
   model_.for_each([](const std::string&, Tensor& tensor) { tensor.mutable_grad() = Tensor(); });
 }
 
-double Trainer::run_micro(const Step& step, const Batch& batch, int64_t micro,
+Tensor Trainer::run_micro(const Step& step, const Batch& batch, int64_t micro,
                           const std::vector<Gates>& leaves, double share) {
-  double value = 0;
+  Tensor sum = at::zeros({}, at::TensorOptions(model_.device()).dtype(at::kDouble));
   double task_weight = 1;
   for (const Method* method : methods_) task_weight *= method->task_weight(step);
   TeacherTraces teachers(training_.teachers, batch, needs_.teacher, training_.spec.precision);
@@ -193,9 +193,9 @@ double Trainer::run_micro(const Step& step, const Batch& batch, int64_t micro,
     TORCH_CHECK(loss.defined(), "phase ", training_.phase, " has no loss");
     loss = loss * (share / static_cast<double>(leaves.size()));
     loss.backward();
-    value += loss.item<double>();
+    sum += loss.detach();
   }
-  return value;
+  return sum;
 }
 
 bool Trainer::fits(const std::function<void()>& pass) {
@@ -225,15 +225,12 @@ void Trainer::halve_micro_batch(const absl::Status& status) {
   micro_batch_size_ = now / 2;
 }
 
-void Trainer::check_finite(double loss) const {
-  if (std::isfinite(loss)) return;
-  throw StatusError(absl::OutOfRangeError(absl::StrCat(
-      "diverged: the loss is ", loss, " at step ", step_ + 1, " of phase ", training_.phase,
-      "; a lower learning_rate (now ", training_.spec.learning_rate, ") may help")));
-}
-
 void Trainer::check_loss(double loss) {
-  check_finite(loss);
+  if (!std::isfinite(loss)) {
+    throw StatusError(absl::OutOfRangeError(absl::StrCat(
+        "diverged: the loss is ", loss, " at step ", step_ + 1, " of phase ", training_.phase,
+        "; a lower learning_rate (now ", training_.spec.learning_rate, ") may help")));
+  }
   if (!loss_watch_.see(step_, loss)) return;
   throw StatusError(absl::OutOfRangeError(absl::StrCat(
       "diverged: the loss is ", loss, " at step ", step_ + 1, " of phase ", training_.phase,
@@ -259,15 +256,16 @@ void Trainer::step() {
   std::vector<Gates> gates, leaves;
   if (training_.pruner != nullptr) gates = training_.pruner->gates(step, Mode::kTrain);
   if (gates.empty()) gates.emplace_back();
-  double loss = 0;
+  Tensor sum;  // of the losses
   auto pass = [&] {
     backend_.weights_moved();
     leaves = leaves_of(gates, model_.config);
-    loss = 0;
+    sum = Tensor();
     const double units = units_of(micro);
     for (size_t i = 0; i < micro.size(); ++i) {
       double share = static_cast<double>(micro[i].units()) / units;
-      loss += run_micro(step, micro[i], static_cast<int64_t>(i), leaves, share);
+      Tensor part = run_micro(step, micro[i], static_cast<int64_t>(i), leaves, share);
+      sum = sum.defined() ? sum + part : part;
     }
   };
   while (!fits(pass)) {
@@ -285,19 +283,19 @@ void Trainer::step() {
       root_grads.push_back(leaf[i].grad());
     }
   }
-  check_loss(loss);
   for (Method* method : methods_) {
     if (Tensor penalty = method->penalty(step); penalty.defined()) {
-      loss += penalty.item<double>();
+      sum = sum + penalty.detach();
       roots.push_back(penalty);
       root_grads.push_back(at::ones_like(penalty));
     }
   }
   if (!roots.empty()) torch::autograd::backward(roots, root_grads);
-  check_finite(loss);
   for (Method* method : methods_) method->after_backward(*this, step);
   optimiser_->clip(training_.spec.clip);
   optimiser_->step(factor);
+  const double loss = sum.item<double>();  // the step's one wait for a device
+  check_loss(loss);
   for (Method* method : methods_) method->after_step(*this, step);
   average_->see(step_);
 
