@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "core/data/splits.h"
 #include "core/model/batch.h"
 #include "core/spec/dataset_spec.h"
 #include "core/task/examples.h"
@@ -15,13 +16,6 @@ namespace espalier {
 
 // Row i as a task reads it; views of `rows`.
 Sample sample_of(const Rows& rows, int64_t i);
-
-// train: weights; select: checkpoints; calibrate: thresholds; report: the figures we print. No row
-// serves two of them.
-struct Splits {
-  Examples train, select, calibrate, report;
-  std::vector<std::string> label_names;
-};
 
 // Reads and encodes every split; `spec` must have its label names, see inspect_dataset(). A split
 // that the data set has no file for is carved from train: a tenth each for select, calibrate and
