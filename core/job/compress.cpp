@@ -104,11 +104,7 @@ void Job::prepare() {
   ModelConfig& config = state_.model.config;
   recipe_.max_length = std::min(recipe_.max_length, config.positions);
   if (labelled_) {
-    DatasetSpec spec = *input_.dataset;
-    spec.label_names = value_or_throw(inspect_dataset(spec)).label_names;
-    task_ = value_or_throw(make_task(spec.task, spec.label_names, spec.metric));
-    throw_if_error(check_metric(task_->objective(), spec.label_names, recipe_.constraint_metric));
-    splits_ = value_or_throw(load_splits(spec, *task_, reading()));
+    load_data();
     if (!resumed_) fit_head();
   } else {
     const bool speaks = config.head == HeadKind::kMaskedLm;
