@@ -37,17 +37,19 @@ class KeyOfParts {
 // Everything but the folder, which is another one in every job, and the metric, which only judges.
 // A new field of DatasetSpec does not compile before somebody has decided about it here.
 absl::Status add_spec(const DatasetSpec& spec, KeyOfParts& key) {
-  const auto& [folder, splits, format, task, text_column, text_pair_column, label_column,
-               label_names, column_names, metric] = spec;
+  const auto& [folder, splits, under, format, task, text_column, text_pair_column, image_column,
+               label_column, label_names, column_names, metric] = spec;
   for (const auto& [name, path] : splits) {
     ESPALIER_ASSIGN_OR_RETURN(const std::string digest,
                               sha256_of_file(folder.empty() ? path : folder + "/" + path));
     key.add(name);
     key.add(fs::path(path).extension().string());  // it may decide the format
     key.add(digest);
+    key.add(under_of(spec, name));
   }
   key.add(static_cast<int64_t>(format));
-  for (const std::string* part : {&task, &text_column, &text_pair_column, &label_column})
+  for (const std::string* part :
+       {&task, &text_column, &text_pair_column, &image_column, &label_column})
     key.add(std::string_view(*part));
   key.add(label_names);
   key.add(column_names);

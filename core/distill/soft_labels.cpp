@@ -1,5 +1,7 @@
 #include "core/distill/soft_labels.h"
 
+#include <algorithm>
+
 #include "core/model/task_loss.h"
 
 namespace espalier {
@@ -22,6 +24,18 @@ Tensor binary_kl_with_temperature(const Tensor& student, const Tensor& teacher,
   return kl_with_temperature(two(student), two(teacher), temperature);
 }
 
+Tensor word_kl_with_temperature(const Trace& student, const Trace& teacher, const Batch& batch,
+                                double temperature) {
+  Tensor loss = kl_with_temperature(student.logits, teacher.logits, temperature);
+  const Tensor &ours = student.sentence_logits, &theirs = teacher.sentence_logits;
+  if (!ours.defined() || !theirs.defined()) return loss;
+  const Tensor known = batch.sentences.ne(kUncounted).to(ours.device());
+  const Tensor sentences = kl_with_temperature(ours, theirs, temperature, known);
+  const double share =
+      batch.words_per_sentence / static_cast<double>(std::max<int64_t>(batch.units(), 1));
+  return loss + sentences * known.sum() * share;
+}
+
 void SoftLabels::Options::read(OptionReader& reader) {
   reader.number("temperature", temperature, 0.1, 100, "Softens both distributions; 1 leaves them.");
   reader.number("weight", weight, 0, 100, "Weight of the soft-label loss.");
@@ -29,7 +43,8 @@ void SoftLabels::Options::read(OptionReader& reader) {
 }
 
 Tensor SoftLabels::loss(const Pass& pass) {
-  const Tensor& teacher = pass.teachers.trace(0).logits;
+  const Trace& taught = pass.teachers.trace(0);
+  const Tensor& teacher = taught.logits;
   const Tensor& student = pass.student.logits;
   const double t = options_.temperature;
   switch (objective_) {
@@ -45,7 +60,8 @@ Tensor SoftLabels::loss(const Pass& pass) {
       return kl_with_temperature(span_logits(student, pass.batch), span_logits(teacher, pass.batch),
                                  t) *
              options_.weight;
-    case Objective::kWords:  // its logits are of the words that count already
+    case Objective::kWords:
+      return word_kl_with_temperature(pass.student, taught, pass.batch, t) * options_.weight;
     case Objective::kClass:
       break;
   }

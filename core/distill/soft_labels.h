@@ -2,7 +2,8 @@
 // arXiv 1910.01108): loss = task_weight x CE(student, label) + weight x t^2 x KL(teacher ||
 // student) at temperature t, mean over rows. t^2 keeps the gradient's scale when t changes. Token
 // classes: mean over the tokens that count. Labels of their own: KL of each yes or no, mean over
-// all. Numbers: squared error between the two, without a temperature.
+// all. Numbers: squared error between the two, without a temperature. Words: mean over those that
+// are asked for, and that of the next-sentence answers besides.
 #pragma once
 
 #include "core/method/method.h"
@@ -15,6 +16,13 @@ Tensor kl_with_temperature(const Tensor& student, const Tensor& teacher, double 
                            const Tensor& counts = {});
 // The same of yes or no: sigmoids instead of softmax, mean over all entries.
 Tensor binary_kl_with_temperature(const Tensor& student, const Tensor& teacher, double temperature);
+
+// Of masked language models: the KL over the words that are asked for, whose logits a walk leaves
+// alone, plus, where both models follow sentences, that of their sentence logits over the rows
+// whose label is known; weighed against the words as task_loss() weighs it, so that micro-batches
+// add up.
+Tensor word_kl_with_temperature(const Trace& student, const Trace& teacher, const Batch& batch,
+                                double temperature);
 
 class SoftLabels : public Distiller {
  public:

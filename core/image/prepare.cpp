@@ -1,7 +1,6 @@
 #include "core/image/prepare.h"
 
 #include <algorithm>
-#include <array>
 
 #include "absl/strings/str_cat.h"
 #include "core/base/guard.h"
@@ -52,11 +51,6 @@ std::vector<uint8_t> planes_of(const Image& image) {
   return out;
 }
 
-// One entry for all channels will do.
-float of_channel(const std::vector<double>& values, size_t channel) {
-  return static_cast<float>(values[std::min(channel, values.size() - 1)]);
-}
-
 }  // namespace
 
 absl::StatusOr<std::vector<uint8_t>> prepare_image(Image image, const ImageSettings& settings,
@@ -85,19 +79,6 @@ absl::StatusOr<Input> read_image(std::string_view file, const ModelConfig& confi
                                                       config.channels, config.image_size));
   out.image_tokens = config.positions;
   return out;
-}
-
-void normalise(std::span<const uint8_t> planes, const ImageSettings& settings, int channels,
-               std::span<float> out) {
-  const size_t pixels = planes.size() / channels;
-  for (int c = 0; c < channels; ++c) {
-    const float mean = of_channel(settings.mean, c), std = of_channel(settings.std, c);
-    std::array<float, 256> table;  // in the reference's steps: float64 times rescale, then float32
-    for (int value = 0; value < 256; ++value) {
-      table[value] = (static_cast<float>(value * settings.rescale) - mean) / std;
-    }
-    for (size_t i = c * pixels; i < (c + 1) * pixels; ++i) out[i] = table[planes[i]];
-  }
 }
 
 }  // namespace espalier

@@ -1,13 +1,12 @@
-// From a decoded image to a model's input, in two steps: planes of bytes, which is what a data set
-// keeps of an image (a quarter of the floats), and floats, made of the planes when a batch is.
+// From a decoded image to a model's input: planes of bytes, which is what a data set keeps of an
+// image (a quarter of the floats). Where the model is, they become floats (model/embedding.h).
 //
 // Source: ViTImageProcessor and DeiTImageProcessor of transformers 4.57, those on Pillow (their
-// "fast" twins resize through torchvision, a grey level away here and there); both steps equal
-// theirs to the bit.
+// "fast" twins resize through torchvision, a grey level away here and there); equal to theirs to
+// the bit.
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <string_view>
 #include <vector>
 
@@ -28,9 +27,5 @@ absl::StatusOr<std::vector<uint8_t>> prepare_image(Image image, const ImageSetti
 
 // The row that an image model reads of an encoded file: decoded, prepared, and counted in tokens.
 absl::StatusOr<Input> read_image(std::string_view file, const ModelConfig& config);
-
-// out = (planes * rescale - mean) / std by channel, in the planes' layout and as long.
-void normalise(std::span<const uint8_t> planes, const ImageSettings& settings, int channels,
-               std::span<float> out);
 
 }  // namespace espalier

@@ -32,13 +32,27 @@ std::vector<std::unique_ptr<Distiller>> make_distillers(const RecipeSpec& recipe
 
 // What a head that was trained elsewhere answers, as far as its shape tells.
 std::string task_of(const ModelConfig& config) {
-  if (config.head == HeadKind::kToken) return "token-classification";
+  if (config.head == HeadKind::kToken)
+    return config.spans ? "question-answering" : "token-classification";
   if (config.head == HeadKind::kMaskedLm) return "fill-mask";
+  if (config.reads_images()) return "image-classification";
   return config.classes == 1 ? "regression" : "text-classification";
 }
 
-// Texts for a job without a data set: golden inputs and latencies need some.
+Examples plain_images(const ModelConfig& config) {
+  Examples out;
+  for (const uint8_t grey : {uint8_t{64}, uint8_t{128}, uint8_t{192}}) {
+    Features image;
+    image.input.pixels.assign(config.pixels(), grey);
+    image.input.image_tokens = config.positions;
+    out.add({}, {std::move(image)});
+  }
+  return out;
+}
+
+// Examples for a job without a data set: golden inputs and latencies need some.
 Examples plain_examples(const Task& task, const Reading& reading) {
+  if (task.reads() == Reads::kImage) return plain_images(*reading.config);
   Examples out;
   out.objective = task.objective();
   const float unknown = static_cast<float>(NextSentence::kNotKnown);
@@ -47,6 +61,11 @@ Examples plain_examples(const Task& task, const Reading& reading) {
         "Two clauses stand here, and the second is a little longer than the first one was."}) {
     Sample sample;
     sample.text = text;
+    if (task.objective() == Objective::kSpan) {
+      sample.text = "What stands here?";
+      sample.pair = text;
+      sample.has_pair = true;
+    }
     if (task.objective() == Objective::kWords) sample.target = std::span(&unknown, 1);
     out.add(sample, value_or_throw(task.encode(reading, sample)));
   }
@@ -90,7 +109,6 @@ std::vector<Job::Phase> Job::plan() const {
 
 void Job::prepare() {
   recipe_ = value_or_throw(read_recipe(input_.recipe));
-  tokenizer_ = value_or_throw(load_tokenizer(input_.model_folder));
   labelled_ = input_.dataset.has_value();
 
   auto restored = load_checkpoint(input_.checkpoint_folder);
@@ -103,6 +121,11 @@ void Job::prepare() {
   }
   ModelConfig& config = state_.model.config;
   recipe_.max_length = std::min(recipe_.max_length, config.positions);
+  if (config.reads_images()) {
+    recipe_.max_length = config.positions;  // all of them have so many tokens
+  } else {
+    tokenizer_ = value_or_throw(load_tokenizer(input_.model_folder));
+  }
   if (labelled_) {
     load_data();
     if (!resumed_) fit_head();
@@ -114,11 +137,13 @@ void Job::prepare() {
                                      "with a task head works without one"));
     }
     if (speaks) config.label_names = next_sentence_names(config.classes > 0);
+    // As in the reference's pipeline, questions have answers unless somebody says otherwise.
+    if (config.spans) config.label_names.clear();
     task_ = value_or_throw(make_task(task_of(config), config.label_names));
     splits_.report = plain_examples(*task_, reading());
     splits_.label_names = config.label_names;
     std::vector<std::string>& names = splits_.label_names;
-    if (task_->objective() == Objective::kValue) {
+    if (!labels_name_outputs(task_->objective())) {
       names.clear();
     } else {
       while (static_cast<int>(names.size()) < config.classes)
@@ -214,21 +239,23 @@ void Job::fit_head() {
   // Exits of an earlier job were trained for that job's labels and layers.
   state_.model.heads.clear();
   config.heads.clear();
-  const bool fits = config.head == task_->head() && config.classes == outputs &&
+  const bool spans = task_->objective() == Objective::kSpan;
+  const bool fits = config.head == task_->head() && config.spans == spans &&
+                    config.classes == outputs &&
                     (wanted.empty() || state_.model.reorder_classifier(wanted));
   // A masked language model does without its next-sentence classifier, and nothing is fresh then.
   const bool only_drops =
       config.head == HeadKind::kMaskedLm && config.head == task_->head() && outputs == 0;
   if (!fits) {
     if (!finetunes() && !only_drops) {
-      throw StatusError(absl::InvalidArgumentError(
-          absl::StrCat("the model's head has ", config.classes, " outputs (",
-                       absl::StrJoin(config.label_names, ", "), ") and the data set needs ",
-                       outputs, " (", absl::StrJoin(wanted, ", "),
-                       "); let finetune.epochs be above 0, so that a fresh head can be trained")));
+      throw StatusError(absl::InvalidArgumentError(absl::StrCat(
+          "the model's head (", task_of(config), ") has ", config.classes, " outputs (",
+          absl::StrJoin(config.label_names, ", "), ") and the data set (", task_->name(),
+          ") needs ", outputs, " (", absl::StrJoin(wanted, ", "),
+          "); let finetune.epochs be above 0, so that a fresh head can be trained")));
     }
     state_.model.reset_classifier(outputs, derive_seed(recipe_.seed, "finetune", 0, 0, "head"),
-                                  task_->head());
+                                  task_->head(), spans);
   }
   config.label_names = wanted;
 }

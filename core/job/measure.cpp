@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "core/base/status_macros.h"
+#include "core/model/row_logits.h"
 
 namespace espalier {
 namespace {
@@ -31,11 +32,9 @@ absl::StatusOr<std::vector<Prediction>> predict_all(runtime::Engine& engine,
     for (int64_t i : indices) rows.push_back(row_of(examples.inputs[i], threshold));
     ESPALIER_ASSIGN_OR_RETURN(auto answers, engine.predict(rows));
     for (size_t k = 0; k < indices.size(); ++k) {
-      std::vector<float> logits = std::move(answers[k].logits);
-      const std::vector<float>& sentences = answers[k].sentence_logits;
-      logits.insert(logits.end(), sentences.begin(), sentences.end());
       out[indices[k]] =
-          task.prediction(std::move(logits), answers[k].exit_layer, examples, indices[k]);
+          task.prediction(joined(std::move(answers[k].logits), answers[k].sentence_logits),
+                          answers[k].exit_layer, examples, indices[k]);
     }
     if (tick) tick();
   }

@@ -68,7 +68,9 @@ Golden Job::golden(const Model& model) const {
   Golden out;
   out.inputs.assign(inputs.begin(), inputs.begin() + std::min(kGoldenRows, splits_.report.size()));
   TrainBackend backend(model);
-  out.logits = walk(backend, out.batch()).logits;
+  const Trace trace = walk(backend, out.batch());
+  out.logits = trace.logits;
+  out.sentence_logits = trace.sentence_logits;
   return out;
 }
 

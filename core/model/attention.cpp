@@ -50,7 +50,9 @@ Tensor attend_rows(const Tensor& query_key_value, const TokenRows& rows, int64_t
   const bool fits = query_key_value.is_cpu() && query_key_value.scalar_type() == at::kFloat;
   if (fits && maps == nullptr)
     return ragged_attention(query_key_value, rows.offsets, heads, bias, p);
-  return attend_grid(query_key_value, rows, heads, bias, p, maps, precision);
+  // Where our kernel would fit, recording changes nothing but the order of its sums.
+  const MatmulPrecision fp32;
+  return attend_grid(query_key_value, rows, heads, bias, p, maps, fits ? fp32 : precision);
 }
 
 int64_t relative_bucket(int64_t distance, int64_t buckets, int64_t max_distance) {

@@ -9,8 +9,8 @@ namespace espalier {
 // query_key_value [N, 3 h d] -> context [N, h d]; `bias` undefined or by distance, see
 // kernels/ragged_attention.h. Our kernel where it fits (float32 on the CPU, no maps asked for),
 // else LibTorch's operators over a padded grid: softmax's output [B,h,T,T] then goes to `maps` when
-// it is not null, zero where a query or key is padding. p drops probabilities. `precision` is that
-// of the operators' products; our kernel computes in float32 whatever it says.
+// it is not null, zero where a query or key is padding. p drops probabilities. Float32 on the CPU
+// is multiplied in float32 whatever `precision` says, maps or not; elsewhere the products obey it.
 Tensor attend_rows(const Tensor& query_key_value, const TokenRows& rows, int64_t heads,
                    const Tensor& bias, double p, Tensor* maps,
                    const MatmulPrecision& precision = {});

@@ -14,9 +14,14 @@ Tensor text_rows(const Model& model, const Batch& batch, const TokenRows& rows) 
   return x + at::embedding(model.token_type, batch.types.to(device, /*non_blocking=*/true));
 }
 
-// [C] as [1, C, 1, 1].
-Tensor of_channels(const std::vector<double>& values, const Tensor& like) {
-  return torch::tensor(values, like.options()).view({1, -1, 1, 1});
+// What each byte becomes, [C,256], in the reference's steps: times `rescale` in float64, then
+// float32.
+Tensor byte_values(const ImageSettings& image, int64_t channels) {
+  auto by_channel = [](const std::vector<double>& values) {
+    return torch::tensor(values, torch::kFloat32).view({-1, 1});
+  };
+  const Tensor values = (at::arange(256, at::kDouble) * image.rescale).to(at::kFloat);
+  return ((values - by_channel(image.mean)) / by_channel(image.std)).expand({channels, 256});
 }
 
 // [B, patches, channels * side * side]: patches in reading order, each as the weights of a
@@ -24,11 +29,8 @@ Tensor of_channels(const std::vector<double>& values, const Tensor& like) {
 Tensor patches_of(const Model& model, const Tensor& pixels) {
   const ModelConfig& config = model.config;
   Tensor images = pixels.view({-1, config.channels, config.image_size, config.image_size});
-  if (images.scalar_type() == at::kByte) {
-    images = images.to(model.device(), at::kFloat, /*non_blocking=*/true) * config.image.rescale;
-    images =
-        (images - of_channels(config.image.mean, images)) / of_channels(config.image.std, images);
-  }
+  if (images.scalar_type() == at::kByte)
+    images = normalised(images.to(model.device(), at::kByte, /*non_blocking=*/true), config.image);
   const int64_t side = config.patch_size;
   return images.to(model.device(), model.position.dtype())
       .unfold(2, side, side)
@@ -51,6 +53,16 @@ Tensor image_rows(const Model& model, const Batch& batch) {
 }
 
 }  // namespace
+
+Tensor normalised(const Tensor& bytes, const ImageSettings& settings) {
+  const int64_t channels = bytes.size(1);
+  const Tensor first = at::arange(channels, bytes.options().dtype(at::kInt)).view({-1, 1, 1}) * 256;
+  return byte_values(settings, channels)
+      .flatten()
+      .to(bytes.device())
+      .index_select(0, (bytes.to(at::kInt) + first).flatten())
+      .view_as(bytes);
+}
 
 Tensor gated_layer_norm(const Tensor& x, const Norm& norm, const Tensor& gate, double eps) {
   if (!gate.defined()) return norm.forward(x, eps);

@@ -9,7 +9,11 @@
 
 namespace espalier {
 
-// Pixels that are bytes are rescaled and normalised here, as the model's ImageSettings say.
+// (bytes * rescale - mean) / std by channel, float32: bytes [B, C, height, width]. Equal to the bit
+// to ViTImageProcessor and DeiTImageProcessor of transformers 4.57.
+Tensor normalised(const Tensor& bytes, const ImageSettings& settings);
+
+// Pixels that are bytes are normalised here, as the model's ImageSettings say.
 //
 // Rows of the residual stream, [N,D]. `drop` is the backend's dropout; `gate` [D] (may be
 // undefined) multiplies what is written to the stream and, where a norm of the stream's own width

@@ -7,11 +7,11 @@ namespace espalier {
 
 Tensor MatmulPrecision::weight(const Tensor& w) const {
   if (!bf16_ || !w.defined()) return w;
-  // What is not trained, or computed from something (a mask, a gate), may be another tensor each
-  // time.
-  if (!w.is_leaf() || !w.requires_grad()) return operand(w);
+  // What is computed from something (a mask, a gate) is another tensor each time.
+  const bool parameter = w.requires_grad() || known_.contains(w.unsafeGetTensorImpl());
+  if (!w.is_leaf() || !parameter) return operand(w);
   Cast& cast = casts_[w.unsafeGetTensorImpl()];
-  if (!cast.to.defined()) {
+  if (!cast.to.defined() || cast.to.requires_grad() != w.requires_grad()) {
     at::AutoGradMode record(true);  // the first who asks may be a walk without gradients
     cast = {w, operand(w)};
   }

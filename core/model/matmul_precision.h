@@ -1,5 +1,5 @@
 // In what number format a backend multiplies matrices: the one seam for its linear layers, the
-// fused feed-forward and attention's products.
+// fused feed-forward and, on other devices than the CPU, attention's products (attention.h).
 //
 // bf16 (Micikevicius et al., arXiv 1710.03740, with bfloat16, whose range is fp32's, so that no
 // loss is scaled): both operands of a product are rounded to 8 bits of significand, the kernel sums
@@ -15,6 +15,7 @@
 #include <torch/types.h>
 
 #include <unordered_map>
+#include <unordered_set>
 
 #include "core/spec/precision.h"
 
@@ -29,17 +30,22 @@ class MatmulPrecision {
 
   // x in the format of a product's operands.
   Tensor operand(const Tensor& x) const { return bf16_ ? x.to(at::kBFloat16) : x; }
-  // Likewise a weight or bias; undefined stays undefined. A parameter that is trained is cast once
-  // for all micro-batches, until forget_weights(). Who moves weights must call that: an optimiser's
-  // fused update leaves no trace (the tensor's version) that could be seen here.
+  // Likewise a weight or bias; undefined stays undefined. A parameter that is trained, or that
+  // know() was told of, is cast once for all walks until forget_weights(). Who moves weights must
+  // call that: an optimiser's fused update leaves no trace (the tensor's version) that could be
+  // seen here.
   Tensor weight(const Tensor& w) const;
   void forget_weights() { casts_.clear(); }
+  // A model's own parameter. Frozen ones, a teacher's, look like what was computed without
+  // gradients, and the cast of that is not kept.
+  void know(const Tensor& parameter) { known_.insert(parameter.unsafeGetTensorImpl()); }
 
  private:
   struct Cast {
     Tensor from, to;  // `from` keeps the address below its own
   };
   bool bf16_ = false;
+  std::unordered_set<const c10::TensorImpl*> known_;
   mutable std::unordered_map<const c10::TensorImpl*, Cast> casts_;
 };
 

@@ -135,7 +135,7 @@ void Model::attach_head(const std::string& name, int layer, int outputs, uint64_
   config.heads.push_back({name, layer, "pooler_classifier", static_cast<int>(width), outputs});
 }
 
-void Model::reset_classifier(int classes, uint64_t seed, HeadKind kind) {
+void Model::reset_classifier(int classes, uint64_t seed, HeadKind kind, bool spans) {
   auto generator = at::detail::createCPUGenerator(seed);
   const bool speaks = kind == HeadKind::kMaskedLm;
   const bool reads_row = speaks ? classes > 0 : kind == HeadKind::kSequence;
@@ -159,7 +159,7 @@ void Model::reset_classifier(int classes, uint64_t seed, HeadKind kind) {
     classifier =
         random_linear(classes, pooler.defined() ? pooler.outputs() : config.hidden, generator);
   }
-  config.head = kind;
+  change_head(config, kind, spans);
   config.pooler_width = pooler.defined() ? static_cast<int>(pooler.outputs()) : 0;
   config.classes = classes;
 }

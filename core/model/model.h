@@ -62,8 +62,10 @@ struct Model {
   // Replaces the task head by a fresh one for this kind of answer, N(0, 0.02) by `seed`. A sequence
   // head keeps the encoder's pooler, and gets one if its family has poolers; others have none. The
   // words of a masked language model are no classes: what reads them stays where it is there, and
-  // only the next-sentence classifier, of 2 classes or with 0 none, is fresh.
-  void reset_classifier(int classes, uint64_t seed, HeadKind kind = HeadKind::kSequence);
+  // only the next-sentence classifier, of 2 classes or with 0 none, is fresh. `spans` and what
+  // becomes of the head's dropout: see change_head().
+  void reset_classifier(int classes, uint64_t seed, HeadKind kind = HeadKind::kSequence,
+                        bool spans = false);
   // Puts the classifier's rows in the order of `labels` when config.label_names holds the same ones
   // in another, and returns true: the head serves them. Names that say nothing ("LABEL_0", a data
   // set's plain numbers) are taken to stand in order. False: the head was made for other labels.

@@ -31,6 +31,11 @@ TrainBackend::TrainBackend(const Model& model, double dropout)
       attention_dropout_(dropout < 0 ? model.config.attention_dropout : dropout),
       head_dropout_(dropout < 0 ? model.config.head_dropout.value_or(hidden_dropout_) : dropout) {}
 
+void TrainBackend::set_precision(Precision precision) {
+  precision_ = MatmulPrecision(precision);
+  model_.for_each([this](const std::string&, const Tensor& tensor) { precision_.know(tensor); });
+}
+
 Tensor TrainBackend::drop(const Tensor& x) const {
   return training_ ? dropout(x, hidden_dropout_) : x;
 }

@@ -25,7 +25,9 @@ class TrainBackend : public RowsBackend {
   void set_training(bool training) { training_ = training; }
   bool training() const { return training_; }
   double head_dropout() const { return training_ ? head_dropout_ : 0; }
-  void set_precision(Precision precision) { precision_ = MatmulPrecision(precision); }
+  // Layers that the model gets later are multiplied likewise, but cast in each walk if they are
+  // frozen.
+  void set_precision(Precision precision);
   void set_checkpointing(bool checkpointing) { checkpointing_ = checkpointing; }
   // To be called before the first walk after weights have moved.
   void weights_moved() { precision_.forget_weights(); }

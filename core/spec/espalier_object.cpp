@@ -233,8 +233,12 @@ void read_layers(Fields& fields, ModelConfig& out) {
 void read_own_head(Fields& fields, ModelConfig& out) {
   Fields own = own_fields(fields);
   // Artifacts of the first format say nothing of these; what their keys mean stands then.
-  if (own.has("head")) out.head_dropout.reset();
+  if (own.has("head")) {
+    out.head_dropout.reset();
+    out.spans = false;
+  }
   read_word(own, "head", kHeadKinds, out.head);
+  own.boolean("spans", out.spans);
   read_word(own, "pooling", kPoolings, out.pooling);
   if (own.has("head_dropout")) {
     double dropout = 0;
@@ -257,6 +261,12 @@ void read_own_head(Fields& fields, ModelConfig& out) {
   }
   own.integer("pooler_width", out.pooler_width, 0, kMaxWidth);
   own.integer("classes", out.classes, 0, kMaxWidth);
+  if (out.spans && (out.head != HeadKind::kToken || out.classes != 2)) {
+    own.fail(absl::StrCat(
+        "a head for question answering has 2 outputs for every token, an answer's start and end; "
+        "this one has ",
+        out.classes, out.head == HeadKind::kToken ? "" : " and is no token head"));
+  }
   if (const Json* image = own.find("image"); image && out.reads_images()) {
     Fields settings(*image, "espalier.image");
     read_image_settings(settings, out);
@@ -296,6 +306,7 @@ Json write_espalier(const ModelConfig& config) {
               {"linears", std::move(linears)},
               {"heads", std::move(heads)},
               {"head", word_of(kHeadKinds, config.head)},
+              {"spans", config.spans},
               {"pooling", word_of(kPoolings, config.pooling)},
               {"head_activation", config.head_activation},
               {"lm_activation", config.lm_activation},

@@ -11,8 +11,9 @@ namespace {
 
 using HeadNames = std::map<std::string, std::vector<std::string>>;
 
-// Tags and span ends have one Linear everywhere.
-const HeadNames kTokenHead = {{"classifier", {"classifier", "qa_outputs"}}};
+// Tags and span ends have one Linear, which is called the same everywhere.
+const HeadNames kTokenHead = {{"classifier", {"classifier"}}};
+const HeadNames kSpanHead = {{"classifier", {"qa_outputs"}}};
 
 FamilyFacts bert() {
   FamilyFacts out;
@@ -211,6 +212,16 @@ FamilyFacts deit() {
 
 }  // namespace
 
+const std::string& FamilyFacts::dropout_key(HeadKind kind, bool spans) const {
+  if (spans) return keys.span_dropout;
+  return kind == HeadKind::kToken ? keys.token_dropout : keys.sequence_dropout;
+}
+
+std::optional<double> FamilyFacts::usual_dropout(HeadKind kind, bool spans) const {
+  if (spans) return span_dropout;
+  return kind == HeadKind::kToken ? std::nullopt : defaults.head_dropout;
+}
+
 const std::vector<FamilyFacts>& families() {
   static const std::vector<FamilyFacts> kFamilies = {bert(),    roberta(), distilbert(), mpnet(),
                                                      electra(), vit(),     deit()};
@@ -245,20 +256,31 @@ std::string known_model_types() {
   return absl::StrJoin(names, ", ");
 }
 
+void change_head(ModelConfig& config, HeadKind kind, bool spans) {
+  const FamilyFacts& facts = facts_of(config);
+  const bool one_key = spans == config.spans && facts.dropout_key(kind, spans) ==
+                                                    facts.dropout_key(config.head, config.spans);
+  if (!one_key) config.head_dropout = facts.usual_dropout(kind, spans);
+  config.head = kind;
+  config.spans = spans;
+}
+
 std::vector<TheirName> their_names(const ModelConfig& config, const std::string& ours) {
   const WeightNames& names = facts_of(config).names;
   const size_t dot = std::min(ours.rfind('.'), ours.size());
   std::string stem = ours.substr(0, dot), leaf = ours.substr(dot);
   const bool has_leaf = leaf == ".weight" || leaf == ".bias";
-  auto head = names.head.find(config.head);
+  const auto found = names.head.find(config.head);
+  const HeadNames* head = found == names.head.end() ? nullptr : &found->second;
+  if (config.spans) head = &kSpanHead;
   // The whole name first: "lm.bias" belongs to no Linear.
   for (const auto& [key, rest] : {std::pair{ours, std::string()}, std::pair{stem, leaf}}) {
     if (!rest.empty() && !has_leaf) break;
     if (auto it = names.encoder.find(key); it != names.encoder.end()) {
       return {{it->second + rest, true}};
     }
-    if (head == names.head.end()) continue;
-    if (auto it = head->second.find(key); it != head->second.end()) {
+    if (head == nullptr) continue;
+    if (auto it = head->find(key); it != head->end()) {
       std::vector<TheirName> out;
       for (const std::string& name : it->second) out.push_back({name + rest, false});
       return out;

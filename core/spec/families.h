@@ -52,12 +52,20 @@ struct FamilyFacts {
   // A sequence head has a pooler; it belongs to the head (or, in BERT, to the encoder).
   bool pools_in_head() const { return names.head.at(HeadKind::kSequence).count("pooler") > 0; }
   bool pools() const { return pools_in_head() || names.encoder.count("pooler") > 0; }
+  // Of a head's dropout: its key, "" where the family has none, and what stands where nothing is
+  // said (none: hidden_dropout).
+  const std::string& dropout_key(HeadKind kind, bool spans) const;
+  std::optional<double> usual_dropout(HeadKind kind, bool spans) const;
 };
 
 const std::vector<FamilyFacts>& families();
 const FamilyFacts* find_family(const std::string& model_type);  // null: nobody knows it
 const FamilyFacts& facts_of(const ModelConfig& config);
 std::string known_model_types();  // "bert, roberta, ...", for messages
+
+// Sets head, spans and head_dropout. The dropout stays where config.json says both heads' under one
+// key, else it is the family's usual one for the new head.
+void change_head(ModelConfig& config, HeadKind kind, bool spans);
 
 // Names a checkpoint may give one of our tensors (see expected_tensors), best first, as config.head
 // has it; none for tensors that are ours alone (exits, masks, factors).

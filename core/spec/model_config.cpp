@@ -122,14 +122,9 @@ void read_activation(Fields& fields, const FamilyFacts& facts, ModelConfig& out)
   if (facts.lm_follows_activation) out.lm_activation = out.activation;
 }
 
-void read_head_dropout(Fields& fields, const FamilyFacts& facts, const StatedHead& stated,
-                       ModelConfig& out) {
-  const bool on_tokens = stated.kind == HeadKind::kToken;
-  if (stated.spans) out.head_dropout = facts.span_dropout;
-  if (on_tokens && !stated.spans && !facts.reads_images()) out.head_dropout.reset();
-  const std::string& key = stated.spans ? facts.keys.span_dropout
-                           : on_tokens  ? facts.keys.token_dropout
-                                        : facts.keys.sequence_dropout;
+void read_head_dropout(Fields& fields, const FamilyFacts& facts, ModelConfig& out) {
+  out.head_dropout = facts.usual_dropout(out.head, out.spans);
+  const std::string& key = facts.dropout_key(out.head, out.spans);
   if (key.empty() || !fields.has(key)) return;
   double dropout = 0;
   fields.number(key, dropout, {0, 1, false, true});
@@ -146,10 +141,11 @@ void read_head(Fields& fields, const FamilyFacts& facts, ModelConfig& out) {
     out.classes = stated.next_sentence ? 2 : 0;
   }
   out.head = stated.kind.value_or(HeadKind::kSequence);
+  out.spans = stated.spans;
   const bool pools =
       facts.pools() && (speaks ? stated.next_sentence : out.head != HeadKind::kToken);
   out.pooler_width = pools ? out.hidden : 0;
-  read_head_dropout(fields, facts, stated, out);
+  read_head_dropout(fields, facts, out);
 }
 
 absl::StatusOr<ModelConfig> read_config_checked(const Json& config) {
@@ -249,8 +245,7 @@ Json write_model_config(const ModelConfig& config) {
               {keys.activation, config.activation},
               {"espalier", write_espalier(config)}};
   if (!keys.norm_eps.empty()) out[keys.norm_eps] = config.norm_eps;
-  const std::string& dropout =
-      config.head == HeadKind::kToken ? keys.token_dropout : keys.sequence_dropout;
+  const std::string& dropout = facts.dropout_key(config.head, config.spans);
   if (config.head_dropout && !dropout.empty()) out[dropout] = *config.head_dropout;
   write_sizes(config, facts, out);
   write_layers(config, keys, out);

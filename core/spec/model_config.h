@@ -96,6 +96,7 @@ struct ModelConfig {
   ImageSettings image;
 
   HeadKind head = HeadKind::kSequence;
+  bool spans = false;  // the 2 classes of a kToken head are start and end of an answer, no tags
   Pooling pooling = Pooling::kFirst;
   int pooler_width = 0;                  // rows of the pooler's Linear; 0 = no pooler
   std::string head_activation = "tanh";  // behind the pooler: tanh, relu or gelu
@@ -114,6 +115,7 @@ struct ModelConfig {
 
   int head_count(int layer) const { return static_cast<int>(layers[layer].kept_heads.size()); }
   bool reads_images() const { return image_size > 0; }
+  size_t pixels() const { return size_t{1} * channels * image_size * image_size; }
   int patches() const {
     return reads_images() ? (image_size / patch_size) * (image_size / patch_size) : 0;
   }

@@ -75,11 +75,23 @@ absl::Status find_names(const WeightFiles& weights, ModelFolder& out) {
       weights.tensors().size(), " tensors; it holds no ", facts.title, " encoder"));
 }
 
-// Whether the weights hold a head of this kind. DistilBERT's "classifier" is a sequence's or every
+struct Head {
+  HeadKind kind = HeadKind::kSequence;
+  bool spans = false;
+};
+// In the order in which they are looked for.
+constexpr Head kHeads[] = {{HeadKind::kSequence, false},
+                           {HeadKind::kToken, false},
+                           {HeadKind::kToken, true},
+                           {HeadKind::kMaskedLm, false}};
+
+// Whether the weights hold this head. DistilBERT's "classifier" is a sequence's or every
 // token's: unless config.json says which, the sequence's has its dense layer beside it.
-bool has_head(const Tensors& tensors, ModelFolder folder, HeadKind kind, bool stated) {
+bool has_head(const Tensors& tensors, ModelFolder folder, const Head& head, bool stated) {
   const FamilyFacts& facts = facts_of(folder.config);
+  const HeadKind kind = head.kind;
   if (facts.names.head.count(kind) == 0) return false;
+  folder.config.spans = head.spans;
   auto stored_as = [&](HeadKind as, const char* ours) {
     folder.config.head = as;
     return stored_name(tensors, folder, ours);
@@ -93,21 +105,19 @@ bool has_head(const Tensors& tensors, ModelFolder folder, HeadKind kind, bool st
          classifier != stored_as(HeadKind::kToken, "classifier.weight");
 }
 
-// Sets config.head to the promised kind if the weights hold it, else to the first that they do; one
+// The head is the promised one if the weights hold it, else the first that they do; a checkpoint
 // without any may get a sequence head.
 void find_head(const Tensors& tensors, const StatedHead& stated, ModelFolder& out) {
   ModelConfig& config = out.config;
-  config.head = HeadKind::kSequence;
-  bool found = stated.kind && has_head(tensors, out, *stated.kind, true);
-  if (found) config.head = *stated.kind;
-  for (HeadKind kind : {HeadKind::kSequence, HeadKind::kToken, HeadKind::kMaskedLm}) {
-    if (found || (kind == HeadKind::kMaskedLm && !stated.tied)) continue;
-    found = has_head(tensors, out, kind, false);
-    if (found) config.head = kind;
+  Head head{stated.kind.value_or(HeadKind::kSequence), stated.spans};
+  bool found = stated.kind && has_head(tensors, out, head, true);
+  if (!found) head = {};
+  for (const Head& other : kHeads) {
+    if (found || (other.kind == HeadKind::kMaskedLm && !stated.tied)) continue;
+    found = has_head(tensors, out, other, false);
+    if (found) head = other;
   }
-  if (config.head == HeadKind::kToken && stated.kind != HeadKind::kToken) {
-    config.head_dropout.reset();  // what was read is a sequence head's
-  }
+  change_head(config, head.kind, head.spans);
   if (config.head == HeadKind::kMaskedLm) {
     config.label_names.clear();
     config.classes = 0;  // a next-sentence classifier states its own
@@ -126,6 +136,7 @@ absl::Status fit_head(const Tensors& tensors, ModelFolder& out) {
   const std::string classifier = stored_name(tensors, out, "classifier.weight");
   if (classifier.empty()) {
     config.classes = 0;
+    config.spans = false;
     config.label_names.clear();
   } else if (config.classes == 0) {
     const auto& shape = tensors.at(classifier).shape;
@@ -134,6 +145,13 @@ absl::Status fit_head(const Tensors& tensors, ModelFolder& out) {
           absl::StrCat("tensor ", classifier, " must have 1 to 65536 rows"));
     }
     config.classes = static_cast<int>(shape[0]);
+  }
+  if (config.spans && config.classes != 2) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("tensor ", classifier,
+                     " answers questions, for which it needs 2 rows (start and end); it has, or "
+                     "config.json promises, ",
+                     config.classes));
   }
   out.has_classifier = config.classes > 0 && config.head != HeadKind::kMaskedLm;
   return absl::OkStatus();

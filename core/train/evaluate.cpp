@@ -16,11 +16,13 @@ std::vector<Prediction> predict_examples(const Model& model, const Gates& gates,
   std::vector<Prediction> out(static_cast<size_t>(examples.size()));
   for (const auto& rows : evaluation_batches(examples, kEvaluationTokens)) {
     Trace trace = walk(backend, make_batch(examples, rows, false), gates);
-    RowLogits logits(model.config.head, trace.logits, trace.sentence_logits);
+    RowLogits lines(model.config.head, trace.logits);
+    RowLogits sentences(HeadKind::kSequence, trace.sentence_logits);
     for (int64_t row : rows) {
       const Input& input = examples.inputs[static_cast<size_t>(row)];
       out[static_cast<size_t>(row)] =
-          task.prediction(logits.next(input), static_cast<int>(model.layers.size()), examples, row);
+          task.prediction(joined(lines.next(input), sentences.next(input)),
+                          static_cast<int>(model.layers.size()), examples, row);
     }
   }
   return out;

@@ -18,33 +18,25 @@ namespace espalier {
 // Walks each teacher at most once a micro-batch, and only if somebody asks.
 class Trainer::TeacherTraces : public Teachers {
  public:
-  TeacherTraces(const std::vector<const Teacher*>& teachers, const Batch& batch,
-                const Record& record, Precision precision)
-      : teachers_(teachers),
-        batch_(batch),
-        record_(record),
-        precision_(precision),
-        traces_(teachers.size()) {}
+  TeacherTraces(std::vector<TrainBackend>& teachers, const Batch& batch, const Record& record)
+      : teachers_(teachers), batch_(batch), record_(record), traces_(teachers.size()) {}
   size_t count() const override { return teachers_.size(); }
   const Trace& trace(size_t teacher) override {
     TORCH_CHECK(teacher < traces_.size(), "a distiller wants teacher ", teacher, " of ",
                 traces_.size());
     if (!traces_[teacher]) {
       torch::NoGradGuard no_grad;
-      TrainBackend backend(teachers_[teacher]->model);
-      backend.set_precision(precision_);
       WalkOptions options;
       options.record = record_;
-      traces_[teacher] = std::make_unique<Trace>(walk(backend, batch_, {}, options));
+      traces_[teacher] = std::make_unique<Trace>(walk(teachers_[teacher], batch_, {}, options));
     }
     return *traces_[teacher];
   }
 
  private:
-  const std::vector<const Teacher*>& teachers_;
+  std::vector<TrainBackend>& teachers_;
   const Batch& batch_;
   Record record_;
-  Precision precision_;
   std::vector<std::unique_ptr<Trace>> traces_;
 };
 
@@ -75,6 +67,17 @@ std::vector<Gates> leaves_of(const std::vector<Gates>& gates, const ModelConfig&
   return leaves;
 }
 
+// The gradients that arrived at the leaves, for the gates that they were made of.
+void add_gradients(const Gates& gates, const Gates& leaves, torch::autograd::variable_list& roots,
+                   torch::autograd::variable_list& root_grads) {
+  std::vector<Tensor> from = gates.tensors(), leaf = leaves.tensors();
+  for (size_t i = 0; i < from.size(); ++i) {
+    if (!from[i].requires_grad() || !leaf[i].grad().defined()) continue;
+    roots.push_back(from[i]);
+    root_grads.push_back(leaf[i].grad());
+  }
+}
+
 }  // namespace
 
 int64_t training_steps(const TrainingSpec& spec, int64_t examples) {
@@ -98,6 +101,10 @@ Trainer::Trainer(Model& model, const Training& training, const State* resume)
       batches_([this](int64_t step) { return micro_batches(sampler_.rows(step), step); }) {
   backend_.set_precision(training_.spec.precision);
   backend_.set_checkpointing(training_.spec.gradient_checkpointing);
+  for (const Teacher* teacher : training_.teachers) {
+    teacher_backends_.emplace_back(teacher->model);
+    teacher_backends_.back().set_precision(training_.spec.precision);
+  }
   for (const Method* method : methods_) {
     Needs wanted = method->needs();
     needs_.student = needs_.student | wanted.student;
@@ -176,7 +183,7 @@ Tensor Trainer::run_micro(const Step& step, const Batch& batch, int64_t micro,
   Tensor sum = at::zeros({}, at::TensorOptions(model_.device()).dtype(at::kDouble));
   double task_weight = 1;
   for (const Method* method : methods_) task_weight *= method->task_weight(step);
-  TeacherTraces teachers(training_.teachers, batch, needs_.teacher, training_.spec.precision);
+  TeacherTraces teachers(teacher_backends_, batch, needs_.teacher);
   for (const Gates& gates : leaves) {
     at::manual_seed(derive_seed(training_.seed, training_.phase, step.index, micro, "dropout"));
     WalkOptions options;
@@ -276,12 +283,7 @@ void Trainer::step() {
   // Gates and penalties may share a graph, which can be walked once.
   torch::autograd::variable_list roots, root_grads;
   for (size_t variant = 0; variant < gates.size(); ++variant) {
-    std::vector<Tensor> from = gates[variant].tensors(), leaf = leaves[variant].tensors();
-    for (size_t i = 0; i < from.size(); ++i) {
-      if (!from[i].requires_grad() || !leaf[i].grad().defined()) continue;
-      roots.push_back(from[i]);
-      root_grads.push_back(leaf[i].grad());
-    }
+    add_gradients(gates[variant], leaves[variant], roots, root_grads);
   }
   for (Method* method : methods_) {
     if (Tensor penalty = method->penalty(step); penalty.defined()) {

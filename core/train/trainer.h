@@ -99,6 +99,7 @@ class Trainer : public Session {
   std::vector<Method*> methods_;
   Needs needs_;
   TrainBackend backend_;
+  std::vector<TrainBackend> teacher_backends_;  // one for each teacher; its casts are kept
   Sampler sampler_;
   std::unique_ptr<Optimiser> optimiser_;
   std::unique_ptr<WeightAverage> average_;

@@ -120,6 +120,8 @@ TEST(ExamplesKey, ChangesWithWhatExamplesComeFrom) {
   expect_new("task", [](Job& job) { job.spec.task = "multi-label-classification"; });
   expect_new("column", [](Job& job) { job.spec.text_column = "label"; });
   expect_new("pair", [](Job& job) { job.spec.text_pair_column = "label"; });
+  expect_new("images", [](Job& job) { job.spec.image_column = "picture"; });
+  expect_new("under", [](Job& job) { job.spec.under = {{"train", "train"}}; });
   expect_new("names", [](Job& job) { job.spec.label_names = {"0", "1"}; });
   expect_new("order", [](Job& job) { job.spec.label_names = {"1", "0"}; });
   expect_new("header", [](Job& job) { job.spec.column_names = {"text", "label"}; });

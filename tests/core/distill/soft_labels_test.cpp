@@ -26,5 +26,25 @@ TEST(SoftLabels, OfYesAndNoAreTheMeanOverAllLabels) {
   EXPECT_NEAR(binary_kl_with_temperature(teacher, teacher, 3).item<double>(), 0, 1e-7);
 }
 
+// The teacher says 3 : 1 of every word and sentence, the student 1 : 1.
+TEST(SoftLabels, OfWordsAreThoseOfTheSentencesToo) {
+  const double kl = 0.75 * std::log(1.5) + 0.25 * std::log(0.5);
+  Trace student, teacher;
+  student.logits = at::zeros({4, 2});
+  teacher.logits = torch::tensor({std::log(3.0), 0.0}).repeat({4, 1});
+  student.sentence_logits = at::zeros({3, 2});
+  teacher.sentence_logits = torch::tensor({std::log(3.0), 0.0}).repeat({3, 1});
+  Batch batch;
+  batch.counted = 4;
+  batch.sentences = torch::tensor({int64_t{0}, int64_t{kUncounted}, int64_t{1}}, at::kLong);
+  weigh_sentences({&batch, 1});
+  auto loss = [&] { return word_kl_with_temperature(student, teacher, batch, 1).item<double>(); };
+  EXPECT_NEAR(loss(), 2 * kl, 1e-6);
+  teacher.sentence_logits[1].fill_(9);  // no label: does not count
+  EXPECT_NEAR(loss(), 2 * kl, 1e-6);
+  teacher.sentence_logits = Tensor();
+  EXPECT_NEAR(loss(), kl, 1e-6);
+}
+
 }  // namespace
 }  // namespace espalier

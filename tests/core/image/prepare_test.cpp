@@ -88,28 +88,5 @@ TEST(ReadImage, GivesTheRowThatAModelReads) {
   EXPECT_FALSE(read_image("no image", config).ok());
 }
 
-// ViT's preprocess() of values 0, 1, 128 and 200, 254, 255 side by side, with ImageNet's mean and
-// standard deviation: equal to the bit.
-TEST(Normalise, EqualsTheReferenceInEveryBit) {
-  ImageSettings settings;
-  settings.mean = {0.485, 0.456, 0.406};
-  settings.std = {0.229, 0.224, 0.225};
-  const std::vector<uint8_t> values = {0, 200, 1, 254, 128, 255};
-  std::vector<float> out(values.size());
-  normalise(values, settings, 3, out);
-  EXPECT_THAT(out, ElementsAre(-2.11790395f, 1.30704677f, -2.01820731f, 2.41106415f, 0.426492572f,
-                               2.6400001f));
-}
-
-TEST(Normalise, TakesOneMeanForAllChannels) {
-  ImageSettings settings;
-  settings.rescale = 1;
-  settings.mean = {1};
-  settings.std = {2};
-  std::vector<float> out(3);
-  normalise(std::vector<uint8_t>{1, 3, 255}, settings, 3, out);
-  EXPECT_THAT(out, ElementsAre(0, 1, 127));
-}
-
 }  // namespace
 }  // namespace espalier

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "core/model/attention.h"
 #include "core/model/linear.h"
 #include "tests/core/model/gradients.h"
 
@@ -47,6 +48,18 @@ TEST(MatmulPrecision, CastsAParameterOnceUntilItMoves) {
   EXPECT_EQ(second.item<float>(), 2);
   for (int micro_batch = 0; micro_batch < 2; ++micro_batch) bf16.weight(w).sum().backward();
   EXPECT_EQ(w.grad().item<float>(), 2);
+}
+
+TEST(MatmulPrecision, CastsAFrozenParameterOnceIfItKnowsOfIt) {
+  MatmulPrecision bf16(Precision::kBf16);
+  Tensor w = at::ones({2, 2});
+  bf16.know(w);
+  const Tensor first = bf16.weight(w);
+  EXPECT_TRUE(bf16.weight(w).is_same(first));
+  EXPECT_FALSE(bf16.weight(w * 2).is_same(bf16.weight(w * 2)));
+  w.set_requires_grad(true);  // the cast without gradients would lose them
+  bf16.weight(w).sum().backward();
+  EXPECT_TRUE(w.grad().defined());
 }
 
 TEST(MatmulPrecision, WhatIsNotTrainedIsNotKept) {
@@ -95,6 +108,20 @@ TEST(MatmulPrecision, GradientsInBf16AreNearWhereMapsAreRecorded) {
   Walked how;
   how.record.attention = RecordAttention::kProbabilities;
   expect_near(how);
+}
+
+// What our kernel computes in fp32 stays so when maps are recorded and others compute it.
+TEST(MatmulPrecision, IsThatOfTheKernelWhereMapsAreRecorded) {
+  auto generator = at::detail::createCPUGenerator(5);
+  const Tensor qkv = at::empty({5, 24}).normal_(0, 1, generator);
+  const TokenRows rows({3, 2}, torch::kCPU);
+  Tensor maps, exact_maps;
+  const MatmulPrecision bf16(Precision::kBf16);
+  const Tensor exact = attend_rows(qkv, rows, 2, {}, 0, &exact_maps);
+  EXPECT_TRUE(at::equal(attend_rows(qkv, rows, 2, {}, 0, &maps, bf16), exact));
+  EXPECT_TRUE(at::equal(maps, exact_maps));
+  const Tensor without = attend_rows(qkv, rows, 2, {}, 0, nullptr, bf16);
+  EXPECT_LE(testing::max_gap(without, exact), 1e-5);
 }
 
 TEST(MatmulPrecision, GradientsInBf16AreNearWithGates) {

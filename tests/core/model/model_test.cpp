@@ -66,5 +66,15 @@ TEST(Model, GetsAHeadForWordsAndKeepsIt) {
   EXPECT_FALSE(model.lm_dense.defined());
 }
 
+TEST(Model, AHeadForSpansIsNoneForTags) {
+  Model model = testing::tiny_model();
+  model.reset_classifier(2, 1, HeadKind::kToken, /*spans=*/true);
+  EXPECT_TRUE(model.config.spans);
+  EXPECT_EQ(model.config.head_dropout, 0.0);  // BERT's has none
+  model.reset_classifier(2, 1, HeadKind::kToken);
+  EXPECT_FALSE(model.config.spans);
+  EXPECT_EQ(model.config.head_dropout, std::nullopt);  // hidden_dropout
+}
+
 }  // namespace
 }  // namespace espalier

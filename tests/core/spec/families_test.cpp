@@ -149,6 +149,7 @@ TEST(Families, LoadWithTheirPrefixAndEveryHead) {
       ASSERT_TRUE(folder.ok()) << facts.title << task << folder.status();
       EXPECT_EQ(folder->name_prefix, facts.prefix);
       EXPECT_EQ(folder->config.head, wanted.head) << facts.title << task;
+      EXPECT_EQ(folder->config.spans, wanted.spans) << facts.title << task;
       EXPECT_EQ(expected_tensors(folder->config), expected_tensors(wanted)) << facts.title << task;
     }
   }
@@ -156,21 +157,68 @@ TEST(Families, LoadWithTheirPrefixAndEveryHead) {
 
 TEST(Families, FindAHeadThatNobodyPromised) {
   for (const char* model_type : {"roberta", "distilbert", "mpnet", "electra"}) {
-    for (const char* task :
-         {"ForSequenceClassification", "ForTokenClassification", "ForMaskedLM"}) {
+    for (const char* task : {"ForSequenceClassification", "ForTokenClassification",
+                             "ForQuestionAnswering", "ForMaskedLM"}) {
       Json json = small(model_type, task);
       Checkpoint checkpoint(json.dump());
       json.erase("architectures");
       checkpoint.files()["config.json"] = json.dump();
-      EXPECT_EQ(checkpoint.inspect()->config.head, read_small(model_type, task).head)
-          << model_type << task;
+      const ModelConfig found = checkpoint.inspect()->config, wanted = read_small(model_type, task);
+      EXPECT_EQ(found.head, wanted.head) << model_type << task;
+      EXPECT_EQ(found.spans, wanted.spans) << model_type << task;
+      EXPECT_EQ(found.head_dropout, wanted.head_dropout) << model_type << task;
     }
   }
 }
 
+TEST(Families, TellSpansFromTagsByTheNameOfTheirHead) {
+  Checkpoint checkpoint(small("bert", "ForQuestionAnswering").dump());
+  EXPECT_EQ(checkpoint.tensors().count("qa_outputs.weight"), 1u);
+  EXPECT_TRUE(checkpoint.inspect()->config.spans);
+  for (const char* leaf : {"weight", "bias"})
+    checkpoint.rename(std::string("qa_outputs.") + leaf, std::string("classifier.") + leaf);
+  EXPECT_FALSE(checkpoint.inspect()->config.spans);
+}
+
+TEST(Families, FindSpansWithTwoOutputsOnly) {
+  Json json = small("bert", "ForQuestionAnswering");
+  Checkpoint checkpoint(json.dump());
+  json.erase("architectures");
+  checkpoint.files()["config.json"] = json.dump();
+  checkpoint.tensors()["qa_outputs.weight"].shape = {3, 8};
+  EXPECT_THAT(checkpoint.inspect().status(), Refuses("needs 2 rows"));
+}
+
+// A key of config.json that says the dropout of both heads says it again; else the new head has
+// what configuration_distilbert.py and the classes of modeling_bert.py give it.
+TEST(Families, GiveAChangedHeadItsOwnDropout) {
+  auto changed = [](Json json, HeadKind kind, bool spans) {
+    ModelConfig config = *read_model_config(json);
+    change_head(config, kind, spans);
+    EXPECT_EQ(config.head, kind);
+    EXPECT_EQ(config.spans, spans);
+    return config.head_dropout;
+  };
+  const HeadKind sequence = HeadKind::kSequence, token = HeadKind::kToken;
+  Json distilbert = small("distilbert", "ForSequenceClassification");
+  distilbert["seq_classif_dropout"] = 0.3;
+  EXPECT_EQ(changed(distilbert, sequence, false), 0.3);
+  EXPECT_EQ(changed(distilbert, token, false), std::nullopt);
+  EXPECT_EQ(changed(distilbert, token, true), 0.1);
+  Json bert = small("bert", "ForQuestionAnswering");
+  EXPECT_EQ(changed(bert, token, true), 0.0);
+  EXPECT_EQ(changed(bert, token, false), std::nullopt);
+  bert = small("bert", "ForTokenClassification");
+  bert["classifier_dropout"] = 0.4;
+  EXPECT_EQ(changed(bert, sequence, false), 0.4);
+  EXPECT_EQ(changed(bert, token, true), 0.0);
+  EXPECT_EQ(changed(small("mpnet", "ForSequenceClassification"), token, true), 0.0);
+}
+
 TEST(Families, ComeBackAsTheyWereWritten) {
   for (const FamilyFacts& facts : families()) {
-    for (const char* task : {"Model", "ForTokenClassification", "ForMaskedLM"}) {
+    for (const char* task :
+         {"Model", "ForTokenClassification", "ForQuestionAnswering", "ForMaskedLM"}) {
       ModelConfig config = read_small(facts.model_type, task);
       config.layers[0] = {{1}, 4, 5};
       config.layers[1] = {{}, 4, 12};
@@ -185,6 +233,7 @@ TEST(Families, ComeBackAsTheyWereWritten) {
       EXPECT_EQ(expected_tensors(*back), expected_tensors(config));
       EXPECT_EQ(back->family, config.family);
       EXPECT_EQ(back->head, config.head);
+      EXPECT_EQ(back->spans, config.spans);
       EXPECT_EQ(back->pooling, Pooling::kMean);
       EXPECT_EQ(back->positions, config.positions);
       EXPECT_EQ(back->head_dropout, 0.25);
@@ -295,6 +344,11 @@ TEST(Families, RefuseWhatTheyCannotBe) {
   EXPECT_THAT(read_with("bert", {{"espalier", {{"head", "magic"}}}}),
               Refuses("knows: sequence, token, masked_lm"));
   EXPECT_THAT(read_with("bert", {{"espalier", {{"pooling", "max"}}}}), Refuses("first, mean"));
+  EXPECT_THAT(read_with("bert", {{"espalier", {{"spans", true}}}}),
+              Refuses("2 outputs for every token"));
+  EXPECT_THAT(read_with("bert", {{"architectures", {"BertForQuestionAnswering"}},
+                                 {"id2label", {{"0", "a"}, {"1", "b"}, {"2", "c"}}}}),
+              Refuses("this one has 3"));
   EXPECT_THAT(read_with("bert", {{"espalier", {{"head_activation", "silu"}}}}),
               Refuses("tanh, relu, gelu"));
   EXPECT_THAT(read_with("bert", {{"espalier", {{"relative_buckets", 3}}}}), Refuses("at least 4"));
