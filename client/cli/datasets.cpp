@@ -13,10 +13,30 @@ namespace espalier::cli {
 namespace {
 
 struct UploadFlags {
-  std::string id, format, task, text_column, text_pair_column, label_column, metric;
+  std::string id, format, task, text_column, text_pair_column, image_column, label_column, metric;
   std::vector<std::string> label_names, column_names;
   std::map<std::string, std::string> splits;  // split -> local file
+  std::map<std::string, std::string> under;   // split -> folder in its archive
 };
+
+// What comes from which column; archives have none.
+std::string columns_text(const v1::Dataset& dataset) {
+  std::vector<std::string> columns;
+  for (const auto& [what, column] :
+       {std::pair("text: ", dataset.text_column()), std::pair("pair: ", dataset.text_pair_column()),
+        std::pair("image: ", dataset.image_column()),
+        std::pair("label: ", dataset.label_column())}) {
+    if (!column.empty()) columns.push_back(what + column);
+  }
+  return columns.empty() ? "none; folders name the labels" : absl::StrJoin(columns, ", ");
+}
+
+// ".tar.xz" of an archive's whole name, ".tsv" of another's.
+std::string extension_of(const std::string& local) {
+  const std::filesystem::path name = std::filesystem::path(local).filename();
+  const std::string last = name.extension().string();
+  return name.stem().extension() == ".tar" ? ".tar" + last : last;
+}
 
 std::string text_of(const v1::Dataset& dataset) {
   std::string text = absl::StrCat("name     ", client::short_name(dataset.name()), "\nstate    ",
@@ -25,15 +45,13 @@ std::string text_of(const v1::Dataset& dataset) {
     absl::StrAppend(&text, "refused  ", dataset.failure().reason(), ": ",
                     dataset.failure().message(), "\n");
   }
-  absl::StrAppend(&text, "task     ", dataset.task(), "\ncolumns  text: ", dataset.text_column());
-  if (!dataset.text_pair_column().empty())
-    absl::StrAppend(&text, ", pair: ", dataset.text_pair_column());
-  if (!dataset.label_column().empty()) absl::StrAppend(&text, ", label: ", dataset.label_column());
+  absl::StrAppend(&text, "task     ", dataset.task(), "\ncolumns  ", columns_text(dataset));
   absl::StrAppend(&text, "\nlabels   ", absl::StrJoin(dataset.label_names(), ", "), "\n");
   if (!dataset.metric().empty()) absl::StrAppend(&text, "metric   ", dataset.metric(), "\n");
   for (const auto& split : dataset.splits()) {
-    absl::StrAppend(&text, "split    ", split.name(), "  ", split.rows(), " rows  ", split.path(),
-                    "\n");
+    absl::StrAppend(&text, "split    ", split.name(), "  ", split.rows(), " rows  ", split.path());
+    if (!split.under().empty()) absl::StrAppend(&text, "  under ", split.under());
+    absl::StrAppend(&text, "\n");
   }
   return absl::StrCat(text, "created  ", time_text(dataset.create_time()), "\n");
 }
@@ -59,6 +77,7 @@ ExitCode upload(const Context& context, const UploadFlags& flags) {
   dataset.set_metric(flags.metric);
   dataset.set_text_column(flags.text_column);
   dataset.set_text_pair_column(flags.text_pair_column);
+  dataset.set_image_column(flags.image_column);
   dataset.set_label_column(flags.label_column);
   for (const auto& name : flags.label_names) dataset.add_label_names(name);
   for (const auto& name : flags.column_names) dataset.add_column_names(name);
@@ -68,14 +87,21 @@ ExitCode upload(const Context& context, const UploadFlags& flags) {
   if (flags.format == "parquet") dataset.set_format(v1::Dataset::FORMAT_PARQUET);
   if (flags.format == "squad") dataset.set_format(v1::Dataset::FORMAT_SQUAD);
   std::vector<client::LocalFile> files;
+  std::map<std::string, std::string> path_of;  // by local file: an archive may hold several splits
   for (const auto& [name, local] : flags.splits) {
-    if (local.empty()) continue;
+    const auto under = flags.under.find(name);
+    const bool is_part = under != flags.under.end() && !under->second.empty();
+    if (local.empty()) {
+      if (!is_part) continue;
+      return report_error(usage_error(absl::StrCat("--", name, "-under came without --", name)));
+    }
     // "train.tsv": two splits may come from files of one name in different folders.
-    const std::string path = name + std::filesystem::path(local).extension().string();
+    const auto [path, is_new] = path_of.emplace(local, name + extension_of(local));
+    if (is_new) files.push_back({path->second, local});
     auto& split = *dataset.add_splits();
     split.set_name(name);
-    split.set_path(path);
-    files.push_back({path, local});
+    split.set_path(path->second);
+    if (is_part) split.set_under(under->second);
   }
   TransferView view(context.quiet);
   return show(context,
@@ -106,18 +132,22 @@ void add_datasets(CLI::App& app, Context& context) {
   command
       ->add_option("--task", flags->task,
                    "text-classification, regression, multi-label-classification, "
-                   "token-classification, question-answering or fill-mask")
+                   "token-classification, question-answering, fill-mask or image-classification")
       ->default_val("text-classification")
       ->capture_default_str();
   command->add_option("--format", flags->format, "Default: by the files' extension")
       ->check(CLI::IsMember({"tsv", "csv", "jsonl", "parquet", "squad"}));
-  command->add_option("--text-column", flags->text_column, "Column of the text")
-      ->default_val("text")
-      ->capture_default_str();
+  for (const char* split : {"train", "select", "calibrate", "report"}) {
+    command->add_option(absl::StrCat("--", split, "-under"), flags->under[split],
+                        "Folder in that file, an archive of images, that holds this split");
+  }
+  command->add_option("--text-column", flags->text_column, "Column of the text; default: text");
   command->add_option("--text-pair-column", flags->text_pair_column,
                       "Column of the second text of a pair");
+  command->add_option("--image-column", flags->image_column,
+                      "Column of the images in a Parquet file; default: image");
   command->add_option("--label-column", flags->label_column,
-                      "Column of the label; default: label, and for fill-mask none");
+                      "Column of the label; default: label, and none for fill-mask and archives");
   command
       ->add_option("--label-names", flags->label_names, "Labels in the order of their ids, as a,b")
       ->delimiter(',');

@@ -22,14 +22,26 @@ void append_bytes(std::string& raw, const std::string& element) {
   raw.append(element);
 }
 
-void add_text_input(inference::ModelInferRequest& request, const char* name,
-                    const std::vector<std::string>& texts) {
+inference::ModelInferRequest empty_request(const std::string& model,
+                                           const PredictOptions& options) {
+  inference::ModelInferRequest request;
+  request.set_model_name(model);
+  request.set_model_version(options.version);
+  auto& parameters = *request.mutable_parameters();
+  if (options.exit_threshold)
+    parameters["exit_threshold"].set_double_param(*options.exit_threshold);
+  if (options.max_exit_layer) parameters["max_exit_layer"].set_int64_param(*options.max_exit_layer);
+  return request;
+}
+
+void add_bytes_input(inference::ModelInferRequest& request, const char* name,
+                     const std::vector<std::string>& elements) {
   auto& input = *request.add_inputs();
   input.set_name(name);
   input.set_datatype("BYTES");
-  input.add_shape(static_cast<int64_t>(texts.size()));
+  input.add_shape(static_cast<int64_t>(elements.size()));
   std::string& raw = *request.add_raw_input_contents();
-  for (const auto& text : texts) append_bytes(raw, text);
+  for (const auto& element : elements) append_bytes(raw, element);
 }
 
 absl::Status malformed(const std::string& output, const std::string& what) {
@@ -144,6 +156,14 @@ absl::StatusOr<Predictions> InferenceClient::predict(const std::string& model,
   return read_predictions(response, texts.size());
 }
 
+absl::StatusOr<Predictions> InferenceClient::predict_images(const std::string& model,
+                                                            const std::vector<std::string>& files,
+                                                            const PredictOptions& options) {
+  ESPALIER_ASSIGN_OR_RETURN(auto request, make_image_request(model, files, options));
+  ESPALIER_ASSIGN_OR_RETURN(auto response, infer(request));
+  return read_predictions(response, files.size());
+}
+
 absl::StatusOr<inference::ModelInferRequest> make_infer_request(
     const std::string& model, const std::vector<std::string>& texts,
     const std::vector<std::string>& pairs, const PredictOptions& options) {
@@ -153,15 +173,18 @@ absl::StatusOr<inference::ModelInferRequest> make_infer_request(
         absl::StrCat("there are ", texts.size(), " texts but ", pairs.size(),
                      " second texts; each text needs one, or none has any"));
   }
-  inference::ModelInferRequest request;
-  request.set_model_name(model);
-  request.set_model_version(options.version);
-  add_text_input(request, "text", texts);
-  if (!pairs.empty()) add_text_input(request, "text_pair", pairs);
-  auto& parameters = *request.mutable_parameters();
-  if (options.exit_threshold)
-    parameters["exit_threshold"].set_double_param(*options.exit_threshold);
-  if (options.max_exit_layer) parameters["max_exit_layer"].set_int64_param(*options.max_exit_layer);
+  inference::ModelInferRequest request = empty_request(model, options);
+  add_bytes_input(request, "text", texts);
+  if (!pairs.empty()) add_bytes_input(request, "text_pair", pairs);
+  return request;
+}
+
+absl::StatusOr<inference::ModelInferRequest> make_image_request(
+    const std::string& model, const std::vector<std::string>& files,
+    const PredictOptions& options) {
+  if (files.empty()) return absl::InvalidArgumentError("no image to predict for");
+  inference::ModelInferRequest request = empty_request(model, options);
+  add_bytes_input(request, "image", files);
   return request;
 }
 

@@ -52,6 +52,10 @@ class InferenceClient {
                                       const std::vector<std::string>& texts,
                                       const std::vector<std::string>& pairs = {},
                                       const PredictOptions& options = {});
+  // Of models that read images: encoded JPEG or PNG files, one row each.
+  absl::StatusOr<Predictions> predict_images(const std::string& model,
+                                             const std::vector<std::string>& files,
+                                             const PredictOptions& options = {});
   // The protocol itself.
   absl::StatusOr<inference::ModelInferResponse> infer(const inference::ModelInferRequest& request);
 
@@ -60,10 +64,12 @@ class InferenceClient {
   std::unique_ptr<Impl> impl_;
 };
 
-// The wire form of predict(), as pure functions.
+// The wire form of predict() and predict_images(), as pure functions.
 absl::StatusOr<inference::ModelInferRequest> make_infer_request(
     const std::string& model, const std::vector<std::string>& texts,
     const std::vector<std::string>& pairs, const PredictOptions& options);
+absl::StatusOr<inference::ModelInferRequest> make_image_request(
+    const std::string& model, const std::vector<std::string>& files, const PredictOptions& options);
 // INTERNAL names the output whose type, shape or length is not what the protocol says.
 absl::StatusOr<Predictions> read_predictions(const inference::ModelInferResponse& response,
                                              size_t rows);

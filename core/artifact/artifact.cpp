@@ -8,6 +8,7 @@
 #include "core/base/hash.h"
 #include "core/base/status_macros.h"
 #include "core/model/load.h"
+#include "core/spec/families.h"
 #include "core/spec/tasks.h"
 
 namespace espalier {
@@ -105,6 +106,7 @@ absl::StatusOr<Artifact> load_artifact(const std::string& folder) {
   ESPALIER_ASSIGN_OR_RETURN(Json config_json, read_json(folder + "/config.json"));
   ESPALIER_ASSIGN_OR_RETURN(ModelConfig config, read_model_config(config_json));
   ESPALIER_ASSIGN_OR_RETURN(const TaskKind kind, find_task(out.spec.task));
+  ESPALIER_RETURN_IF_ERROR(check_reads(kind, reads_of(config), facts_of(config).model_type));
   const int outputs = head_outputs(kind.objective, static_cast<int>(out.spec.label_names.size()));
   if (config.classes != outputs || config.head != kind.head) {
     return absl::InvalidArgumentError(absl::StrCat(

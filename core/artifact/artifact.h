@@ -3,7 +3,8 @@
 //   config.json         Hugging Face keys where shapes are uniform, per-layer shapes in "espalier"
 //   model.safetensors   our tensor names (spec/model_config.h), in final shape and precision
 //   espalier.json       task, labels, longest input, exit method with its calibrated threshold
-//   vocab.txt, ...      the tokenizer's files, as uploaded
+//   vocab.txt, ...      the tokenizer's files, as uploaded; models that read images have none, and
+//                       config.json says in "espalier" what is done to an image
 //   golden.safetensors  golden.h
 //   report.json, README.md   written by the job
 #pragma once

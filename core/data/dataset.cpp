@@ -15,7 +15,7 @@ namespace {
 constexpr uint64_t kCarveSeed = 1;
 constexpr int64_t kWindow = 32;  // batches that are sorted by length together
 
-// Errors name the split and the row in its file, counted from 1.
+// Errors name the split and the row in its file, counted from 1, or the image.
 absl::StatusOr<Examples> encode(const Rows& rows, std::span<const int64_t> which, const char* split,
                                 const Task& task, const Reading& reading) {
   Examples out;
@@ -32,8 +32,9 @@ absl::StatusOr<Examples> encode(const Rows& rows, std::span<const int64_t> which
     }
     absl::StatusOr<std::vector<Features>> windows = task.encode(reading, sample);
     if (!windows.ok()) {
-      return absl::Status(windows.status().code(), absl::StrCat("split '", split, "', row ", i + 1,
-                                                                ": ", windows.status().message()));
+      return absl::Status(windows.status().code(),
+                          absl::StrCat("split '", split, "', ", row_name(rows, i), ": ",
+                                       windows.status().message()));
     }
     out.add(sample, *std::move(windows));
   }
@@ -47,6 +48,7 @@ Sample sample_of(const Rows& rows, int64_t i) {
   Sample out;
   if (!rows.text.empty()) out.text = rows.text[row];
   if (!rows.words.empty()) out.words = rows.words[row];
+  if (!rows.images.empty()) out.image = rows.images[row];
   out.has_pair = !rows.pair.empty();
   if (out.has_pair) out.pair = rows.pair[row];
   if (!rows.answers.empty()) {
@@ -55,6 +57,18 @@ Sample sample_of(const Rows& rows, int64_t i) {
   }
   out.target = rows.targets[i];
   return out;
+}
+
+absl::Status check_pixel_memory(const DatasetFacts& facts, const ModelConfig& config) {
+  int64_t rows = 0;
+  for (const auto& [split, count] : facts.rows) rows += count;
+  const double bytes = static_cast<double>(rows) * static_cast<double>(config.pixels());
+  if (bytes <= kMaxPixelBytes) return absl::OkStatus();
+  constexpr double kGiB = 1 << 30;
+  return absl::InvalidArgumentError(absl::StrCat(
+      "the data set's ", rows, " images of ", config.channels, " x ", config.image_size, " x ",
+      config.image_size, " pixels take ", bytes / kGiB, " GiB, and a job holds at most ",
+      kMaxPixelBytes / kGiB, "; fewer images or a model of a smaller image_size would fit"));
 }
 
 absl::StatusOr<Splits> load_splits(const DatasetSpec& spec, const Task& task,

@@ -10,6 +10,7 @@
 #include "core/model/load.h"
 #include "core/model/walk.h"
 #include "core/prune/registry.h"
+#include "core/spec/families.h"
 #include "core/spec/labels.h"
 
 namespace espalier {
@@ -35,11 +36,24 @@ std::string task_of(const ModelConfig& config) {
   if (config.head == HeadKind::kToken)
     return config.spans ? "question-answering" : "token-classification";
   if (config.head == HeadKind::kMaskedLm) return "fill-mask";
+  if (config.reads_images()) return "image-classification";
   return config.classes == 1 ? "regression" : "text-classification";
 }
 
-// Texts for a job without a data set: golden inputs and latencies need some.
+Examples plain_images(const ModelConfig& config) {
+  Examples out;
+  for (const uint8_t grey : {uint8_t{64}, uint8_t{128}, uint8_t{192}}) {
+    Features image;
+    image.input.pixels.assign(config.pixels(), grey);
+    image.input.image_tokens = config.positions;
+    out.add({}, {std::move(image)});
+  }
+  return out;
+}
+
+// Examples for a job without a data set: golden inputs and latencies need some.
 Examples plain_examples(const Task& task, const Reading& reading) {
+  if (task.reads() == Reads::kImage) return plain_images(*reading.config);
   Examples out;
   out.objective = task.objective();
   const float unknown = static_cast<float>(NextSentence::kNotKnown);
@@ -96,7 +110,6 @@ std::vector<Job::Phase> Job::plan() const {
 
 void Job::prepare() {
   recipe_ = value_or_throw(read_recipe(input_.recipe));
-  tokenizer_ = value_or_throw(load_tokenizer(input_.model_folder));
   labelled_ = input_.dataset.has_value();
 
   auto restored = load_checkpoint(input_.checkpoint_folder);
@@ -109,9 +122,18 @@ void Job::prepare() {
   }
   ModelConfig& config = state_.model.config;
   recipe_.max_length = std::min(recipe_.max_length, config.positions);
+  if (config.reads_images()) {
+    recipe_.max_length = config.positions;  // all of them have so many tokens
+  } else {
+    tokenizer_ = value_or_throw(load_tokenizer(input_.model_folder));
+  }
   if (labelled_) {
     DatasetSpec spec = *input_.dataset;
-    spec.label_names = value_or_throw(inspect_dataset(spec)).label_names;
+    throw_if_error(check_reads(value_or_throw(find_task(spec.task)), reads_of(config),
+                               facts_of(config).model_type));
+    const DatasetFacts facts = value_or_throw(inspect_dataset(spec));
+    throw_if_error(check_pixel_memory(facts, config));
+    spec.label_names = facts.label_names;
     task_ = value_or_throw(make_task(spec.task, spec.label_names, spec.metric));
     throw_if_error(check_metric(task_->objective(), spec.label_names, recipe_.constraint_metric));
     splits_ = value_or_throw(load_splits(spec, *task_, reading()));

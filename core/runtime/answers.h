@@ -8,8 +8,9 @@
 
 namespace espalier::runtime {
 
-// One answer for each of the walk's inputs.
+// One answer for each of the walk's rows. Of kWords the logits, which are as many as the vocabulary
+// for every asked word, leave the device for those rows only that are to have them.
 std::vector<Answer> answers_of(Objective objective, HeadKind head, const Trace& trace,
-                               std::span<const Input* const> inputs);
+                               std::span<const Row> rows);
 
 }  // namespace espalier::runtime

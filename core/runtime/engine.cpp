@@ -47,15 +47,19 @@ class LibTorchEngine : public Engine {
     const ModelConfig& config = plan_->model.config;
     info_.task = artifact.spec.task;
     info_.objective = task_->objective();
+    info_.reads = task_->reads();
     info_.label_names = artifact.spec.label_names;
     info_.layers = static_cast<int>(config.layers.size());
     info_.max_length = artifact.spec.max_length;
     info_.vocabulary = config.vocabulary;
     info_.token_types = config.token_types;
+    info_.channels = config.channels;
+    info_.image_size = config.image_size;
     if (info_.objective == Objective::kWords) {
       info_.mask_id = tokenizer_->specials().mask;
       info_.mask_text = tokenizer_->written(info_.mask_id);
     }
+    if (info_.objective == Objective::kSpan) info_.separator_id = tokenizer_->specials().separator;
     info_.precision = artifact.spec.precision;
     info_.weights_sha256 = artifact.weights_sha256;
     if (artifact.spec.exit) {
@@ -102,8 +106,8 @@ class LibTorchEngine : public Engine {
       }
       const Trace trace = walk(backend_, pack(inputs), {}, options);
       std::vector<Answer> answers =
-          answers_of(info_.objective, plan_->model.config.head, trace, inputs);
-      for (size_t i = 0; i < rows.size(); ++i) finish(rows[i], answers[i]);
+          answers_of(info_.objective, plan_->model.config.head, trace, rows);
+      for (Answer& answer : answers) finish(answer);
       return answers;
     });
   }
@@ -125,7 +129,8 @@ class LibTorchEngine : public Engine {
     auto bad = [&](const std::string& what) {
       return absl::InvalidArgumentError(absl::StrCat("row ", i, ": ", what));
     };
-    ESPALIER_RETURN_IF_ERROR(check_text(row.input, bad));
+    ESPALIER_RETURN_IF_ERROR(info_.reads == Reads::kImage ? check_image(row.input, bad)
+                                                          : check_text(row.input, bad));
     if (!std::isnan(row.exit_threshold)) {
       if (!info_.has_exits) return bad("exit_threshold is set, but this model has no early exits");
       if (row.exit_threshold < info_.threshold_low || row.exit_threshold > info_.threshold_high) {
@@ -147,15 +152,29 @@ class LibTorchEngine : public Engine {
   }
 
   // What answers need beside the walk.
-  void finish(const Row& row, Answer& answer) const {
+  void finish(Answer& answer) const {
     for (auto& guesses : answer.words) {
       for (WordGuess& guess : guesses) guess.text = tokenizer_->written(guess.id);
     }
-    if (!row.with_logits && info_.objective == Objective::kWords) answer.logits = {};
+  }
+
+  template <class Bad>
+  absl::Status check_image(const Input& input, const Bad& bad) const {
+    const ModelConfig& config = plan_->model.config;
+    if (!input.ids.empty()) return bad("holds a text; this model reads images");
+    if (input.pixels.size() != config.pixels()) {
+      return bad(absl::StrCat("has ", input.pixels.size(), " bytes of pixels; this model takes ",
+                              config.pixels(), ", of ", config.channels, " x ", config.image_size,
+                              " x ", config.image_size));
+    }
+    if (input.image_tokens == config.positions) return absl::OkStatus();
+    return bad(absl::StrCat("is to have ", input.image_tokens, " tokens; an image has ",
+                            config.positions));
   }
 
   template <class Bad>
   absl::Status check_text(const Input& input, const Bad& bad) const {
+    if (!input.pixels.empty()) return bad("holds an image; this model reads texts");
     const std::vector<int32_t>&ids = input.ids, &types = input.types;
     if (ids.empty()) return bad("has no tokens; at least one is needed");
     if (ids.size() > static_cast<size_t>(info_.max_length)) {
@@ -198,7 +217,10 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::load(const std::string& folder,
   if (options.threads > 0) at::set_num_threads(options.threads);
   return guard("loading the artifact", [&]() -> absl::StatusOr<std::unique_ptr<Engine>> {
     ESPALIER_ASSIGN_OR_RETURN(Artifact artifact, load_artifact(folder));
-    ESPALIER_ASSIGN_OR_RETURN(auto tokenizer, load_tokenizer(folder));
+    std::unique_ptr<Tokenizer> tokenizer;
+    if (!artifact.model.config.reads_images()) {
+      ESPALIER_ASSIGN_OR_RETURN(tokenizer, load_tokenizer(folder));
+    }
     ESPALIER_ASSIGN_OR_RETURN(auto task, make_task(artifact.spec.task, artifact.spec.label_names));
     std::unique_ptr<ExitPolicy> policy;
     if (artifact.spec.exit) {

@@ -17,7 +17,7 @@ namespace espalier::runtime {
 
 // One row of a batch, with its own knobs.
 struct Row {
-  Input input;  // of 1..max_length tokens
+  Input input;  // of 1..max_length tokens, or an image of the model's size
   // NaN: the artifact's calibrated threshold. Meaning and range are the exit method's.
   double exit_threshold = std::numeric_limits<double>::quiet_NaN();
   int max_exit_layer = 0;   // 1-based; 0: the last layer
@@ -57,9 +57,14 @@ struct ModelInfo {
   std::string task;
   Objective objective = Objective::kClass;
   std::vector<std::string> label_names;
-  int layers = 0, max_length = 0, vocabulary = 0, token_types = 0;
-  int32_t mask_id = -1;   // kWords: the token that asks for a word, ...
-  std::string mask_text;  // ... and how a text writes it
+  Reads reads = Reads::kText;
+  int layers = 0, max_length = 0;
+  int vocabulary = 0, token_types = 0;  // texts
+  // Images: [channels, image_size, image_size], each of max_length tokens.
+  int channels = 0, image_size = 0;
+  int32_t mask_id = -1;       // kWords: the token that asks for a word, ...
+  std::string mask_text;      // ... and how a text writes it
+  int32_t separator_id = -1;  // kSpan: the token behind the question and behind the context
   bool has_exits = false;
   std::string exit_method;                       // "" without exits
   double exit_threshold = 0;                     // calibrated

@@ -33,6 +33,13 @@ bool ends_in_one_of(const std::string& name, const std::set<std::string>& extens
          extensions.count(absl::AsciiStrToLower(name.substr(dot + 1))) > 0;
 }
 
+constexpr size_t kMostTops = 10;
+
+bool is_split_name(const std::string& folder) {
+  static const std::set<std::string> kNames = {"train", "test", "val", "valid", "validation"};
+  return kNames.count(absl::AsciiStrToLower(folder)) > 0;
+}
+
 // Tells which paths are images of the data set, and what their labels are.
 class ClassPaths {
  public:
@@ -44,7 +51,7 @@ class ClassPaths {
                                                     "webp", "tif",  "tiff", "avif", "heic"};
     const std::vector<std::string> parts = parts_of(path);
     if (parts.empty() || std::any_of(parts.begin(), parts.end(), is_hidden)) return false;
-    if (parts.size() > 1) tops_.insert(parts[0]);
+    if (parts.size() > 1) add_top(parts[0]);
     return parts.size() > under_.size() &&
            std::equal(under_.begin(), under_.end(), parts.begin()) &&
            ends_in_one_of(parts.back(), kPictures);
@@ -61,6 +68,7 @@ class ClassPaths {
     if (!seen_.insert(absl::StrJoin(parts, "/")).second)
       return bad(absl::StrCat(path, " is there twice"));
     parts.pop_back();
+    if (parts.size() > 1 || !is_split_name(parts[0])) all_are_splits_ = false;
     const std::string folder = absl::StrJoin(parts, "/");
     const auto [first, is_new] = folder_of_.emplace(parts.back(), folder);
     if (is_new || first->second == folder) return parts.back();
@@ -69,11 +77,17 @@ class ClassPaths {
   }
 
   absl::Status check_found() const {
-    if (!seen_.empty()) return absl::OkStatus();
-    return bad(absl::StrCat(
-        "holds no .jpg, .jpeg or .png",
-        under_.empty() ? "" : " below " + absl::StrJoin(under_, "/"),
-        "; folders at its top: ", tops_.empty() ? "none" : absl::StrJoin(tops_, ", ")));
+    if (seen_.empty()) {
+      return bad(absl::StrCat(
+          "holds no .jpg, .jpeg or .png",
+          under_.empty() ? "" : " below " + absl::StrJoin(under_, "/"), "; folders at its top: ",
+          tops_.empty() ? "none" : absl::StrJoin(tops_, ", "), has_more_tops_ ? ", ..." : ""));
+    }
+    if (!all_are_splits_) return absl::OkStatus();
+    const auto name = [](std::string* out, const auto& one) { out->append(one.first); };
+    return bad(absl::StrCat("the only classes would be ", absl::StrJoin(folder_of_, ", ", name),
+                            ", which are names of splits; put the files into folders named by "
+                            "their classes, and say below which folder this split lies"));
   }
 
  private:
@@ -81,10 +95,20 @@ class ClassPaths {
     return absl::InvalidArgumentError(absl::StrCat(path_, ": ", what));
   }
 
+  // For a message: the first by letters, however many there are.
+  void add_top(const std::string& name) {
+    tops_.insert(name);
+    if (tops_.size() <= kMostTops) return;
+    tops_.erase(std::prev(tops_.end()));
+    has_more_tops_ = true;
+  }
+
   std::string path_;
   std::vector<std::string> under_;
   std::set<std::string> tops_, seen_;
   std::map<std::string, std::string> folder_of_;  // by class
+  bool has_more_tops_ = false;
+  bool all_are_splits_ = true;  // every file lies in a folder at the top with a split's name
 };
 
 absl::Status read_folder(const ClassFolders& folders,

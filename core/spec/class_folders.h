@@ -31,8 +31,10 @@ struct ClassFolders {
 };
 
 // Every file once, in the order in which it comes, so that nothing needs to be held: for a full
-// scan. INVALID_ARGUMENT also where there is no file at all, where one lies in no folder, or where
-// a class has two folders (train/cat and test/cat without `under`).
+// scan. INVALID_ARGUMENT also where there is no file at all, where one lies in no folder,
+// where a class has two folders (train/cat and test/cat without `under`), or where there are no
+// classes but train, test and the like at the top: folders of splits, of whose files nobody says
+// what they show. A class "train" among others is one.
 absl::Status visit_class_folders(const ClassFolders& folders,
                                  const std::function<absl::Status(ClassFile)>& take);
 

@@ -2,13 +2,17 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "core/base/options.h"
 #include "core/spec/targets.h"
+#include "core/spec/tasks.h"
 
 namespace espalier {
 
@@ -18,11 +22,14 @@ struct DatasetSpec {
   std::string folder;  // where the files lie
   std::map<std::string, std::string>
       splits;  // "train", "select", "calibrate", "report" -> relative path
+  // Of splits in archives: the folder that holds their class folders; none: the archive's top.
+  std::map<std::string, std::string> under;
   TableFormat format = TableFormat::kByExtension;
   std::string task = "text-classification";
-  // Columns of tables; a SQuAD file has none.
+  // Columns of tables; a SQuAD file and an archive have none.
   std::string text_column = "text";
   std::string text_pair_column;        // empty: single texts
+  std::string image_column = "image";  // instead of the text, where the task reads images
   std::string label_column = "label";  // empty: there is none, see needs_labels()
   // By id; empty: train's values, sorted. Question answering: kNoAnswer alone, or none; empty:
   // kNoAnswer if train has questions without an answer.
@@ -32,8 +39,15 @@ struct DatasetSpec {
   std::string metric;  // the one that decides; empty: the task's first
 };
 
-// The JSON has the field names of proto espalier.v1.Dataset (splits is a list of {name, path}).
+// The JSON has the field names of proto espalier.v1.Dataset (splits is a list of {name, path,
+// under}).
 absl::StatusOr<DatasetSpec> read_dataset_spec(const Json& dataset, const std::string& folder);
+
+// The folder in its archive that holds a split; "" where it is the archive's top.
+std::string under_of(const DatasetSpec& spec, const std::string& split);
+// INVALID_ARGUMENT where the task does not read files of this name and the data set's format:
+// SQuAD files are for questions, and questions are in SQuAD files; likewise archives and images.
+absl::Status check_format(const DatasetSpec& spec, const TaskKind& kind, const std::string& path);
 
 // The right answers to a question, any of them, and where each begins in the context, in code
 // points. None where the context has no answer.
@@ -47,6 +61,8 @@ struct Rows {
   // pair empty for single texts. Question answering: the question, and its context as the pair.
   std::vector<std::string> text, pair;
   std::vector<RightAnswers> answers;  // question answering only
+  // Instead of texts: encoded files, and their names where they come from an archive.
+  std::vector<std::string> images, image_names;
   // Instead of texts where every word has a label: a list, or a text cut at its spaces.
   std::vector<std::vector<std::string>> words;
   // kClass: the id; kValue: the number; kLabels: 0 or 1 for every label; kTokenClasses: an id for
@@ -59,7 +75,8 @@ struct Rows {
 };
 
 // What the label column holds, and so what Rows::targets are, stands in labels.h. Question
-// answering is read from SQuAD's files (squad_file.h), everything else from tables.
+// answering is read from SQuAD's files (squad_file.h), images from archives or Parquet
+// (image_split.h), everything else from tables.
 //
 // Reads one split, tables through Arrow. TSV: quotes are literal and a BOM is skipped. Errors name
 // the file, the row and the column; a missing column names the columns found; an unknown label
@@ -71,6 +88,13 @@ struct DatasetFacts {
   std::vector<std::string> label_names;
   std::map<std::string, int64_t> rows;
 };
-absl::StatusOr<DatasetFacts> inspect_dataset(const DatasetSpec& spec);
+// Says what is wrong with an encoded image.
+using LookAtImage = std::function<absl::Status(std::string_view file)>;
+// `look`, if any, sees every image; its INVALID_ARGUMENT is told with the name of the image.
+absl::StatusOr<DatasetFacts> inspect_dataset(const DatasetSpec& spec,
+                                             const LookAtImage& look = nullptr);
+
+// A row of a split in messages: the image's name, or its number, from 1.
+std::string row_name(const Rows& rows, int64_t i);
 
 }  // namespace espalier

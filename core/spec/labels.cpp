@@ -44,7 +44,10 @@ std::vector<std::string> names_in(const Cell& cell, Objective objective) {
 
 absl::Status bad_label(const LabelCells& column, size_t row, const std::string& what) {
   return absl::InvalidArgumentError(
-      absl::StrCat(column.path, ": row ", row + 1, ", column ", column.column, ": ", what));
+      absl::StrCat(column.path, ": ",
+                   column.files.empty() ? absl::StrCat("row ", row + 1, ", column ", column.column)
+                                        : column.files[row],
+                   ": ", what));
 }
 
 absl::StatusOr<float> number_of(const LabelCells& column, size_t row) {
@@ -123,10 +126,15 @@ Targets sentences_not_known(size_t rows) {
 absl::StatusOr<std::vector<std::string>> distinct_labels(const LabelCells& column) {
   std::set<std::string> seen;
   size_t bytes = 0;
+  const std::string holder = column.column.empty()
+                                 ? "the names of its folders give"
+                                 : absl::StrCat("column ", column.column, " holds");
   const auto too_long = [&](const std::string& what, size_t most) {
     return absl::InvalidArgumentError(absl::StrCat(
-        column.path, ": column ", column.column, " holds ", what, "; at most ", most,
-        " bytes are allowed; is it mixed up with the text column (", column.text_column, ")?"));
+        column.path, ": ", holder, " ", what, "; at most ", most, " bytes are allowed",
+        column.text_column.empty()
+            ? ""
+            : absl::StrCat("; is it mixed up with the text column (", column.text_column, ")?")));
   };
   for (const Cell& cell : column.cells) {
     if (is_unlabelled(cell)) continue;
@@ -137,9 +145,9 @@ absl::StatusOr<std::vector<std::string>> distinct_labels(const LabelCells& colum
       if (bytes > kMaxLabelsBytes)
         return too_long("labels that are too long in all", kMaxLabelsBytes);
       if (seen.size() > kMaxLabels) {
-        return absl::InvalidArgumentError(
-            absl::StrCat(column.path, ": column ", column.column, " holds more than ", kMaxLabels,
-                         " different labels; is it the label column?"));
+        return absl::InvalidArgumentError(absl::StrCat(column.path, ": ", holder, " more than ",
+                                                       kMaxLabels,
+                                                       " different labels; are they the labels?"));
       }
     }
   }

@@ -33,6 +33,8 @@ struct LabelCells {
   std::string path, column, text_column;
   Objective objective = Objective::kClass;
   std::span<const Cell> cells;
+  // Labels that are the names of folders, and so in no column: the file of each row.
+  std::span<const std::string> files = {};
 };
 
 // The different names in it, sorted: "0", "2", "10" in the order of numbers, else by letters.

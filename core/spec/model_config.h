@@ -115,6 +115,7 @@ struct ModelConfig {
 
   int head_count(int layer) const { return static_cast<int>(layers[layer].kept_heads.size()); }
   bool reads_images() const { return image_size > 0; }
+  size_t pixels() const { return size_t{1} * channels * image_size * image_size; }
   int patches() const {
     return reads_images() ? (image_size / patch_size) * (image_size / patch_size) : 0;
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -16,7 +17,10 @@ constexpr TaskKind kTasks[] = {
     {"token-classification", HeadKind::kToken, Objective::kTokenClasses},
     {"fill-mask", HeadKind::kMaskedLm, Objective::kWords},
     {"question-answering", HeadKind::kToken, Objective::kSpan},
+    {"image-classification", HeadKind::kSequence, Objective::kClass, Reads::kImage},
 };
+
+const char* name_of(Reads reads) { return reads == Reads::kImage ? "images" : "texts"; }
 
 }  // namespace
 
@@ -29,6 +33,17 @@ absl::StatusOr<TaskKind> find_task(const std::string& name) {
       "\"; known: ", absl::StrJoin(kTasks, ", ", [](std::string* out, const TaskKind& kind) {
         out->append(kind.name);
       })));
+}
+
+absl::Status check_reads(const TaskKind& kind, Reads model, const std::string& family) {
+  if (kind.reads == model) return absl::OkStatus();
+  std::vector<std::string> tasks;
+  for (const TaskKind& other : kTasks) {
+    if (other.reads == model) tasks.push_back(other.name);
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "the task is ", kind.name, ", which reads ", name_of(kind.reads), ", but the model, a ",
+      family, ", reads ", name_of(model), "; its tasks: ", absl::StrJoin(tasks, ", ")));
 }
 
 bool mark_entities(const std::vector<std::string>& labels) {
@@ -46,7 +61,7 @@ bool mark_entities(const std::vector<std::string>& labels) {
 absl::Status check_exit_method(const TaskKind& kind, const std::string& method) {
   if (method.empty() || kind.objective == Objective::kClass) return absl::OkStatus();
   return absl::InvalidArgumentError(
-      absl::StrCat("early exits answer text-classification so far, and the task is ", kind.name,
+      absl::StrCat("early exits answer with one class so far, and the task is ", kind.name,
                    "; choose the exit method \"none\""));
 }
 

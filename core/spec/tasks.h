@@ -22,14 +22,25 @@ enum class Objective {
   kSpan,          // a span of the tokens, or none: T x 2 logits, of its start and of its end
 };
 
+// What an example is: a text or a pair of texts, or an encoded image.
+enum class Reads { kText, kImage };
+
 struct TaskKind {
   const char* name;
   HeadKind head;
   Objective objective;
+  Reads reads = Reads::kText;
 };
 
 // INVALID_ARGUMENT names the known tasks.
 absl::StatusOr<TaskKind> find_task(const std::string& name);
+
+inline Reads reads_of(const ModelConfig& config) {
+  return config.reads_images() ? Reads::kImage : Reads::kText;
+}
+
+// INVALID_ARGUMENT where the model, of this family, reads something else than the task has for it.
+absl::Status check_reads(const TaskKind& kind, Reads model, const std::string& family);
 
 // Whether the labels are "O" and entities, as B-PER and I-PER.
 bool mark_entities(const std::vector<std::string>& labels);

@@ -17,6 +17,8 @@ namespace {
 
 // Evaluation's masks; training's steps have seeds of their own.
 constexpr uint64_t kFixedMasks = 0;
+// JSON knows no infinity; below the largest double, so that an interval's ends do not overflow.
+constexpr double kMostPerplexity = 1e300;
 
 MaskVocabulary vocabulary_of(const Reading& reading) {
   return mask_vocabulary(*reading.tokenizer, reading.config != nullptr
@@ -92,9 +94,7 @@ double share_of_asked(std::span<const double> totals) {
   return totals[1] > 0 ? totals[0] / totals[1] : 0;
 }
 double perplexity_of(std::span<const double> totals) {
-  // JSON knows no infinity.
-  return std::min(perplexity(totals[0], static_cast<int64_t>(totals[1])),
-                  std::numeric_limits<double>::max());
+  return std::min(perplexity(totals[0], static_cast<int64_t>(totals[1])), kMostPerplexity);
 }
 
 }  // namespace
@@ -137,11 +137,18 @@ Prediction FillMask::prediction(std::vector<float> logits, int exit_layer, const
   for (size_t k = 0; k < asked; ++k) {
     const auto row = all.subspan(k * words, words);
     const auto truth = static_cast<size_t>(target[k]);
-    out.logits.push_back(static_cast<float>(log_probability(row, truth)));
-    out.logits.push_back(static_cast<size_t>(largest(row)) == truth ? 1 : 0);
+    const double likely = log_probability(row, truth);
+    const bool is_number = std::isfinite(likely);
+    out.logits.push_back(is_number ? static_cast<float>(likely)
+                                   : -std::numeric_limits<float>::infinity());
+    out.logits.push_back(is_number && static_cast<size_t>(largest(row)) == truth ? 1 : 0);
   }
-  if (sentences > 0 && target.back() >= 0)
-    out.logits.push_back(static_cast<float>(largest(all.last(sentences))) == target.back() ? 1 : 0);
+  if (sentences > 0 && target.back() >= 0) {
+    const auto row = all.last(sentences);
+    const auto truth = static_cast<size_t>(target.back());
+    const bool is_number = std::isfinite(log_probability(row, truth));
+    out.logits.push_back(is_number && static_cast<size_t>(largest(row)) == truth ? 1 : 0);
+  }
   return out;
 }
 

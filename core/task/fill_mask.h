@@ -3,8 +3,9 @@
 // (next_sentence.h). In serving it is the words at the mask tokens that the text itself holds.
 //
 // Metrics: the share of asked words that are right, which decides, and their perplexity, where less
-// is better; both are drawn again by rows, for the words of a row depend on each other. And the
-// share of right next-sentence answers, where they are known.
+// is better (1e300 where it is infinite); both are drawn again by rows, for the words
+// of a row depend on each other. And the share of right next-sentence answers, where they are
+// known.
 #pragma once
 
 #include "core/task/task.h"
@@ -27,7 +28,8 @@ class FillMask : public Task {
               std::vector<float>& target) const override;
   // Of the logits [asked, V] and, where there are next-sentence labels, the two of the sentences
   // behind them: each asked word's log-probability and whether it was the largest (1 or 0), then
-  // whether the sentences' answer is right, if that is known.
+  // whether the sentences' answer is right, if that is known. Logits that give the truth no
+  // probability that is a number are wrong, and the loss of them is infinite.
   Prediction prediction(std::vector<float> logits, int exit_layer, const Examples& examples,
                         int64_t i) const override;
 

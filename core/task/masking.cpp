@@ -36,14 +36,12 @@ int32_t any_word(const MaskVocabulary& vocabulary, Random& random) {
 }  // namespace
 
 bool MaskVocabulary::is_word(int32_t id) const {
-  return id >= 0 && id < size && std::find(special.begin(), special.end(), id) == special.end();
+  return id >= 0 && id < size && !std::binary_search(special.begin(), special.end(), id);
 }
 
 MaskVocabulary mask_vocabulary(const Tokenizer& tokenizer, int32_t words) {
-  const SpecialTokens ids = tokenizer.specials();
-  return {std::min(tokenizer.vocabulary(), words),
-          ids.mask,
-          {ids.pad, ids.unknown, ids.first, ids.separator, ids.mask}};
+  return {std::min(tokenizer.vocabulary(), words), tokenizer.specials().mask,
+          tokenizer.special_ids()};
 }
 
 Masked draw_masks(std::span<const int32_t> ids, const MaskVocabulary& vocabulary, uint64_t seed) {

@@ -15,9 +15,9 @@ namespace espalier {
 
 // What a vocabulary holds: special tokens, which are never asked for and never drawn, and words.
 struct MaskVocabulary {
-  int32_t size = 0;   // words are below
-  int32_t mask = -1;  // -1: it has none
-  std::vector<int32_t> special;
+  int32_t size = 0;              // words are below
+  int32_t mask = -1;             // -1: it has none
+  std::vector<int32_t> special;  // rising
 
   bool is_word(int32_t id) const;
 };

@@ -25,17 +25,25 @@ std::vector<float> target_of(const std::vector<Span>& places, Span answer) {
   return {static_cast<float>(tokens.start), static_cast<float>(tokens.end)};
 }
 
+// What a model says to a question; nothing where its logits are not finite, which is not the same
+// as saying that there is no answer.
+struct Judged {
+  SquadQuestion question;
+  bool says = true;
+};
+
 // Inputs first..last - 1 are a question's windows.
-SquadQuestion judged(std::span<const Prediction> predictions, const Examples& examples,
-                     size_t first, size_t last, const std::vector<std::string>& label_names) {
+Judged judged(std::span<const Prediction> predictions, const Examples& examples, size_t first,
+              size_t last, const std::vector<std::string>& label_names) {
   const Passage& passage = examples.passages[static_cast<size_t>(examples.sample_of[first])];
   std::vector<WindowLogits> windows;
   for (size_t i = first; i < last; ++i)
     windows.push_back({predictions[i].logits, examples.places[i]});
-  SquadQuestion out;
-  out.answers = passage.answers;
+  Judged out;
+  out.question.answers = passage.answers;
   const absl::StatusOr<AnsweredQuestion> answered = answer_windows(windows, label_names);
-  if (answered.ok()) out.prediction = code_points(passage.text, answered->best.span);
+  out.says = answered.ok();
+  if (out.says) out.question.prediction = code_points(passage.text, answered->best.span);
   return out;
 }
 
@@ -82,20 +90,23 @@ absl::StatusOr<std::vector<Features>> QuestionAnswering::encode(const Reading& r
 Task::Scores QuestionAnswering::scores(std::span<const Prediction> predictions,
                                        const Examples& examples) const {
   std::vector<SquadQuestion> questions;
+  std::vector<double> says;  // 1, or 0
   for (size_t first = 0, last = 0; first < predictions.size(); first = last) {
     while (last < predictions.size() && examples.sample_of[last] == examples.sample_of[first])
       ++last;
-    if (examples.targets.known(static_cast<int64_t>(first)))
-      questions.push_back(judged(predictions, examples, first, last, labels()));
+    if (!examples.targets.known(static_cast<int64_t>(first))) continue;
+    Judged one = judged(predictions, examples, first, last, labels());
+    questions.push_back(std::move(one.question));
+    says.push_back(one.says ? 1 : 0);
   }
   const bool all_have = std::all_of(questions.begin(), questions.end(),
                                     [](const SquadQuestion& one) { return !one.answers.empty(); });
   const SquadReport report =
       evaluate_squad(questions, all_have ? SquadVersion::kV1 : SquadVersion::kV2);
   std::vector<double> f1, exact;
-  for (const SquadScore& score : report.scores) {
-    f1.push_back(score.f1);
-    exact.push_back(score.exact);
+  for (size_t i = 0; i < questions.size(); ++i) {
+    f1.push_back(says[i] * report.scores[i].f1);
+    exact.push_back(says[i] * report.scores[i].exact);
   }
   Scores out;
   out.examples = static_cast<int64_t>(questions.size());

@@ -18,8 +18,8 @@ class QuestionAnswering : public Task {
                                                const Sample& sample) const override;
 
  protected:
-  // By SQuAD 1.1 where every question has an answer, else by 2.0. Logits that are not finite answer
-  // nothing.
+  // By SQuAD 1.1 where every question has an answer, else by 2.0. Logits that are not finite are
+  // wrong, also where there is no answer.
   Scores scores(std::span<const Prediction> predictions, const Examples& examples) const override;
 };
 

@@ -7,11 +7,12 @@
 #include <utility>
 
 #include "core/base/status_macros.h"
+#include "core/image/prepare.h"
+#include "core/task/classification.h"
 #include "core/task/fill_mask.h"
 #include "core/task/multi_label.h"
 #include "core/task/question_answering.h"
 #include "core/task/regression.h"
-#include "core/task/text_classification.h"
 #include "core/task/token_classification.h"
 
 namespace espalier {
@@ -50,12 +51,16 @@ Task::Scores Task::sorted_scores(std::span<const Prediction> predictions,
 
 absl::StatusOr<std::vector<Features>> Task::encode(const Reading& reading,
                                                    const Sample& sample) const {
-  Encoding text =
-      reading.tokenizer->encode(sample.text, sample.pair, sample.has_pair, reading.max_length);
   Features out;
-  out.truncated = text.truncated;
-  out.input.ids = std::move(text.ids);
-  out.input.types = std::move(text.types);
+  if (kind_.reads == Reads::kImage) {
+    ESPALIER_ASSIGN_OR_RETURN(out.input, read_image(sample.image, *reading.config));
+  } else {
+    Encoding text =
+        reading.tokenizer->encode(sample.text, sample.pair, sample.has_pair, reading.max_length);
+    out.truncated = text.truncated;
+    out.input.ids = std::move(text.ids);
+    out.input.types = std::move(text.types);
+  }
   out.target.assign(sample.target.begin(), sample.target.end());
   return std::vector<Features>{std::move(out)};
 }
@@ -151,7 +156,7 @@ absl::StatusOr<std::unique_ptr<Task>> make_task(const std::string& name,
     case Objective::kClass:
       break;
   }
-  return std::make_unique<TextClassification>(kind, std::move(labels), metric);
+  return std::make_unique<Classification>(kind, std::move(labels), metric);
 }
 
 }  // namespace espalier

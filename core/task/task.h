@@ -47,14 +47,15 @@ class Task {
   std::string name() const { return kind_.name; }
   HeadKind head() const { return kind_.head; }
   Objective objective() const { return kind_.objective; }
+  Reads reads() const { return kind_.reads; }
   // Outputs of the head for `labels` label names.
   int outputs(int labels) const { return head_outputs(kind_.objective, labels); }
   // The metric that decides.
   const std::string& metric() const { return metric_; }
 
   // The windows that the model reads of this sample. Here: one, the text or the pair as it is, cut
-  // to the model's length; the target as it is. INVALID_ARGUMENT for a sample that the task cannot
-  // read.
+  // to the model's length, or the image; the target as it is. INVALID_ARGUMENT for a sample that
+  // the task cannot read.
   virtual absl::StatusOr<std::vector<Features>> encode(const Reading& reading,
                                                        const Sample& sample) const;
   // What a training step sees instead of the stored input and target. Here: these.
@@ -70,7 +71,7 @@ class Task {
   //
   // All metrics, the first one being the one that constraints and selection use. Samples whose
   // target is not known are left out. A figure that is not defined (the correlation with answers
-  // that are all equal) counts as 0.
+  // that are all equal) counts as 0; one of which less is better has to say itself what it is then.
   std::vector<Metric> evaluate(std::span<const Prediction> predictions,
                                const Examples& examples) const;
   // One figure without its interval, which costs a thousand times less: the metric of this name,

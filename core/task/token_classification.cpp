@@ -8,15 +8,10 @@
 
 #include "core/task/entity_metrics.h"
 #include "core/task/resample_statistics.h"
+#include "core/text/utf8.h"
 
 namespace espalier {
 namespace {
-
-int32_t code_points_in(std::string_view text) {
-  return static_cast<int32_t>(std::count_if(text.begin(), text.end(), [](char c) {
-    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
-  }));
-}
 
 // Given words stand as if joined by single spaces.
 std::vector<PlacedWord> placed_words(const Sample& sample) {
@@ -24,7 +19,7 @@ std::vector<PlacedWord> placed_words(const Sample& sample) {
   std::vector<PlacedWord> out;
   int32_t begin = 0;
   for (const std::string& word : sample.words) {
-    const int32_t end = begin + code_points_in(word);
+    const int32_t end = begin + count_characters(word);
     out.push_back({word, {begin, end}});
     begin = end + 1;
   }

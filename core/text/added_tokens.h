@@ -17,6 +17,7 @@ struct AddedToken {
   bool single_word = false;             // not inside a word
   bool lstrip = false, rstrip = false;  // takes the white space before, after it along
   bool normalized = false;              // looked for in the normalised text
+  bool special = false;                 // no word of a text
 };
 
 // Leftmost, then longest, as Hugging Face's AddedVocabulary.

@@ -3,6 +3,7 @@
 #include <unicode/uchar.h>
 
 #include <algorithm>
+#include <set>
 
 #include "core/text/utf8.h"
 
@@ -66,7 +67,14 @@ Span Pieces::place(const Normalized& from, size_t begin, size_t end, bool is_add
 Pipeline::Pipeline(Parts parts)
     : parts_(std::move(parts)),
       raw_(added_tokens_of(parts_, false)),
-      normalized_(added_tokens_of(parts_, true)) {}
+      normalized_(added_tokens_of(parts_, true)) {
+  const std::vector<int32_t> named = Tokenizer::special_ids();
+  std::set<int32_t> special(named.begin(), named.end());
+  for (const AddedToken& token : parts_.added) {
+    if (token.special) special.insert(token.id);
+  }
+  special_ids_.assign(special.begin(), special.end());
+}
 
 void normalize_to_itself(std::string_view text, int32_t first, Normalized& out) {
   out.text.append(text);

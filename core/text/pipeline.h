@@ -90,6 +90,7 @@ class Pipeline : public Tokenizer {
   int added_tokens(bool has_pair) const override { return parts_.post.around.added(has_pair); }
   int vocabulary() const override { return parts_.vocabulary; }
   SpecialTokens specials() const override { return parts_.specials; }
+  std::vector<int32_t> special_ids() const override { return special_ids_; }
   std::string written(int32_t id) const override {
     const auto place = static_cast<size_t>(id);
     return place < parts_.written.size() ? parts_.written[place] : std::string();
@@ -100,6 +101,7 @@ class Pipeline : public Tokenizer {
   void add_plain(const Normalized& text, Pieces& out) const;
 
   Parts parts_;
+  std::vector<int32_t> special_ids_;
   // Looked for in the text as it came, then in what was normalised between them.
   AddedTokens raw_, normalized_;
 };

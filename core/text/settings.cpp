@@ -95,9 +95,8 @@ absl::StatusOr<AddedToken> read_added_token(const Json& json, int64_t id,
   }
   const int32_t known = vocabulary.find(out.content);
   out.id = known != Vocabulary::kAbsent ? known : static_cast<int32_t>(id);
-  bool is_special = false;
-  ESPALIER_RETURN_IF_ERROR(take(json, "special", file, is_special).status());
-  out.normalized = !is_special;
+  ESPALIER_RETURN_IF_ERROR(take(json, "special", file, out.special).status());
+  out.normalized = !out.special;
   ESPALIER_RETURN_IF_ERROR(take(json, "normalized", file, out.normalized).status());
   ESPALIER_RETURN_IF_ERROR(take(json, "single_word", file, out.single_word).status());
   ESPALIER_RETURN_IF_ERROR(take(json, "lstrip", file, out.lstrip).status());

@@ -1,6 +1,7 @@
 #include "core/text/tokenizer.h"
 
 #include <algorithm>
+#include <set>
 
 namespace espalier {
 
@@ -26,6 +27,13 @@ Encoding Tokenizer::encode(std::string_view text, std::string_view pair, bool ha
   Encoding out = join(std::span(a).first(first), std::span(b).first(second), has_pair);
   out.truncated = first < a.size() || second < b.size();
   return out;
+}
+
+std::vector<int32_t> Tokenizer::special_ids() const {
+  const SpecialTokens named = specials();
+  std::set<int32_t> out = {named.pad, named.unknown, named.first, named.separator, named.mask};
+  out.erase(-1);
+  return {out.begin(), out.end()};
 }
 
 }  // namespace espalier

@@ -56,6 +56,9 @@ class Tokenizer {
   // All ids are below this.
   virtual int vocabulary() const = 0;
   virtual SpecialTokens specials() const = 0;
+  // Ids of all special tokens, rising: those that have a name, and added ones that the files call
+  // special.
+  virtual std::vector<int32_t> special_ids() const;
   // A token as a text writes it, UTF-8: "film", "##s", "[MASK]"; byte-level tokens with their
   // space, " film". Empty for ids without a token.
   virtual std::string written(int32_t /*id*/) const { return {}; }

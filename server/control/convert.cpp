@@ -108,11 +108,13 @@ Json dataset_spec_of(const Resource& resource) {
     auto& one = *spec.add_splits();
     one.set_name(split.name());
     one.set_path(split.path());
+    one.set_under(split.under());
   }
   spec.set_format(body.format());
   spec.set_task(body.task());
   spec.set_text_column(body.text_column());
   spec.set_text_pair_column(body.text_pair_column());
+  spec.set_image_column(body.image_column());
   spec.set_label_column(body.label_column());
   *spec.mutable_label_names() = body.label_names();
   *spec.mutable_column_names() = body.column_names();

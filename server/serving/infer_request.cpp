@@ -27,16 +27,29 @@ absl::Status bad_inputs(const std::string& message) {
 
 using Inputs = std::map<std::string, InputTensor, std::less<>>;
 
-absl::StatusOr<Inputs> inputs_by_name(const inference::ModelInferRequest& request) {
+bool has_name(std::span<const TensorSpec> specs, const std::string& name) {
+  return std::any_of(specs.begin(), specs.end(),
+                     [&](const TensorSpec& spec) { return name == spec.name; });
+}
+
+absl::Status unknown_input(const InputTensor& input, const ModelInfo& info) {
+  const bool images = info.reads == Reads::kImage;
+  const bool other =
+      has_name(input_specs(images ? Reads::kText : Reads::kImage), input.tensor->name());
+  const std::string known = names(input_specs(info.reads));
+  if (!other) return bad_input(input, absl::StrCat("is unknown; known: ", known));
+  return bad_input(input, absl::StrCat("is for models that read ", images ? "texts" : "images",
+                                       "; this one, for ", info.task, ", reads ",
+                                       images ? "images" : "texts", " and knows: ", known));
+}
+
+absl::StatusOr<Inputs> inputs_by_name(const inference::ModelInferRequest& request,
+                                      const ModelInfo& info) {
   ESPALIER_ASSIGN_OR_RETURN(const std::vector<InputTensor> tensors, input_tensors(request));
   Inputs inputs;
   for (const InputTensor& input : tensors) {
     const std::string& name = input.tensor->name();
-    const auto specs = input_specs();
-    if (std::none_of(specs.begin(), specs.end(),
-                     [&](const TensorSpec& spec) { return name == spec.name; })) {
-      return bad_input(input, absl::StrCat("is unknown; known: ", names(specs)));
-    }
+    if (!has_name(input_specs(info.reads), name)) return unknown_input(input, info);
     if (!inputs.emplace(name, input).second) return bad_input(input, "appears twice");
   }
   return inputs;
@@ -48,7 +61,9 @@ absl::Status check_rows(const InputTensor& input, int64_t rows) {
                    absl::StrCat("has ", rows, " rows; a request takes 1 to ", kMaxRequestRows));
 }
 
-absl::StatusOr<std::vector<std::string_view>> read_texts(const InputTensor& input) {
+// `what`, of at most so many bytes each.
+absl::StatusOr<std::vector<std::string_view>> read_column(const InputTensor& input,
+                                                          const char* what, size_t most) {
   const auto& shape = input.tensor->shape();
   if (shape.size() != 1 && !(shape.size() == 2 && shape[1] == 1)) {
     return bad_input(input,
@@ -57,19 +72,19 @@ absl::StatusOr<std::vector<std::string_view>> read_texts(const InputTensor& inpu
   ESPALIER_RETURN_IF_ERROR(check_rows(input, shape[0]));
   ESPALIER_ASSIGN_OR_RETURN(std::vector<std::string_view> texts, read_bytes(input));
   for (size_t i = 0; i < texts.size(); ++i) {
-    if (texts[i].size() <= kMaxTextBytes) continue;
-    return bad_input(input, absl::StrCat("has ", texts[i].size(), " bytes in row ", i,
-                                         "; a text takes at most ", kMaxTextBytes));
+    if (texts[i].size() <= most) continue;
+    return bad_input(input, absl::StrCat("has ", texts[i].size(), " bytes in row ", i, "; ", what,
+                                         " takes at most ", most));
   }
   return texts;
 }
 
 absl::Status parse_texts(const Inputs& inputs, ParsedRequest& parsed) {
   const InputTensor& text = inputs.at("text");
-  ESPALIER_ASSIGN_OR_RETURN(parsed.texts, read_texts(text));
+  ESPALIER_ASSIGN_OR_RETURN(parsed.texts, read_column(text, "a text", kMaxTextBytes));
   const auto pair = inputs.find("text_pair");
   if (pair == inputs.end()) return absl::OkStatus();
-  ESPALIER_ASSIGN_OR_RETURN(parsed.pairs, read_texts(pair->second));
+  ESPALIER_ASSIGN_OR_RETURN(parsed.pairs, read_column(pair->second, "a text", kMaxTextBytes));
   if (parsed.pairs.size() != parsed.texts.size()) {
     return bad_input(pair->second, absl::StrCat("has ", parsed.pairs.size(), " rows; \"text\" has ",
                                                 parsed.texts.size()));
@@ -178,6 +193,40 @@ absl::Status parse_ids(const Inputs& inputs, const ModelInfo& info, ParsedReques
   return absl::OkStatus();
 }
 
+absl::Status parse_pixels(const InputTensor& input, const ModelInfo& info, ParsedRequest& parsed) {
+  const auto& shape = input.tensor->shape();
+  const std::vector<int64_t> sizes = sizes_of_input(info);
+  if (shape.size() != 1 + static_cast<int>(sizes.size()) ||
+      !std::equal(sizes.begin(), sizes.end(), shape.begin() + 1)) {
+    return bad_input(
+        input, absl::StrCat("has shape ", shape_text(shape), "; it takes [n,",
+                            absl::StrJoin(sizes, ","), "], and \"image\" takes files of any size"));
+  }
+  ESPALIER_RETURN_IF_ERROR(check_rows(input, shape[0]));
+  ESPALIER_ASSIGN_OR_RETURN(const std::vector<uint8_t> pixels, read_octets(input));
+  const auto size = static_cast<std::ptrdiff_t>(pixels.size()) / shape[0];
+  for (auto first = pixels.begin(); first != pixels.end(); first += size) {
+    Row row;
+    row.input.pixels.assign(first, first + size);
+    row.input.image_tokens = info.max_length;
+    parsed.rows.push_back(std::move(row));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status parse_images(const Inputs& inputs, const ModelInfo& info, ParsedRequest& parsed) {
+  if (inputs.size() != 1) {
+    return bad_inputs(absl::StrCat("the request has ",
+                                   inputs.empty() ? "no inputs" : "both files and pixels",
+                                   "; send either image or pixels"));
+  }
+  if (const auto pixels = inputs.find("pixels"); pixels != inputs.end())
+    return parse_pixels(pixels->second, info, parsed);
+  ESPALIER_ASSIGN_OR_RETURN(parsed.images,
+                            read_column(inputs.at("image"), "an image", kMaxImageBytes));
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::vector<Output>> parse_outputs(const inference::ModelInferRequest& request,
                                                   const ModelInfo& info) {
   std::vector<Output> outputs;
@@ -220,22 +269,28 @@ absl::StatusOr<std::vector<Output>> parse_outputs(const inference::ModelInferReq
 }
 
 // Wide outputs have room for the windows of the longest row in every row.
-absl::Status check_windows(size_t row, size_t windows, std::span<const std::string_view> texts) {
-  const size_t most = static_cast<size_t>(kMaxRequestRows) / texts.size();
+absl::Status check_windows(size_t row, size_t windows, size_t rows) {
+  const size_t most = static_cast<size_t>(kMaxRequestRows) / rows;
   if (windows <= most) return absl::OkStatus();
-  return bad_inputs(absl::StrCat(
-      "row ", row, " is read in ", windows, " windows, where a request of ", texts.size(),
-      " rows takes at most ", most, " a row; send fewer rows, or a shorter context"));
+  return bad_inputs(absl::StrCat("row ", row, " is read in ", windows,
+                                 " windows, where a request of ", rows, " rows takes at most ",
+                                 most, " a row; send fewer rows, or a shorter context"));
 }
 
-}  // namespace
+// Row i of texts or images.
+Sample sample_of(const ParsedRequest& request, size_t i) {
+  Sample sample;
+  if (!request.images.empty()) {
+    sample.image = request.images[i];
+    return sample;
+  }
+  sample.text = request.texts[i];
+  sample.has_pair = !request.pairs.empty();
+  if (sample.has_pair) sample.pair = request.pairs[i];
+  return sample;
+}
 
-absl::StatusOr<ParsedRequest> parse_infer_request(const inference::ModelInferRequest& request,
-                                                  const ModelInfo& info) {
-  ParsedRequest parsed;
-  ESPALIER_ASSIGN_OR_RETURN(parsed.parameters, parse_parameters(request.parameters(), info));
-  ESPALIER_ASSIGN_OR_RETURN(parsed.outputs, parse_outputs(request, info));
-  ESPALIER_ASSIGN_OR_RETURN(const Inputs inputs, inputs_by_name(request));
+absl::Status parse_text_or_ids(const Inputs& inputs, const ModelInfo& info, ParsedRequest& parsed) {
   const auto any = [&](std::initializer_list<const char*> wanted) {
     return std::any_of(wanted.begin(), wanted.end(),
                        [&](const char* name) { return inputs.contains(name); });
@@ -251,7 +306,19 @@ absl::StatusOr<ParsedRequest> parse_infer_request(const inference::ModelInferReq
   if (ids && !inputs.contains("input_ids")) {
     return bad_inputs("\"input_ids\" is missing; send it with attention_mask");
   }
-  ESPALIER_RETURN_IF_ERROR(text ? parse_texts(inputs, parsed) : parse_ids(inputs, info, parsed));
+  return text ? parse_texts(inputs, parsed) : parse_ids(inputs, info, parsed);
+}
+
+}  // namespace
+
+absl::StatusOr<ParsedRequest> parse_infer_request(const inference::ModelInferRequest& request,
+                                                  const ModelInfo& info) {
+  ParsedRequest parsed;
+  ESPALIER_ASSIGN_OR_RETURN(parsed.parameters, parse_parameters(request.parameters(), info));
+  ESPALIER_ASSIGN_OR_RETURN(parsed.outputs, parse_outputs(request, info));
+  ESPALIER_ASSIGN_OR_RETURN(const Inputs inputs, inputs_by_name(request, info));
+  ESPALIER_RETURN_IF_ERROR(info.reads == Reads::kImage ? parse_images(inputs, info, parsed)
+                                                       : parse_text_or_ids(inputs, info, parsed));
   return parsed;
 }
 
@@ -259,11 +326,10 @@ absl::StatusOr<EncodedRequest> encode_request(ParsedRequest request,
                                               const runtime::Engine& engine) {
   EncodedRequest encoded;
   encoded.rows = std::move(request.rows);
-  for (size_t i = 0; i < request.texts.size(); ++i) {
+  const size_t rows = std::max(request.texts.size(), request.images.size());
+  for (size_t i = 0; i < rows; ++i) {
     ReadRow read;
-    read.sample.text = request.texts[i];
-    read.sample.has_pair = !request.pairs.empty();
-    if (read.sample.has_pair) read.sample.pair = request.pairs[i];
+    read.sample = sample_of(request, i);
     absl::StatusOr<std::vector<Features>> windows = engine.encode(read.sample);
     if (!windows.ok()) {
       return with_reason(absl::Status(windows.status().code(),
@@ -276,7 +342,7 @@ absl::StatusOr<EncodedRequest> encode_request(ParsedRequest request,
       encoded.rows.push_back({.input = std::move(window.input)});
     }
     encoded.read.push_back(std::move(read));
-    ESPALIER_RETURN_IF_ERROR(check_windows(i, encoded.read.back().windows.size(), request.texts));
+    ESPALIER_RETURN_IF_ERROR(check_windows(i, encoded.read.back().windows.size(), rows));
   }
   const std::vector<Output>& outputs = request.outputs;
   const bool with_logits =

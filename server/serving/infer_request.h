@@ -16,11 +16,15 @@ namespace espalier::server {
 inline constexpr int kMaxRequestRows = 4096;
 // A longer one is no input of a model that reads some hundred tokens; encoding it holds up others.
 inline constexpr size_t kMaxTextBytes = 256 << 10;
+// Of an encoded image; a request with the largest one is still taken (kMaxMessageBytes).
+inline constexpr size_t kMaxImageBytes = 16 << 20;
 
 struct ParsedRequest {
   // Either texts, as views into the request and of equal counts unless `pairs` is empty, ...
   std::vector<std::string_view> texts, pairs;
-  // ... or rows of ids without padding; knobs are not set yet.
+  // ... or encoded images, views likewise, ...
+  std::vector<std::string_view> images;
+  // ... or rows of ids without padding, or of pixels; knobs are not set yet.
   std::vector<runtime::Row> rows;
   InferParameters parameters;
   std::vector<Output> outputs;  // in the order asked for; all when the request names none
@@ -33,12 +37,13 @@ absl::StatusOr<ParsedRequest> parse_infer_request(const inference::ModelInferReq
 struct EncodedRequest {
   std::vector<runtime::Row> rows;  // ready for the engine, knobs set
   bool truncated = false;          // any row was cut to the model's length
-  // How each row of the request was read; views into the request. Empty for ids.
+  // How each row of the request was read; views into the request. Empty for ids and pixels.
   std::vector<ReadRow> read;
 };
 
-// Tokenises texts on the calling thread. INVALID_ARGUMENT names the row that cannot be read, or
-// that is read in so many windows that with as many for each row they were above kMaxRequestRows.
+// Tokenises texts and decodes images on the calling thread. INVALID_ARGUMENT names the row that
+// cannot be read, or that is read in so many windows that with as many for each row they were above
+// kMaxRequestRows.
 absl::StatusOr<EncodedRequest> encode_request(ParsedRequest request, const runtime::Engine& engine);
 
 }  // namespace espalier::server

@@ -15,6 +15,18 @@ namespace {
 // Says what has run: a torch engine over a published artifact.
 constexpr char kPlatform[] = "espalier_encoder";
 
+const char* inputs_of(const runtime::ModelInfo& info) {
+  if (info.reads == Reads::kImage) {
+    return "image, encoded JPEG or PNG files; or pixels, bytes of channels x height x width, red "
+           "first, of images that have the model's size";
+  }
+  return info.objective == Objective::kSpan
+             ? "text, the question, and text_pair, its context; or input_ids, attention_mask and "
+               "optionally token_type_ids, right-padded"
+             : "text and optionally text_pair; or input_ids, attention_mask and optionally "
+               "token_type_ids, right-padded";
+}
+
 std::map<std::string, std::string> properties(const runtime::ModelInfo& info) {
   std::map<std::string, std::string> result = {
       {"task", info.task},
@@ -23,13 +35,12 @@ std::map<std::string, std::string> properties(const runtime::ModelInfo& info) {
       {"max_length", std::to_string(info.max_length)},
       {"precision", info.precision},
       {"weights_sha256", info.weights_sha256},
-      {"inputs",
-       info.objective == Objective::kSpan
-           ? "text, the question, and text_pair, its context; or input_ids, attention_mask and "
-             "optionally token_type_ids, right-padded"
-           : "text and optionally text_pair; or input_ids, attention_mask and optionally "
-             "token_type_ids, right-padded"},
+      {"inputs", inputs_of(info)},
   };
+  if (info.reads == Reads::kImage) {
+    result["channels"] = std::to_string(info.channels);
+    result["image_size"] = std::to_string(info.image_size);
+  }
   if (!info.mask_text.empty()) result["mask_token"] = info.mask_text;
   if (info.has_exits) {
     result["exit_method"] = info.exit_method;
@@ -70,8 +81,9 @@ void fill_model_metadata(const ModelCard& card, const ServedName& served,
   response->set_name(card.name);
   for (const auto& [version, model] : by_version(served)) response->add_versions(version);
   response->set_platform(kPlatform);
-  const std::vector<int64_t> tokens = {-1}, sizes = sizes_of_row(card.info);
-  for (const TensorSpec& spec : input_specs()) fill_tensor(spec, tokens, response->add_inputs());
+  const std::vector<int64_t> read = sizes_of_input(card.info), sizes = sizes_of_row(card.info);
+  for (const TensorSpec& spec : input_specs(card.info.reads))
+    fill_tensor(spec, read, response->add_inputs());
   for (Output output : usual_outputs(card.info.objective)) {
     fill_tensor(output_specs()[static_cast<size_t>(output)], sizes, response->add_outputs());
   }
@@ -85,15 +97,16 @@ void fill_model_config(const ModelCard& card, const runtime::BatcherOptions& opt
   config->set_backend("espalier");
   config->set_max_batch_size(kMaxRequestRows);
   // Sizes of one row: the protocol leaves the batch out here. Without further sizes it wants [1].
-  for (const TensorSpec& spec : input_specs()) {
+  const std::vector<int64_t> read = sizes_of_input(card.info), sizes = sizes_of_row(card.info);
+  for (const TensorSpec& spec : input_specs(card.info.reads)) {
     inference::ModelInput* input = config->add_input();
     input->set_name(spec.name);
     input->set_data_type(spec.type);
-    input->add_dims(spec.wide ? -1 : 1);
+    if (!spec.wide) input->add_dims(1);
+    for (size_t i = 0; spec.wide && i < read.size(); ++i) input->add_dims(read[i]);
     input->set_optional(spec.optional);
-    input->set_allow_ragged_batch(true);
+    input->set_allow_ragged_batch(card.info.reads == Reads::kText);
   }
-  const std::vector<int64_t> sizes = sizes_of_row(card.info);
   for (Output usual : usual_outputs(card.info.objective)) {
     const TensorSpec& spec = output_specs()[static_cast<size_t>(usual)];
     inference::ModelOutput* output = config->add_output();

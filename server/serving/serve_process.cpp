@@ -16,7 +16,7 @@ namespace {
 // How long a server that is done refuses calls before it closes its connections.
 constexpr std::chrono::milliseconds kRefuse{500};
 
-constexpr int kMaxMessageBytes = 16 << 20;  // 4096 rows of 4 KiB
+constexpr int kMaxMessageBytes = 32 << 20;  // 4096 rows of 8 KiB, or the largest image
 
 std::shared_ptr<grpc::Channel> control_channel(const std::string& address) {
   grpc::ChannelArguments arguments;

@@ -52,6 +52,17 @@ constexpr std::array kInputs = {
                .wide = true},
 };
 
+// A request carries one of them.
+constexpr std::array kImageInputs = {
+    TensorSpec{
+        .name = "image", .datatype = "BYTES", .type = inference::TYPE_STRING, .optional = true},
+    TensorSpec{.name = "pixels",
+               .datatype = "UINT8",
+               .type = inference::TYPE_UINT8,
+               .optional = true,
+               .wide = true},
+};
+
 // More elements than any message within the receive limit can hold.
 constexpr int64_t kMaxElements = int64_t{1} << 32;
 
@@ -107,7 +118,10 @@ absl::StatusOr<std::vector<std::string_view>> read_raw_bytes(const InputTensor& 
 }  // namespace
 
 std::span<const TensorSpec> output_specs() { return kOutputs; }
-std::span<const TensorSpec> input_specs() { return kInputs; }
+std::span<const TensorSpec> input_specs(Reads reads) {
+  if (reads == Reads::kImage) return kImageInputs;
+  return kInputs;
+}
 
 std::span<const Output> usual_outputs(Objective objective) {
   if (objective == Objective::kValue) return kOfValues;
@@ -149,6 +163,11 @@ absl::StatusOr<std::vector<InputTensor>> input_tensors(
     inputs.push_back(input);
   }
   return inputs;
+}
+
+std::vector<int64_t> sizes_of_input(const runtime::ModelInfo& info) {
+  if (info.reads == Reads::kImage) return {info.channels, info.image_size, info.image_size};
+  return {-1};
 }
 
 std::vector<int64_t> sizes_of_row(const runtime::ModelInfo& info) {
@@ -205,6 +224,29 @@ absl::StatusOr<std::vector<int64_t>> read_integers(const InputTensor& input) {
   }
   const auto found = static_cast<int64_t>(values.size());
   if (found != *count) return wrong_count(input, found, *count);
+  return values;
+}
+
+absl::StatusOr<std::vector<uint8_t>> read_octets(const InputTensor& input) {
+  if (input.tensor->datatype() != "UINT8") {
+    return bad_input(
+        input, absl::StrCat("has datatype \"", input.tensor->datatype(), "\"; it takes UINT8"));
+  }
+  absl::StatusOr<int64_t> count = element_count(input);
+  if (!count.ok()) return count.status();
+  if (input.raw != nullptr) {
+    const auto found = static_cast<int64_t>(input.raw->size());
+    if (found != *count) return wrong_count(input, found, *count);
+    return std::vector<uint8_t>(input.raw->begin(), input.raw->end());
+  }
+  const auto& contents = input.tensor->contents().uint_contents();
+  if (contents.size() != *count) return wrong_count(input, contents.size(), *count);
+  std::vector<uint8_t> values;
+  values.reserve(static_cast<size_t>(contents.size()));
+  for (const uint32_t value : contents) {
+    if (value > 255) return bad_input(input, absl::StrCat("holds ", value, "; UINT8 ends at 255"));
+    values.push_back(static_cast<uint8_t>(value));
+  }
   return values;
 }
 

@@ -23,12 +23,13 @@ struct TensorSpec {
   const char* datatype;
   inference::DataType type;
   bool optional = false;  // inputs: may be left out
-  bool wide = false;      // [n, T], [n, C] or [n, T, C]; otherwise [n]
+  bool wide = false;      // [n, T], [n, C], [n, T, C] or pixels; otherwise [n]
 };
 
 // In the order of the protocol's answers; output i is static_cast<Output>(i).
 std::span<const TensorSpec> output_specs();
-std::span<const TensorSpec> input_specs();
+// Of models that read texts, or images.
+std::span<const TensorSpec> input_specs(Reads reads);
 // Outputs of a model that is asked for none in particular, the ones that its metadata lists.
 // Regression has neither probabilities nor a confidence. Masked language models list no logits,
 // which are as many as the vocabulary, and give them when asked; they have no probabilities.
@@ -37,6 +38,8 @@ std::span<const TensorSpec> input_specs();
 std::span<const Output> usual_outputs(Objective objective);
 std::optional<Output> output_by_name(std::string_view name);
 
+// What stands behind the rows in the shape of a wide input; -1: as long as the longest row.
+std::vector<int64_t> sizes_of_input(const runtime::ModelInfo& info);
 // What stands behind the rows in the shape of a wide output; -1: as long as the longest row's.
 std::vector<int64_t> sizes_of_row(const runtime::ModelInfo& info);
 
@@ -58,6 +61,8 @@ absl::StatusOr<int64_t> element_count(const InputTensor& input);
 absl::StatusOr<std::vector<std::string_view>> read_bytes(const InputTensor& input);
 // INT32 or INT64 elements.
 absl::StatusOr<std::vector<int64_t>> read_integers(const InputTensor& input);
+// UINT8 elements.
+absl::StatusOr<std::vector<uint8_t>> read_octets(const InputTensor& input);
 
 // "[2,16]".
 std::string shape_text(const google::protobuf::RepeatedField<int64_t>& shape);

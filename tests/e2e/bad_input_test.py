@@ -4,9 +4,12 @@ Everything goes in as a user gives it, through the CLI or an inference request, 
 the command with exit code 4 and says what was asked, what was found and what would work.
 """
 import concurrent.futures
+import io
 import itertools
 import json
+import random
 import struct
+import tarfile
 import unittest
 
 import bad_models
@@ -39,6 +42,21 @@ def parquet(**columns):
     pyarrow.parquet.write_table(pyarrow.table(columns), sink)
     return sink.getvalue().to_pybytes()
 
+
+def tar(**files):
+    """cat_1="..." is the file cat/1.png."""
+    sink = io.BytesIO()
+    with tarfile.open(fileobj=sink, mode="w") as archive:
+        for name, data in files.items():
+            entry = tarfile.TarInfo(name.replace("_", "/") + ".png")
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+    return sink.getvalue()
+
+
+PICTURES = [tiny.png(pixels) for _, pixels in tiny.pictures(random.Random(1), 20)]
+GOOD_IMAGES = tar(**{f"{'ab'[number % 2]}_{number}": picture for number, picture in enumerate(PICTURES)})
+IMAGES = ["--task", "image-classification"]
 
 TRAIN = tsv(text=[f"a {word} film" for word in tiny.BAD + tiny.GOOD], label=[name for name in LABELS for _ in tiny.BAD])
 NUMBERS, SEVERAL, TAGS = (["--task", task] for task in ("regression", "multi-label-classification", "token-classification"))
@@ -101,7 +119,23 @@ DATA_REFUSED = [
     ("names for labels that are numbers", {"train.tsv": tsv(text="a", label=[1])}, [*NUMBERS, "--label-names", "a,b"],
      "the labels of regression are numbers"),
 
-    # images: the row of one that does not decode belongs here
+    # images
+    ("an image that is none", {"train.tar": tar(cat_1=PICTURES[0], dog_2=b"GIF89a")}, IMAGES,
+     "train.tar: dog/2.png: not a JPEG or PNG; begins with 47 49 46 38 (GIF)"),
+    ("an image that is cut short", {"train.tar": tar(cat_1=PICTURES[0], dog_2=PICTURES[1][:-40])}, IMAGES,
+     "train.tar: dog/2.png: the PNG is damaged"),
+    ("an image in a table that is none", {"train.parquet": parquet(image=[PICTURES[0], b""], label=["x", "y"])}, IMAGES,
+     "train.parquet: row 2: the image file is empty"),
+    ("paths where images are wanted", {"train.parquet": parquet(image=["1.png", "2.png"], label=["x", "y"])}, IMAGES,
+     "train.parquet: column image holds string; files must be binary, or a struct with bytes"),
+    ("an unknown folder", {"train.tar": GOOD_IMAGES, "report.tar": tar(c_1=PICTURES[0])}, IMAGES,
+     'report.tar: c/1.png: unknown label "c"; known: a, b'),
+    ("an archive that is none", {"train.tar": "no archive"}, IMAGES, "train.tar: is no .tar, .tar.gz, .tar.xz or .zip"),
+    ("images in no folder", {"train.tar": tar(**{"1": PICTURES[0]})}, IMAGES, "1.png lies in no folder named by its class"),
+    ("a folder that is not there", {"train.tar": GOOD_IMAGES}, [*IMAGES, "--train-under", "train"],
+     "train.tar: holds no .jpg, .jpeg or .png below train; folders at its top: a, b"),
+    ("texts where images are wanted", {}, IMAGES, "train.tsv: image-classification reads an archive"),
+    ("images where texts are wanted", {"train.tar": GOOD_IMAGES}, [], "train.tar: an archive is for image-classification"),
 ]
 
 # The recipe; exit code 2 where the command line itself could not read the field.
@@ -131,9 +165,21 @@ REQUESTS_REFUSED = [
     ("no mask", {"input_ids": IDS["input_ids"]}, '"input_ids" came without "attention_mask"; send both'),
     ("ids that are floats", {**IDS, "input_ids": numpy.array([[2, 9, 3]], "f4")}, 'has datatype "FP32"; it takes INT64 or INT32'),
     ("no rows", {"input_ids": NOTHING, "attention_mask": NOTHING}, "has 0 rows; a request takes 1 to"),
+    ("an image", {"image": [PICTURES[0]]}, '"image" is for models that read images', "knows: text, text_pair, input_ids"),
     ("a text of a megabyte", {"text": ["a" * (1 << 20)]}, "has 1048576 bytes in row 0; a text takes at most"),
+]
 
-    # images: the row of bytes that are none belongs here
+PIXELS = numpy.zeros((1, 3, tiny.SIDE, tiny.SIDE), "u1")
+IMAGES_REFUSED = [
+    ("a text", {"text": ["a film"]}, '"text" is for models that read texts', "knows: image, pixels"),
+    ("bytes that are no image", {"image": [PICTURES[0], b"no picture"]}, "row 1: not a JPEG or PNG; begins with 6e 6f 20 70"),
+    ("an image that is cut short", {"image": [PICTURES[0][:-40]]}, "row 0: the PNG is damaged"),
+    ("an image of another size", {"image": [tiny.png([bytes(6)] * 3)]},
+     "row 0: the image is 2 x 3 pixels, the model reads 16 x 16"),
+    ("pixels of another size", {"pixels": PIXELS[..., 1:]}, "has shape [1,3,16,15]; it takes [n,3,16,16]"),
+    ("pixels that are floats", {"pixels": PIXELS.astype("f4")}, 'has datatype "FP32"; it takes UINT8'),
+    ("files and pixels", {"image": [PICTURES[0]], "pixels": PIXELS}, "both files and pixels; send either image or pixels"),
+    ("nothing", {}, "no inputs; send either image or pixels"),
 ]
 
 
@@ -145,6 +191,9 @@ class BadInput(unittest.TestCase):
         (cls.folder / "good.tsv").write_text(TRAIN)
         cls.cluster.cli("datasets", "upload", "good", "--train", cls.folder / "good.tsv")
         cls.publish("good", "--max-length", 512)
+        (cls.folder / "pictures.tar").write_bytes(GOOD_IMAGES)
+        cls.cluster.cli("models", "upload", "vit", tiny.write_vit(cls.folder / "vit"))
+        cls.cluster.cli("datasets", "upload", "pictures", "--train", cls.folder / "pictures.tar", *IMAGES)
 
     @classmethod
     def publish(cls, name, *flags, changes=()):
@@ -233,32 +282,57 @@ class BadInput(unittest.TestCase):
         for words, cut in ((POSITIONS - 2, False), (POSITIONS - 1, True)):  # [CLS] and [SEP] need room too
             self.assertEqual(self.infer({"text": ["film " * words]}).parameters["truncated"].bool_param, cut)
 
+    def test_a_model_and_a_data_set_must_be_of_one_kind(self):
+        for model, dataset, reads in (("good", "pictures", "reads images, but the model, a bert, reads texts"),
+                                      ("vit", "good", "reads texts, but the model, a vit, reads images")):
+            with self.subTest(model=model, dataset=dataset):
+                done = self.cluster.cli("jobs", "submit", "--model", model, "--dataset", dataset, "--base", "dense", check=False)
+                self.check_refused(done, [reads, "its tasks: "])
+
     # --- requests ---
 
     def ask(self, call, request):
         with grpc.insecure_channel(self.cluster.serve) as channel:
             return getattr(service_pb2_grpc.GRPCInferenceServiceStub(channel), call)(request, timeout=10)
 
-    def infer(self, inputs):
-        request = service_pb2.ModelInferRequest(model_name="good")
+    def infer(self, inputs, model="good"):
+        request = service_pb2.ModelInferRequest(model_name=model)
         for name, values in inputs.items():
             if isinstance(values, list):
                 request.inputs.add(name=name, datatype="BYTES", shape=[len(values)])
-                raw = b"".join(struct.pack("<I", len(text)) + text.encode() for text in values)
+                values = [value if isinstance(value, bytes) else value.encode() for value in values]
+                raw = b"".join(struct.pack("<I", len(value)) + value for value in values)
             else:
-                request.inputs.add(name=name, datatype="INT64" if values.dtype.kind == "i" else "FP32", shape=values.shape)
+                datatype = {"i": "INT64", "u": "UINT8", "f": "FP32"}[values.dtype.kind]
+                request.inputs.add(name=name, datatype=datatype, shape=values.shape)
                 raw = values.tobytes()
             request.raw_input_contents.append(raw)
         return self.ask("ModelInfer", request)
 
-    def test_bad_requests_are_refused(self):
-        for what, inputs, *words in REQUESTS_REFUSED:
+    def check_requests(self, rows, model):
+        for what, inputs, *words in rows:
             with self.subTest(what):
                 with self.assertRaises(grpc.RpcError) as caught:
-                    self.infer(inputs)
+                    self.infer(inputs, model)
                 self.assertEqual(caught.exception.code(), grpc.StatusCode.INVALID_ARGUMENT)
                 for word in words:
                     self.assertIn(word, caught.exception.details())
+
+    def test_bad_requests_are_refused(self):
+        self.check_requests(REQUESTS_REFUSED, "good")
+
+    def test_bad_images_are_refused(self):
+        self.cluster.cli("jobs", "submit", "--base", "dense", "--model", "vit", "--dataset", "pictures", "--name", "pictures",
+                         "--set", "finetune.steps=1", "--watch")
+        self.cluster.cli("endpoints", "set", "pictures", "pictures")
+        wait_for("images to be answered", lambda: self.cluster.cli("predict", "pictures", "--image", self.picture(),
+                                                                   check=False).returncode == 0)
+        self.check_requests(IMAGES_REFUSED, "pictures")
+
+    def picture(self):
+        path = self.folder / "picture.png"
+        path.write_bytes(PICTURES[0])
+        return path
 
 
 if __name__ == "__main__":

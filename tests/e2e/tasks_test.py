@@ -3,10 +3,14 @@ measured."""
 import collections
 import json
 import random
+import struct
 import unittest
 
+import grpc
+import numpy
 import tiny
 from cluster import Cluster, wait_for
+from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 SPLITS = {"train": 512, "select": 96, "calibrate": 96, "report": 128}
 
@@ -66,7 +70,7 @@ ROWS = {
 COLUMNS = {"fill-mask": ("--text-pair-column", "then")}
 # task -> the metric that decides, and what the tiny model must reach (in points; the majority class is far below)
 GOALS = {"regression": ("pearson", 80), "multi-label-classification": ("micro_f1", 85), "token-classification": ("entity_f1", 85),
-         "fill-mask": ("masked_accuracy", 80), "question-answering": ("f1", 80)}
+         "fill-mask": ("masked_accuracy", 80), "question-answering": ("f1", 80), "image-classification": ("accuracy", 90)}
 
 
 class Tasks(unittest.TestCase):
@@ -94,16 +98,21 @@ class Tasks(unittest.TestCase):
             files += [f"--{split}", path]
         return self.cluster.cli("datasets", "upload", name, *files, "--task", task, *COLUMNS.get(task, ()))
 
-    def run_task(self, task, *pair):
-        """The job's report, and a function that asks the endpoint."""
-        name = task.split("-")[0]
-        self.upload(name, task)
-        self.cluster.cli("jobs", "submit", "--base", "dense", "--model", "tiny", "--dataset", name, "--name", name,
+    def run_job(self, name, model, *probe):
+        """The report of a job on the data set of that name, whose artifact is then served."""
+        self.cluster.cli("jobs", "submit", "--base", "dense", "--model", model, "--dataset", name, "--name", name,
                          "--finetune-epochs", "30", "--set", "finetune.learning_rate=1e-3", "--watch")
         self.cluster.cli("artifacts", "download", name, self.cluster.folder / f"{name}-artifact")
         report = json.loads((self.cluster.folder / f"{name}-artifact/report.json").read_text())
         self.cluster.cli("endpoints", "set", name, name)
-        wait_for("the endpoint", lambda: self.cluster.cli("predict", name, "a [MASK] film", *pair, check=False).returncode == 0)
+        wait_for("the endpoint", lambda: self.cluster.cli("predict", name, *probe, check=False).returncode == 0)
+        return report
+
+    def run_task(self, task, *pair):
+        """The job's report, and a function that asks the endpoint."""
+        name = task.split("-")[0]
+        self.upload(name, task)
+        report = self.run_job(name, "tiny", "a [MASK] film", *pair)
         return report, lambda *texts: [row["answer"] for row in self.cluster.json("predict", name, *texts)["predictions"]]
 
     def check_metric(self, task, report):
@@ -148,6 +157,59 @@ class Tasks(unittest.TestCase):
         self.assertTrue(0 <= answer["follows"] <= 1, answer)
         refused = self.cluster.cli("predict", "fill", "dull dull", check=False)
         self.assertIn("the text has no [MASK]", refused.stdout + refused.stderr)
+
+    def upload_images(self, name):
+        """All splits in one archive; the pictures of the report split."""
+        rng, files, flags = random.Random(1), {}, []
+        archive = self.cluster.folder / f"{name}.tar"
+        for split, size in SPLITS.items():
+            drawn = tiny.pictures(rng, size)
+            files |= tiny.image_files(drawn, f"{split}/")
+            flags += [f"--{split}", archive, f"--{split}-under", split]
+        tiny.write_archive(archive, files)
+        self.cluster.cli("datasets", "upload", name, *flags, "--task", "image-classification")
+        return drawn
+
+    def infer(self, model, name, datatype, shape, raw):
+        """labels, logits"""
+        request = service_pb2.ModelInferRequest(model_name=model, raw_input_contents=[raw])
+        request.inputs.add(name=name, datatype=datatype, shape=shape)
+        for output in ("label", "logits"):
+            request.outputs.add(name=output)
+        with grpc.insecure_channel(self.cluster.serve) as channel:
+            answer = service_pb2_grpc.GRPCInferenceServiceStub(channel).ModelInfer(request, timeout=60)
+        names, (labels, logits) = [], answer.raw_output_contents
+        while labels:
+            (length,), labels = struct.unpack("<I", labels[:4]), labels[4:]
+            names, labels = [*names, labels[:length].decode()], labels[length:]
+        return names, numpy.frombuffer(logits, "f4").reshape(shape[0], -1)
+
+    def test_images_are_trained_and_served_as_files_and_as_pixels(self):
+        self.cluster.cli("models", "upload", "vit", tiny.write_vit(self.cluster.folder / "tiny-vit"))
+        drawn = self.upload_images("image")
+        files = [tiny.png(pixels) for _, pixels in drawn]
+        one = self.cluster.folder / "one.png"
+        one.write_bytes(files[0])
+        report = self.run_job("image", "vit", "--image", one)
+        self.check_metric("image-classification", report)
+
+        count = len(files)
+        raw = b"".join(struct.pack("<I", len(file)) + file for file in files)
+        labels, logits = self.infer("image", "image", "BYTES", [count], raw)
+        right = sum(label == truth for label, (truth, _) in zip(labels, drawn))
+        metric = report["dense"]["metric"]
+        self.assertEqual(metric["count"], count)
+        self.assertAlmostEqual(metric["value"], 100 * right / count, places=9)
+
+        planes = numpy.stack([numpy.frombuffer(b"".join(pixels), "u1").reshape(tiny.SIDE, tiny.SIDE, 3).transpose(2, 0, 1)
+                              for _, pixels in drawn])
+        again, same = self.infer("image", "pixels", "UINT8", planes.shape, planes.tobytes())
+        self.assertEqual(again, labels)
+        numpy.testing.assert_allclose(same, logits, atol=1e-5)  # another batch may sum in another order
+
+        (row,) = self.cluster.json("predict", "image", "--image", one)["predictions"]
+        self.assertEqual((row["image"], row["label"]), (str(one), labels[0]))
+        numpy.testing.assert_allclose(row["logits"], logits[0], atol=1e-5)
 
     def test_questions_are_answered_with_a_part_of_their_context(self):
         report, ask = self.run_task("question-answering", "--pair", "a film")

@@ -1,13 +1,17 @@
-"""A tiny BERT or ViT as a Hugging Face folder and a separable data set, made from a seed; standard library only."""
+"""A tiny BERT or ViT as a Hugging Face folder and separable data sets, made from a seed; standard library only."""
+import io
 import json
 import math
 import random
 import struct
+import tarfile
+import zlib
 
 GOOD = "good great fine lovely bright clever warm funny tender fresh".split()
 BAD = "bad awful dull dreary clumsy stale cold noisy flat tired".split()
 PLAIN = "the a film movie plot actor scene story is was and with of in it this that two".split()
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+SIDE = 16  # of an image
 VOCABULARY = SPECIAL + GOOD + BAD + PLAIN + list(".,!?") + ["##s", "##ly"]
 
 
@@ -84,7 +88,7 @@ def write_model(folder, seed=1, **sizes):
     return folder
 
 
-def write_vit(folder, seed=1, layers=2, hidden=32, heads=4, neurons=64, side=16, patch=4, dropout=0.0, spread=0.02):
+def write_vit(folder, seed=1, layers=2, hidden=32, heads=4, neurons=64, side=SIDE, patch=4, dropout=0.0, spread=0.02):
     """A ViTModel that reads images of side x side as they are; spread: as transformers draws fresh weights."""
     conf = {"architectures": ["ViTModel"], "model_type": "vit", "hidden_size": hidden, "num_hidden_layers": layers,
             "num_attention_heads": heads, "intermediate_size": neurons, "hidden_act": "gelu",
@@ -101,6 +105,37 @@ def write_vit(folder, seed=1, layers=2, hidden=32, heads=4, neurons=64, side=16,
         {"do_resize": False, "size": {"height": side, "width": side}, "do_rescale": True, "rescale_factor": 1 / 255,
          "do_normalize": True, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}))
     return folder
+
+
+def png(pixels):
+    """Rows of RGB bytes as a PNG file."""
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    header = struct.pack(">IIBBBBB", len(pixels[0]) // 3, len(pixels), 8, 2, 0, 0, 0)
+    data = zlib.compress(b"".join(b"\0" + row for row in pixels))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+def pictures(rng, size):
+    """(label, pixels): dark and light noise."""
+    labels = [rng.choice([("dark", 0), ("light", 100)]) for _ in range(size)]
+    return [(name, [bytes(floor + rng.randrange(156) for _ in range(3 * SIDE)) for _ in range(SIDE)])
+            for name, floor in labels]
+
+
+def write_archive(path, files):
+    """name -> bytes, as a .tar."""
+    with tarfile.open(path, "w") as archive:
+        for name, data in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+    return path
+
+
+def image_files(drawn, folder=""):
+    """Pictures as the files of an archive, in a folder for each label."""
+    return {f"{folder}{name}/{number:04}.png": png(pixels) for number, (name, pixels) in enumerate(drawn)}
 
 
 def sentence(rng, label):

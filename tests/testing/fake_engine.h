@@ -39,6 +39,11 @@ class FakeEngine : public runtime::Engine {
 
   absl::StatusOr<std::vector<Features>> encode(const Sample& sample) const override {
     Features features;
+    if (info_.reads == Reads::kImage) {  // a file is its own pixels
+      features.input.pixels.assign(sample.image.begin(), sample.image.end());
+      features.input.image_tokens = info_.max_length;
+      return std::vector<Features>{std::move(features)};
+    }
     Input& encoding = features.input;
     const auto add = [&](std::string_view part, int32_t type) {
       for (unsigned char c : part) encoding.ids.push_back(c);

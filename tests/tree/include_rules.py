@@ -24,7 +24,7 @@ ARROWS = {
     "core/runtime": ["core/artifact", "core/kernels", "core/task", "core/text"],
     "core/job": ["core/train", "core/runtime", "core/artifact", "core/prune", "core/distill", "core/exit"],
     "server/common": ["core/base"],
-    "server/control": ["server/common", "core/spec", "core/text"],
+    "server/control": ["server/common", "core/spec", "core/image", "core/text"],
     "server/worker": ["server/common", "core/job"],
     "server/serving": ["server/common", "core/runtime"],
     "client/cpp": ["core/base"],

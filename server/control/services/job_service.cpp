@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/base/status_macros.h"
+#include "core/spec/families.h"
 #include "core/spec/recipe.h"
 #include "core/spec/tasks.h"
 #include "server/common/serve.h"
@@ -35,6 +36,17 @@ absl::StatusOr<JobQuery> job_query(const ListJobsRequest& request, const std::st
   return query;
 }
 
+// Whether the job's model reads what the task has.
+absl::Status check_model(const Desk& desk, const Job& job, const TaskKind& kind) {
+  ESPALIER_ASSIGN_OR_RETURN(const Key key, parse_name(job.model(), "models"));
+  const auto resource = desk.store.resource(ResourceKind::kModel, key);
+  if (!resource.ok()) return absl::OkStatus();  // the store's to tell
+  const std::string model_type = model_of(*resource).family();
+  const FamilyFacts* family = find_family(model_type);
+  if (family == nullptr) return absl::OkStatus();  // it is not READY
+  return check_reads(kind, reads_of(family->defaults), model_type);
+}
+
 // What a recipe cannot ask of its data set's task, said now rather than by a worker.
 absl::Status check_task(const Desk& desk, const Job& job) {
   if (job.dataset().empty()) return absl::OkStatus();
@@ -43,6 +55,8 @@ absl::Status check_task(const Desk& desk, const Job& job) {
   if (!resource.ok()) return absl::OkStatus();  // the store's to tell
   const Dataset dataset = dataset_of(*resource);
   ESPALIER_ASSIGN_OR_RETURN(const TaskKind kind, find_task(dataset.task()));
+  if (auto read = check_model(desk, job, kind); !read.ok())
+    return with_reason(read, "OTHER_INPUTS", "job.dataset");
   ESPALIER_ASSIGN_OR_RETURN(const Json resolved, to_json(job.resolved_recipe()));
   ESPALIER_ASSIGN_OR_RETURN(const RecipeSpec recipe, read_recipe(resolved));
   absl::Status status = check_exit_method(kind, recipe.exit.name);

@@ -2,10 +2,12 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <set>
 
 #include "absl/strings/str_cat.h"
 #include "core/base/status_macros.h"
+#include "core/spec/class_folders.h"
 #include "core/spec/dataset_spec.h"
 #include "core/spec/tasks.h"
 #include "server/common/serve.h"
@@ -17,6 +19,18 @@ namespace espalier::server {
 using namespace espalier::v1;  // NOLINT: messages only
 
 namespace {
+
+// The columns that are read where none are named.
+void name_columns(Dataset& body) {
+  const absl::StatusOr<TaskKind> kind = find_task(body.task());
+  const bool images = kind.ok() && kind->reads == Reads::kImage;
+  const auto is_archive = [](const auto& split) { return is_archive_name(split.path()); };
+  if (images && std::all_of(body.splits().begin(), body.splits().end(), is_archive)) return;
+  std::string& read = images ? *body.mutable_image_column() : *body.mutable_text_column();
+  if (read.empty()) read = images ? "image" : "text";
+  const bool has_labels = !kind.ok() || needs_labels(kind->objective);
+  if (has_labels && body.label_column().empty()) body.set_label_column("label");
+}
 
 // Paths that a data set's splits name must be among its files; the rest core checks.
 absl::Status check_dataset(const Dataset& dataset, const Resource& resource) {
@@ -124,10 +138,7 @@ grpc::Status DatasetService::CreateDataset(grpc::ServerContext* context,
                               read_files(request->dataset().files(), "dataset.files"));
     Dataset body = request->dataset();
     if (body.task().empty()) body.set_task("text-classification");
-    if (body.text_column().empty()) body.set_text_column("text");
-    const absl::StatusOr<TaskKind> kind = find_task(body.task());
-    const bool has_labels = !kind.ok() || needs_labels(kind->objective);
-    if (has_labels && body.label_column().empty()) body.set_label_column("label");
+    name_columns(body);
     for (auto& split : *body.mutable_splits()) split.clear_rows();
     resource.body = body_of(std::move(body));
     ESPALIER_RETURN_IF_ERROR(check_dataset(request->dataset(), resource));

@@ -43,6 +43,15 @@ TEST(InferRequest, RefusesPairsThatDoNotMatch) {
   EXPECT_TRUE(absl::IsInvalidArgument(make_infer_request("m", {}, {}, {}).status()));
 }
 
+TEST(InferRequest, CarriesImagesAsTheyAre) {
+  auto request = make_image_request("pictures", {std::string("\xFF\0", 2)}, {.version = "canary"});
+  ASSERT_TRUE(request.ok());
+  EXPECT_EQ(request->inputs(0).name(), "image");
+  EXPECT_EQ(request->model_version(), "canary");
+  EXPECT_EQ(request->raw_input_contents(0), std::string("\2\0\0\0\xFF\0", 6));
+  EXPECT_TRUE(absl::IsInvalidArgument(make_image_request("pictures", {}, {}).status()));
+}
+
 TEST(InferResponse, IsReadRowByRow) {
   inference::ModelInferResponse response;
   response.set_model_version("first");

@@ -27,6 +27,27 @@ Batch both(const Examples& examples) {
   return make_batch(examples, rows);
 }
 
+TEST(PixelMemory, IsBounded) {
+  ModelConfig config;
+  DatasetFacts facts;
+  facts.rows = {{"train", 50000}, {"report", 10000}};
+  EXPECT_TRUE(check_pixel_memory(facts, config).ok());  // texts
+  config.channels = 3;
+  config.image_size = 32;
+  EXPECT_TRUE(check_pixel_memory(facts, config).ok());
+  config.image_size = 224;
+  EXPECT_THAT(std::string(check_pixel_memory(facts, config).message()),
+              ::testing::HasSubstr("the data set's 60000 images of 3 x 224 x 224 pixels take 8.4"));
+}
+
+TEST(SampleOf, IsAnImageWhereThereAreSome) {
+  Rows rows;
+  rows.images = {"one", "two"};
+  rows.targets = {0, 1};
+  EXPECT_EQ(sample_of(rows, 1).image, "two");
+  EXPECT_FALSE(sample_of(rows, 1).has_pair);
+}
+
 TEST(MakeBatch, LabelsRowsWithClasses) {
   Batch batch = both(examples_of(Objective::kClass, {{2}, {0}}));
   EXPECT_TRUE(at::equal(batch.labels, torch::tensor({2, 0}, torch::kInt64)));

@@ -189,6 +189,9 @@ TEST(DatasetSpec, ChecksWhatTheTaskWants) {
   EXPECT_TRUE(refused(R"("task": "fill-mask")").ok());
   EXPECT_TRUE(
       refused(R"("task": "fill-mask", "text_pair_column": "b", "label_names": ["0", "1"])").ok());
+  const std::string by_sentences = R"("task": "fill-mask", "metric": "next_sentence_accuracy")";
+  EXPECT_TRUE(refused(by_sentences + R"(, "text_pair_column": "b")").ok());
+  EXPECT_THAT(refused(by_sentences), Refuses("can be judged by: masked_accuracy"));
   EXPECT_THAT(refused(R"("task": "fill-mask", "label_column": "label")"),
               Refuses("set text_pair_column too"));
   EXPECT_THAT(refused(R"("task": "fill-mask", "label_names": ["0", "1"])"),

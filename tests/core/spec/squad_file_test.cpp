@@ -109,7 +109,7 @@ TEST(SquadFile, NamesWhatIsWrong) {
 }
 
 TEST(SquadFile, IsRefusedWhenItIsNoneOrTooLarge) {
-  EXPECT_THAT(refuse_squad(""), Refuses("is not JSON"));
+  EXPECT_THAT(refuse_squad(""), Refuses("is empty; it must be JSON"));
   EXPECT_THAT(refuse_squad("{\"data\": [\xFF]}"), Refuses("is not JSON"));
   EXPECT_THAT(refuse_squad(std::string(200000, '[')), Refuses("is not JSON"));
   EXPECT_THAT(refuse_squad(of_questions(absl::StrCat(

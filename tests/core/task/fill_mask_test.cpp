@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -172,6 +173,19 @@ TEST(FillMask, CountsWordsAndTheirPerplexity) {
   EXPECT_EQ(metrics[0].count, 3);
   EXPECT_EQ(metrics[1].name, "perplexity");
   EXPECT_NEAR(metrics[1].value, std::pow(2.0, 7 / 3.0), 1e-6);  // (1 + 3 + 3) / 3 bits
+}
+
+TEST(FillMask, CountsLogitsThatAreNotFiniteAsWrong) {
+  const float nan = std::nanf(""), inf = std::numeric_limits<float>::infinity();
+  const Examples examples = examples_of({{0, 0, 0}});
+  const Prediction kept =
+      fill_mask(true)->prediction({nan, nan, nan, inf, 0, 0, nan, nan}, 1, examples, 0);
+  EXPECT_THAT(kept.logits, ElementsAre(-inf, 0, -inf, 0, 0));
+  const auto metrics = fill_mask(true)->evaluate({{kept}}, examples);
+  EXPECT_EQ(metrics[0].value, 0);
+  EXPECT_EQ(metrics[1].value, 1e300);  // JSON has no infinity
+  EXPECT_DOUBLE_EQ(metrics[1].high, 1e300);
+  EXPECT_EQ(metrics[2].value, 0);
 }
 
 TEST(FillMask, CountsSentencesWhereTheyAreKnown) {

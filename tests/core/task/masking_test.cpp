@@ -5,6 +5,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/core/text/folder.h"
 
 namespace espalier {
 namespace {
@@ -70,6 +71,23 @@ TEST(Masking, LeavesSpecialTokensAlone) {
       EXPECT_TRUE(id == kWords.mask || kWords.is_word(id));
     }
   }
+}
+
+// [KEY] is called special, and none of the five that have a name; [NEW] is a word.
+TEST(Masking, TakesNoAddedSpecialTokenForAWord) {
+  const auto tokenizer = *load_tokenizer(
+      testing::Folder(
+          testing::Files{{"vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n[KEY]\n"},
+                         {"tokenizer_config.json", R"({"added_tokens_decoder": {
+                             "4": {"content": "[MASK]", "special": true},
+                             "6": {"content": "[KEY]", "special": true},
+                             "7": {"content": "[NEW]", "special": false}}})"}})
+          .path());
+  const MaskVocabulary vocabulary = mask_vocabulary(*tokenizer, 100);
+  EXPECT_THAT(vocabulary.special, ::testing::ElementsAre(0, 1, 2, 3, 4, 6));
+  EXPECT_EQ(vocabulary.mask, 4);
+  EXPECT_FALSE(vocabulary.is_word(6));
+  EXPECT_TRUE(vocabulary.is_word(7));
 }
 
 TEST(Masking, ChangesNothingElse) {

@@ -116,11 +116,16 @@ TEST(QuestionAnswering, AnswersNothingOnlyWhereThatIsALabel) {
   EXPECT_EQ(answerer()->figure(questions.said, questions.examples), 0);
 }
 
-TEST(QuestionAnswering, TakesLogitsThatAreNotFiniteForNoAnswer) {
+TEST(QuestionAnswering, CountsLogitsThatAreNotFiniteAsWrong) {
   Questions questions(12);
   questions.ask("q", "x y z", "x", 0);
+  questions.ask("q", "x y z", "", -1);
   questions.say(3, 3, std::numeric_limits<float>::infinity());
-  EXPECT_EQ(answerer()->figure(questions.said, questions.examples), 0);
+  questions.say(0, 0, std::numeric_limits<float>::quiet_NaN());
+  const auto metrics = answerer({kNoAnswer})->evaluate(questions.said, questions.examples);
+  EXPECT_EQ(metrics[0].value, 0);
+  EXPECT_EQ(metrics[1].value, 0);
+  EXPECT_EQ(metrics[1].count, 2);
 }
 
 }  // namespace

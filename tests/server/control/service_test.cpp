@@ -247,6 +247,21 @@ TEST_F(Service, AJobIsCheckedAgainstTheTaskOfItsDataSet) {
   EXPECT_EQ(reason(submit(request).status()), "BAD_RECIPE");
 }
 
+TEST_F(Service, AJobsModelMustReadWhatItsDataSetHolds) {
+  add_material();
+  auto images = dataset_request("images", {{"train.tar", "to come"}});
+  images.mutable_dataset()->set_task("image-classification");
+  images.mutable_dataset()->mutable_splits(0)->set_under("train/");
+  CreateDatasetResponse made;
+  ASSERT_TRUE(ESPALIER_CALL(datasets, CreateDataset, images, made).ok());
+  EXPECT_EQ(made.dataset().text_column() + made.dataset().label_column(), "");
+  auto request = job_request("a");
+  request.mutable_job()->set_dataset(made.dataset().name());
+  const absl::Status status = submit(request).status();
+  EXPECT_EQ(reason(status), "OTHER_INPUTS");
+  EXPECT_THAT(text(status), HasSubstr("but the model, a bert, reads texts"));
+}
+
 TEST_F(Service, ListsOfAJobAreBounded) {
   add_material();
   auto request = job_request("a");

@@ -201,6 +201,10 @@ const BadCase kBadInputs[] = {
     {"NoInputs", [] { return InferRequest(); }, "no inputs", "inputs"},
     {"UnknownName", text_but([](auto& r) { r.mutable_inputs(0)->set_name("texts"); }),
      "known: text, text_pair, input_ids", "inputs[0]"},
+    {"ImageForAModelOfTexts", text_but([](auto& r) { r.mutable_inputs(0)->set_name("image"); }),
+     "is for models that read images; this one, for text-classification, reads texts and knows: "
+     "text, text_pair",
+     "inputs[0]"},
     {"TwiceTheSame", text_but([](auto& r) { add_texts(r, {"a"}); }), "appears twice", "inputs[1]"},
     {"TextAndIds", text_but([](auto& r) { add_integers(r, "input_ids", {1}, 1); }),
      "both texts and ids"},

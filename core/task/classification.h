@@ -1,12 +1,12 @@
-// Texts or pairs of texts, one label each; metrics accuracy, F1 of class 1 where there are two,
-// macro F1 and Matthews' correlation.
+// Texts, pairs of texts or images, one label each; metrics accuracy, F1 of class 1 where there are
+// two, macro F1 and Matthews' correlation.
 #pragma once
 
 #include "core/task/task.h"
 
 namespace espalier {
 
-class TextClassification : public Task {
+class Classification : public Task {
  public:
   using Task::Task;
 

@@ -1,7 +1,8 @@
-#include "core/task/text_classification.h"
+#include "core/task/classification.h"
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/core/image/files.h"
 #include "tests/core/task/predictions.h"
 
 namespace espalier {
@@ -18,7 +19,7 @@ std::vector<Metric> evaluate(std::vector<std::vector<float>> logits, const Targe
       ->evaluate(predictions(std::move(logits)), with_targets(targets));
 }
 
-TEST(TextClassification, CountsRightAnswersInPoints) {
+TEST(Classification, CountsRightAnswersInPoints) {
   auto metrics = evaluate({{1, 2, 0}, {3, 2, 0}, {0, 0, 1}, {0, 1, 0}}, {1, 0, 2, 2});
   ASSERT_EQ(metrics.size(), 3u);
   EXPECT_EQ(metrics[0].name, "accuracy");
@@ -32,7 +33,7 @@ TEST(TextClassification, CountsRightAnswersInPoints) {
   EXPECT_EQ(metrics[2].name, "matthews");
 }
 
-TEST(TextClassification, AddsF1OfClassOneWhereThereAreTwo) {
+TEST(Classification, AddsF1OfClassOneWhereThereAreTwo) {
   // Says 1 1 1 0, is 1 1 0 1: two hits, one false alarm, one miss.
   auto metrics = evaluate({{0, 1}, {0, 1}, {0, 1}, {1, 0}}, {1, 1, 0, 1});
   ASSERT_EQ(metrics.size(), 4u);
@@ -44,14 +45,14 @@ TEST(TextClassification, AddsF1OfClassOneWhereThereAreTwo) {
   EXPECT_GT(metrics[1].high, metrics[1].value);
 }
 
-TEST(TextClassification, PutsTheMetricThatDecidesFirst) {
+TEST(Classification, PutsTheMetricThatDecidesFirst) {
   auto metrics = evaluate({{0, 1}, {1, 0}}, {1, 0}, "matthews");
   EXPECT_EQ(metrics[0].name, "matthews");
   EXPECT_EQ(metrics[0].value, 100);
   EXPECT_EQ(metrics[1].name, "accuracy");
 }
 
-TEST(TextClassification, LeavesUnlabelledExamplesOut) {
+TEST(Classification, LeavesUnlabelledExamplesOut) {
   Targets one_known = {1};
   one_known.add_unknown();
   EXPECT_EQ(evaluate({{0, 1}, {0, 1}}, one_known)[0].count, 1);
@@ -62,7 +63,7 @@ TEST(TextClassification, LeavesUnlabelledExamplesOut) {
   EXPECT_EQ(nothing[0].high, 100);
 }
 
-TEST(TextClassification, IsComparedByMcNemarUnlessAnotherMetricDecides) {
+TEST(Classification, IsComparedByMcNemarUnlessAnotherMetricDecides) {
   // The first is right 5 times where the second is not: p = 2 / 2^5.
   std::vector<std::vector<float>> right(5, {0, 1}), wrong(5, {1, 0});
   const Examples ones = with_targets({1, 1, 1, 1, 1});
@@ -76,7 +77,30 @@ TEST(TextClassification, IsComparedByMcNemarUnlessAnotherMetricDecides) {
   EXPECT_EQ(by_f1.p_value, 1);
 }
 
-TEST(TextClassification, IsMadeByItsName) {
+TEST(Classification, ReadsAnImageOfTheModelsSize) {
+  ModelConfig config;
+  config.channels = 3;
+  config.image_size = config.patch_size = config.image.size = 2;
+  config.positions = 2;
+  const Reading reading{nullptr, &config, 2};
+  const auto task = *make_task("image-classification", {"cat", "dog"});
+  const std::string png = testing::bytes_of(testing::kPng);
+  const std::vector<float> target = {1};
+  Sample sample;
+  sample.image = png;
+  sample.target = target;
+  auto windows = task->encode(reading, sample);
+  ASSERT_TRUE(windows.ok()) << windows.status();
+  ASSERT_EQ(windows->size(), 1u);
+  EXPECT_EQ(windows->front().input.pixels.size(), config.pixels());
+  EXPECT_EQ(windows->front().input.tokens(), 2);
+  EXPECT_EQ(windows->front().target, target);
+  sample.image = "GIF89a";
+  EXPECT_THAT(std::string(task->encode(reading, sample).status().message()),
+              HasSubstr("not a JPEG or PNG"));
+}
+
+TEST(Classification, IsMadeByItsName) {
   auto task = make_task("text-classification");
   ASSERT_TRUE(task.ok());
   EXPECT_EQ((*task)->name(), "text-classification");

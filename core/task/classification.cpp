@@ -1,4 +1,4 @@
-#include "core/task/text_classification.h"
+#include "core/task/classification.h"
 
 #include <algorithm>
 
@@ -6,8 +6,8 @@
 
 namespace espalier {
 
-Task::Scores TextClassification::scores(std::span<const Prediction> predictions,
-                                        const Examples& examples) const {
+Task::Scores Classification::scores(std::span<const Prediction> predictions,
+                                    const Examples& examples) const {
   std::vector<int32_t> truth, said;
   std::vector<double> right;
   size_t classes = 0;

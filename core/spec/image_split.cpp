@@ -1,0 +1,86 @@
+#include "core/spec/image_split.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "core/base/status_macros.h"
+#include "core/spec/class_folders.h"
+
+namespace espalier {
+namespace {
+
+ClassFolders folders_of(const ImageSplit& split) {
+  ClassFolders out{split.path, split.under, {}};
+  out.limits.total_bytes = kMaxImagesBytes;
+  return out;
+}
+
+absl::StatusOr<LabelledImages> read_archived(const ImageSplit& split) {
+  ESPALIER_ASSIGN_OR_RETURN(std::vector<ClassFile> files, read_class_folders(folders_of(split)));
+  LabelledImages out;
+  for (ClassFile& file : files) {
+    out.files.push_back(std::move(file.bytes));
+    out.names.push_back(std::move(file.path));
+    out.labels.emplace_back(std::move(file.label));
+  }
+  return out;
+}
+
+}  // namespace
+
+bool in_class_folders(const DatasetSpec& spec, const std::string& path) {
+  return spec.format == TableFormat::kByExtension && is_archive_name(path);
+}
+
+absl::Status check_image_format(const DatasetSpec& spec, const std::string& path) {
+  if (in_class_folders(spec, path)) return absl::OkStatus();
+  TableFormat format = spec.format;
+  if (format == TableFormat::kByExtension)
+    format = format_of_extension(path).value_or(TableFormat::kByExtension);
+  if (format == TableFormat::kParquet) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(path, ": ", spec.task,
+                   " reads an archive with a folder for each class (.tar, .tar.gz, .tar.xz, .zip, "
+                   "no format set) or a Parquet file with a column of images"));
+}
+
+absl::StatusOr<LabelledImages> read_images(const DatasetSpec& spec, const ImageSplit& split) {
+  if (in_class_folders(spec, split.path)) return read_archived(split);
+  const TextColumn images = {.name = spec.image_column, .is_bytes = true};
+  ESPALIER_ASSIGN_OR_RETURN(
+      auto columns, read_table(split.path, spec.format, {{.name = spec.label_column}, images}));
+  LabelledImages out;
+  out.labels = std::move(columns[0]);
+  out.files.reserve(columns[1].size());
+  for (Cell& cell : columns[1]) {
+    if (is_null(cell)) {
+      return absl::InvalidArgumentError(absl::StrCat(split.path, ": row ", out.files.size() + 1,
+                                                     ", column ", spec.image_column,
+                                                     ": the image is null"));
+    }
+    out.files.push_back(std::move(std::get<std::string>(cell)));
+  }
+  return out;
+}
+
+absl::StatusOr<std::vector<Cell>> read_image_labels(const DatasetSpec& spec,
+                                                    const ImageSplit& split) {
+  if (!in_class_folders(spec, split.path)) {
+    ESPALIER_ASSIGN_OR_RETURN(auto columns,
+                              read_table(split.path, spec.format, {{.name = spec.label_column}}));
+    return std::move(columns[0]);
+  }
+  std::vector<Cell> out;
+  ESPALIER_RETURN_IF_ERROR(visit_class_folders(folders_of(split), [&](ClassFile file) {
+    out.emplace_back(std::move(file.label));
+    return absl::OkStatus();
+  }));
+  return out;
+}
+
+bool overlap(const std::string& under, const std::string& other) {
+  const std::string a = under.empty() ? "" : under + "/", b = other.empty() ? "" : other + "/";
+  return a.starts_with(b) || b.starts_with(a);
+}
+
+}  // namespace espalier
