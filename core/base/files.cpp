@@ -75,6 +75,30 @@ absl::Status make_folders(const std::string& path) {
   return absl::OkStatus();
 }
 
+void trim_folder(const std::string& path, uint64_t max_bytes) {
+  struct Entry {
+    fs::file_time_type used;
+    uint64_t size;
+    fs::path path;
+  };
+  std::vector<Entry> unused;
+  uint64_t total = 0;
+  std::error_code error;
+  for (const auto& file : fs::directory_iterator(path, error)) {
+    const uint64_t size = file.file_size(error);
+    if (error) continue;
+    total += size;
+    if (file.hard_link_count(error) == 1)
+      unused.push_back({file.last_write_time(error), size, file.path()});
+  }
+  std::sort(unused.begin(), unused.end(),
+            [](const Entry& a, const Entry& b) { return a.used < b.used; });
+  for (const Entry& entry : unused) {
+    if (total <= max_bytes) break;
+    if (fs::remove(entry.path, error)) total -= entry.size;
+  }
+}
+
 absl::StatusOr<std::vector<std::string>> list_files(const std::string& root) {
   std::error_code error;
   std::vector<std::string> out;

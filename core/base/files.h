@@ -2,6 +2,7 @@
 // there.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +21,10 @@ absl::Status publish_file(const std::string& written_aside, const std::string& p
 // fsyncs a folder, so that renames in it survive a power cut.
 absl::Status sync_folder(const std::string& path);
 absl::Status make_folders(const std::string& path);
+// Removes files of a folder, the longest unused first (by the time of their last change, which
+// whoever uses one sets), until the rest has at most `max_bytes`. A file with a second link stays:
+// removing it would free nothing.
+void trim_folder(const std::string& path, uint64_t max_bytes);
 // Files below `root`, as sorted relative paths.
 absl::StatusOr<std::vector<std::string>> list_files(const std::string& root);
 // A relative path that stays below its root: no "..", no leading "/", no empty part, no backslash

@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "core/data/splits.h"
 #include "core/model/batch.h"
 #include "core/spec/dataset_spec.h"
 #include "core/task/examples.h"
@@ -16,13 +17,6 @@ namespace espalier {
 
 // Row i as a task reads it; views of `rows`.
 Sample sample_of(const Rows& rows, int64_t i);
-
-// train: weights; select: checkpoints; calibrate: thresholds; report: the figures we print. No row
-// serves two of them.
-struct Splits {
-  Examples train, select, calibrate, report;
-  std::vector<std::string> label_names;
-};
 
 // Reads and encodes every split; `spec` must have its label names, see inspect_dataset(). A split
 // that the data set has no file for is carved from train (carve.h): a tenth each for select,
@@ -52,6 +46,7 @@ class Sampler {
  public:
   Sampler(const Examples& examples, int batch_size, uint64_t seed, std::string phase);
   int64_t batches_per_epoch() const { return batches_; }
+  int64_t batch_size() const { return batch_size_; }  // of every batch
   // Rows of the batch at a global step, shuffled lengths and all.
   std::vector<int64_t> rows(int64_t step);
 

@@ -18,7 +18,8 @@ void DeeBert::prepare(Session& session) {
 Tensor DeeBert::loss(const Pass& pass) {
   Tensor total;
   for (const Tensor& logits : pass.student.exit_logits) {
-    Tensor loss = at::cross_entropy_loss(logits, pass.batch.labels.to(logits.device()));
+    Tensor loss = at::cross_entropy_loss(
+        logits, pass.batch.labels.to(logits.device(), /*non_blocking=*/true));
     total = total.defined() ? total + loss : loss;
   }
   return total;

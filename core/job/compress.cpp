@@ -10,7 +10,6 @@
 #include "core/model/load.h"
 #include "core/model/walk.h"
 #include "core/prune/registry.h"
-#include "core/spec/families.h"
 #include "core/spec/labels.h"
 
 namespace espalier {
@@ -128,15 +127,7 @@ void Job::prepare() {
     tokenizer_ = value_or_throw(load_tokenizer(input_.model_folder));
   }
   if (labelled_) {
-    DatasetSpec spec = *input_.dataset;
-    throw_if_error(check_reads(value_or_throw(find_task(spec.task)), reads_of(config),
-                               facts_of(config).model_type));
-    const DatasetFacts facts = value_or_throw(inspect_dataset(spec));
-    throw_if_error(check_pixel_memory(facts, config));
-    spec.label_names = facts.label_names;
-    task_ = value_or_throw(make_task(spec.task, spec.label_names, spec.metric));
-    throw_if_error(check_metric(task_->objective(), spec.label_names, recipe_.constraint_metric));
-    splits_ = value_or_throw(load_splits(spec, *task_, reading()));
+    load_data();
     if (!resumed_) fit_head();
   } else {
     const bool speaks = config.head == HeadKind::kMaskedLm;

@@ -23,6 +23,7 @@ struct JobInput {
   Json recipe;                    // resolved, see spec/recipe.h
   std::string checkpoint_folder;  // where checkpoints go; holds the one to resume from, if any
   std::string output_folder;      // artifacts go to <output_folder>/0, /1, ...
+  std::string cache_folder;       // encoded examples between jobs; empty: none are kept
   std::string job_name;           // only written into report.json
 };
 
@@ -42,8 +43,9 @@ struct JobHooks {
   std::function<bool()> cancelled;  // asked every step
   std::function<bool()> preempted;  // SIGTERM: checkpoint, then return ABORTED
   std::function<absl::Status()>
-      checkpoint_written;          // checkpoint_folder holds a whole new checkpoint
-  double checkpoint_seconds = 60;  // at least so long between checkpoints
+      checkpoint_written;                       // checkpoint_folder holds a whole new checkpoint
+  std::function<void(const std::string&)> log;  // a line for the log of whoever runs the job
+  double checkpoint_seconds = 60;               // at least so long between checkpoints
 };
 
 struct ArtifactOutput {

@@ -32,6 +32,7 @@ class Job {
   };
   // --- compress.cpp: the plan and the trainings
   void prepare();
+  void load_data();  // load_data.cpp: task and splits
   std::vector<Phase> plan() const;
   void fit_head();
   Reading reading() const;

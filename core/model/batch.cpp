@@ -19,6 +19,11 @@ std::vector<int64_t> Batch::offsets() const {
   return out;
 }
 
+void Batch::pin() {
+  for (Tensor* tensor : {&ids, &types, &pixels, &asked, &labels, &sentences})
+    if (tensor->defined()) *tensor = tensor->pin_memory();
+}
+
 int64_t answer_lines(HeadKind head, const Input& input) {
   if (head == HeadKind::kSequence) return 1;
   if (head == HeadKind::kToken || input.asked.empty()) return input.tokens();
@@ -37,20 +42,34 @@ void weigh_sentences(std::span<Batch> micro) {
   for (Batch& batch : micro) batch.words_per_sentence = share;
 }
 
+namespace {
+
+Tensor pack_pixels(std::span<const Input* const> inputs) {
+  const size_t size = inputs.front()->pixels.size();
+  Tensor out =
+      at::empty({static_cast<int64_t>(inputs.size()), static_cast<int64_t>(size)}, at::kByte);
+  uint8_t* to = out.data_ptr<uint8_t>();
+  for (const Input* input : inputs) {
+    TORCH_CHECK(input->pixels.size() == size, "an image of ", input->pixels.size(),
+                " bytes in a batch of images of ", size);
+    to = std::copy(input->pixels.begin(), input->pixels.end(), to);
+  }
+  return out;
+}
+
+}  // namespace
+
 Batch pack(std::span<const Input* const> inputs) {
   std::vector<int64_t> ids, types, asked;
-  std::vector<Tensor> images;
   Batch out;
   for (const Input* input : inputs) {
     for (int32_t place : input->asked) asked.push_back(static_cast<int64_t>(ids.size()) + place);
     ids.insert(ids.end(), input->ids.begin(), input->ids.end());
     types.insert(types.end(), input->types.begin(), input->types.end());
     out.lengths.push_back(input->tokens());
-    if (!input->pixels.empty())
-      images.push_back(torch::tensor(at::ArrayRef<uint8_t>(input->pixels), torch::kUInt8));
   }
-  if (!images.empty()) {
-    out.pixels = at::stack(images);
+  if (!inputs.empty() && !inputs.front()->pixels.empty()) {
+    out.pixels = pack_pixels(inputs);
     return out;
   }
   out.ids = torch::tensor(ids, torch::kInt64);

@@ -40,6 +40,8 @@ struct Batch {
   int64_t longest() const;
   // First token of each row, [B + 1] with N at the end.
   std::vector<int64_t> offsets() const;
+  // Moves the tensors to page-locked memory, which a CUDA device reads while the host goes on.
+  void pin();
 };
 
 // Lines of the logits that a head gives for one input: one, one for each token, or one for each
@@ -51,7 +53,8 @@ int64_t answer_lines(HeadKind head, const Input& input);
 // step to the step's own, so that their losses, weighted by units, add up to that of the step.
 void weigh_sentences(std::span<Batch> micro);
 
-// The inputs, all texts or all images, one after the other; without labels.
+// The inputs, all texts or all images of one size, one after the other; without labels. Starts no
+// threads: it runs beside a training step, which has them all.
 Batch pack(std::span<const Input* const> inputs);
 
 }  // namespace espalier

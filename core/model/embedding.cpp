@@ -8,10 +8,10 @@ Tensor text_rows(const Model& model, const Batch& batch, const TokenRows& rows) 
   auto device = model.device();
   Tensor positions = rows.positions();
   if (model.config.position_offset > 0) positions = positions + model.config.position_offset;
-  Tensor x =
-      at::embedding(model.word, batch.ids.to(device)) + at::embedding(model.position, positions);
-  return model.token_type.defined() ? x + at::embedding(model.token_type, batch.types.to(device))
-                                    : x;
+  const Tensor ids = batch.ids.to(device, /*non_blocking=*/true);
+  Tensor x = at::embedding(model.word, ids) + at::embedding(model.position, positions);
+  if (!model.token_type.defined()) return x;
+  return x + at::embedding(model.token_type, batch.types.to(device, /*non_blocking=*/true));
 }
 
 // What each byte becomes, [C,256], in the reference's steps: times `rescale` in float64, then

@@ -32,7 +32,7 @@ Tensor span_logits(const Tensor& logits, const Batch& batch) {
 
 Tensor task_loss(Objective objective, const Tensor& logits, const Batch& batch) {
   Tensor scores = wide(logits);
-  Tensor labels = batch.labels.to(scores.device());
+  Tensor labels = batch.labels.to(scores.device(), /*non_blocking=*/true);
   switch (objective) {
     case Objective::kValue:
       return at::mse_loss(scores.squeeze(-1), labels.to(scores.scalar_type()));
@@ -53,7 +53,8 @@ Tensor task_loss(Objective objective, const Trace& trace, const Batch& batch) {
   Tensor loss = task_loss(objective, trace.logits, batch);
   if (objective != Objective::kWords || !trace.sentence_logits.defined()) return loss;
   Tensor scores = wide(trace.sentence_logits);
-  Tensor sum = sum_of_cross_entropies(scores, batch.sentences.to(scores.device()));
+  const Tensor sentences = batch.sentences.to(scores.device(), /*non_blocking=*/true);
+  Tensor sum = sum_of_cross_entropies(scores, sentences);
   return loss + sum * (batch.words_per_sentence /
                        static_cast<double>(std::max<int64_t>(batch.units(), 1)));
 }

@@ -125,7 +125,8 @@ Tensor Walk::head(const Hidden& last) {
   if (config.head == HeadKind::kToken) return token_logits(model_, tokens, dropout);
   // BertForPreTraining drops nothing here.
   if (model_.classifier.defined()) trace_.sentence_logits = sequence(0);
-  if (asked_.defined()) tokens = tokens.index_select(0, asked_.to(tokens.device()));
+  if (asked_.defined())
+    tokens = tokens.index_select(0, asked_.to(tokens.device(), /*non_blocking=*/true));
   return word_logits(model_, tokens);
 }
 

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/model/batch.h"
+#include "core/model/row_logits.h"
 
 namespace espalier::runtime {
 namespace {

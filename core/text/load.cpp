@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/base/files.h"
 #include "core/base/guard.h"
+#include "core/base/hash.h"
 #include "core/base/status_macros.h"
 #include "core/text/byte_level.h"
 #include "core/text/settings.h"
@@ -138,6 +139,17 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> load(const std::string& folder) {
 
 absl::StatusOr<std::unique_ptr<Tokenizer>> load_tokenizer(const std::string& folder) {
   return guard("reading the tokenizer", [&] { return load(folder); });
+}
+
+absl::StatusOr<std::string> tokenizer_digest(const std::string& folder) {
+  Sha256 all;
+  for (const char* name : {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+                           "added_tokens.json", "vocab.txt", "vocab.json", "merges.txt"}) {
+    auto digest = sha256_of_file(absl::StrCat(folder, "/", name));
+    if (!digest.ok() && !absl::IsNotFound(digest.status())) return digest.status();
+    all.update(absl::StrCat(name, " ", digest.ok() ? *digest : "none", "\n"));
+  }
+  return all.hex();
 }
 
 }  // namespace espalier

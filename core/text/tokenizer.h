@@ -72,6 +72,8 @@ class Tokenizer {
 // are special. Without any of them: as bert-base-uncased, or roberta-base. What this build cannot
 // do exactly is refused.
 absl::StatusOr<std::unique_ptr<Tokenizer>> load_tokenizer(const std::string& folder);
+// SHA-256 of every file that load_tokenizer() may read there: where it is the same, so are ids.
+absl::StatusOr<std::string> tokenizer_digest(const std::string& folder);
 
 // Lengths that a pair is cut to so that both fit into `budget`: the longer gives first, and the
 // second keeps the odd token.

@@ -94,9 +94,11 @@ Trainer::Trainer(Model& model, const Training& training, const State* resume)
       sampler_(*training.train, training.spec.batch_size, training.seed, training.phase),
       total_(training_steps(training.spec, training.train->size())),
       micro_batch_size_(training.spec.micro_batch_size),
+      on_cuda_(model.device().is_cuda()),
       // Where units leave, the loss rises by design.
       loss_watch_(training.pruner == nullptr ? training.spec.divergence_factor : 0,
-                  warmup_steps(training.spec, total_)) {
+                  warmup_steps(training.spec, total_)),
+      batches_([this](int64_t step) { return micro_batches(sampler_.rows(step), step); }) {
   backend_.set_precision(training_.spec.precision);
   backend_.set_checkpointing(training_.spec.gradient_checkpointing);
   for (const Teacher* teacher : training_.teachers) {
@@ -146,6 +148,8 @@ std::vector<Batch> Trainer::micro_batches(const std::vector<int64_t>& rows, int6
                                    *training_.task, training_.reading, seed("redraw", draw)));
   }
   weigh_sentences(out);
+  if (on_cuda_)
+    for (Batch& batch : out) batch.pin();
   return out;
 }
 
@@ -174,9 +178,9 @@ void Trainer::task_gradients(const Gates& gates, int64_t draw) {
   model_.for_each([](const std::string&, Tensor& tensor) { tensor.mutable_grad() = Tensor(); });
 }
 
-double Trainer::run_micro(const Step& step, const Batch& batch, int64_t micro,
+Tensor Trainer::run_micro(const Step& step, const Batch& batch, int64_t micro,
                           const std::vector<Gates>& leaves, double share) {
-  double value = 0;
+  Tensor sum = at::zeros({}, at::TensorOptions(model_.device()).dtype(at::kDouble));
   double task_weight = 1;
   for (const Method* method : methods_) task_weight *= method->task_weight(step);
   TeacherTraces teachers(teacher_backends_, batch, needs_.teacher);
@@ -196,9 +200,9 @@ double Trainer::run_micro(const Step& step, const Batch& batch, int64_t micro,
     TORCH_CHECK(loss.defined(), "phase ", training_.phase, " has no loss");
     loss = loss * (share / static_cast<double>(leaves.size()));
     loss.backward();
-    value += loss.item<double>();
+    sum += loss.detach();
   }
-  return value;
+  return sum;
 }
 
 bool Trainer::fits(const std::function<void()>& pass) {
@@ -214,7 +218,7 @@ bool Trainer::fits(const std::function<void()>& pass) {
 }
 
 void Trainer::halve_micro_batch(const absl::Status& status) {
-  const int64_t batch = std::min<int64_t>(training_.spec.batch_size, training_.train->size());
+  const int64_t batch = sampler_.batch_size();
   const int64_t now = needs_.whole_batch ? batch : std::min(micro_batch_size_, batch);
   if (needs_.whole_batch || now <= 1) {
     throw StatusError(absl::ResourceExhaustedError(absl::StrCat(
@@ -224,18 +228,16 @@ void Trainer::halve_micro_batch(const absl::Status& status) {
                            : "; a smaller max_length",
         " or a worker with more memory would help")));
   }
+  batches_.forget();  // the next step's have the old size
   micro_batch_size_ = now / 2;
 }
 
-void Trainer::check_finite(double loss) const {
-  if (std::isfinite(loss)) return;
-  throw StatusError(absl::OutOfRangeError(absl::StrCat(
-      "diverged: the loss is ", loss, " at step ", step_ + 1, " of phase ", training_.phase,
-      "; a lower learning_rate (now ", training_.spec.learning_rate, ") may help")));
-}
-
 void Trainer::check_loss(double loss) {
-  check_finite(loss);
+  if (!std::isfinite(loss)) {
+    throw StatusError(absl::OutOfRangeError(absl::StrCat(
+        "diverged: the loss is ", loss, " at step ", step_ + 1, " of phase ", training_.phase,
+        "; a lower learning_rate (now ", training_.spec.learning_rate, ") may help")));
+  }
   if (!loss_watch_.see(step_, loss)) return;
   throw StatusError(absl::OutOfRangeError(absl::StrCat(
       "diverged: the loss is ", loss, " at step ", step_ + 1, " of phase ", training_.phase,
@@ -248,8 +250,8 @@ void Trainer::check_loss(double loss) {
 }
 
 void Trainer::step() {
-  const std::vector<int64_t> rows = sampler_.rows(step_);
-  std::vector<Batch> micro = micro_batches(rows, step_);
+  std::vector<Batch> micro = batches_.take(step_);
+  if (step_ + 1 < total_) batches_.start(step_ + 1);
   const double factor = learning_rate_factor(training_.spec, step_, total_);
   Step step{step_, total_, micro, training_.spec.learning_rate * factor};
   backend_.set_training(true);
@@ -261,20 +263,21 @@ void Trainer::step() {
   std::vector<Gates> gates, leaves;
   if (training_.pruner != nullptr) gates = training_.pruner->gates(step, Mode::kTrain);
   if (gates.empty()) gates.emplace_back();
-  double loss = 0;
+  Tensor sum;  // of the losses
   auto pass = [&] {
     backend_.weights_moved();
     leaves = leaves_of(gates, model_.config);
-    loss = 0;
+    sum = Tensor();
     const double units = units_of(micro);
     for (size_t i = 0; i < micro.size(); ++i) {
       double share = static_cast<double>(micro[i].units()) / units;
-      loss += run_micro(step, micro[i], static_cast<int64_t>(i), leaves, share);
+      Tensor part = run_micro(step, micro[i], static_cast<int64_t>(i), leaves, share);
+      sum = sum.defined() ? sum + part : part;
     }
   };
   while (!fits(pass)) {
     optimiser_->zero_grad();
-    micro = micro_batches(rows, step_);
+    micro = batches_.take(step_);
     step.micro = micro;
   }
   // Gates and penalties may share a graph, which can be walked once.
@@ -282,26 +285,26 @@ void Trainer::step() {
   for (size_t variant = 0; variant < gates.size(); ++variant) {
     add_gradients(gates[variant], leaves[variant], roots, root_grads);
   }
-  check_loss(loss);
   for (Method* method : methods_) {
     if (Tensor penalty = method->penalty(step); penalty.defined()) {
-      loss += penalty.item<double>();
+      sum = sum + penalty.detach();
       roots.push_back(penalty);
       root_grads.push_back(at::ones_like(penalty));
     }
   }
   if (!roots.empty()) torch::autograd::backward(roots, root_grads);
-  check_finite(loss);
   for (Method* method : methods_) method->after_backward(*this, step);
   optimiser_->clip(training_.spec.clip);
   optimiser_->step(factor);
+  const double loss = sum.item<double>();  // the step's one wait for a device
+  check_loss(loss);
   for (Method* method : methods_) method->after_step(*this, step);
   average_->see(step_);
 
   ++step_;
   metrics_["loss"] = loss;
   metrics_["learning_rate"] = training_.spec.learning_rate * factor;
-  metrics_["examples"] = static_cast<double>(step_) * static_cast<double>(rows.size());
+  metrics_["examples"] = static_cast<double>(step_ * sampler_.batch_size());
   metrics_["micro_batch_size"] = static_cast<double>(micro.front().rows());
   const int64_t every = training_.spec.evaluate_every > 0 ? training_.spec.evaluate_every
                                                           : sampler_.batches_per_epoch();

@@ -20,6 +20,7 @@
 #include "core/train/best_state.h"
 #include "core/train/loss_watch.h"
 #include "core/train/optimiser.h"
+#include "core/train/prefetch.h"
 #include "core/train/weight_average.h"
 
 namespace espalier {
@@ -57,6 +58,10 @@ class Trainer : public Session {
   // no number any more or, without a pruner, has blown up (loss_watch.h). When memory runs out the
   // step is done again on micro-batches of half the size, down to single examples, with the same
   // rows and gates; the smaller size stays, also after a resume.
+  //
+  // The host waits for a device once a step, when the optimiser's work is queued. So a loss that is
+  // no number has moved the weights when step() throws: neither they nor anything else of this
+  // trainer may be kept then.
   void step();
   // After the last step: methods finish; the best state (if states were selected) or else the
   // averaged weights (if they are averaged) are put into the model.
@@ -78,13 +83,13 @@ class Trainer : public Session {
  private:
   class TeacherTraces;
   std::vector<Batch> micro_batches(const std::vector<int64_t>& rows, int64_t draw) const;
-  double run_micro(const Step& step, const Batch& batch, int64_t micro,
+  // The loss of it all, float64, without gradients.
+  Tensor run_micro(const Step& step, const Batch& batch, int64_t micro,
                    const std::vector<Gates>& leaves, double share);
   // Runs `pass`, a walk forward and backward over micro_batches(). False: memory ran out, and
   // micro-batches are half as large from now on; RESOURCE_EXHAUSTED is thrown when they cannot be.
   bool fits(const std::function<void()>& pass);
   void halve_micro_batch(const absl::Status& status);
-  void check_finite(double loss) const;
   void check_loss(double loss);
   void select_best();
   void load(const State& state);
@@ -101,8 +106,10 @@ class Trainer : public Session {
   int64_t step_ = 0, total_ = 0;
   std::map<std::string, double> metrics_;
   int64_t micro_batch_size_;  // what memory has allowed so far
+  bool on_cuda_;
   LossWatch loss_watch_;
   BestState best_;
+  Prefetch batches_;  // the micro-batches of each step; last, for it reads the rest
 };
 
 // Optimiser steps of a training over `examples` rows.

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
-#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -47,7 +46,7 @@ absl::Status BlobCache::link(const std::string& sha256, uint64_t size, const Rea
   }
   fs::last_write_time(path, fs::file_time_type::clock::now(), error);  // used just now
   ESPALIER_RETURN_IF_ERROR(hard_link(path, destination));
-  trim();
+  trim_folder(folder_, max_bytes_);
   return absl::OkStatus();
 }
 
@@ -55,7 +54,7 @@ absl::Status BlobCache::adopt(const std::string& path, const std::string& sha256
   ESPALIER_RETURN_IF_ERROR(check_hash(sha256));
   if (fs::exists(path_of(sha256))) return absl::OkStatus();
   ESPALIER_RETURN_IF_ERROR(hard_link(path, path_of(sha256)));
-  trim();
+  trim_folder(folder_, max_bytes_);
   return absl::OkStatus();
 }
 
@@ -93,32 +92,6 @@ absl::Status BlobCache::download(const std::string& sha256, uint64_t size, const
                                             done, " bytes and hash ", found));
   }
   return publish_file(aside, path_of(sha256));
-}
-
-void BlobCache::trim() {
-  struct Entry {
-    fs::file_time_type used;
-    uint64_t size;
-    fs::path path;
-  };
-  std::vector<Entry> unused;
-  uint64_t total = 0;
-  std::error_code error;
-  for (const auto& file : fs::directory_iterator(folder_, error)) {
-    uint64_t size = file.file_size(error);
-    if (error) continue;
-    total += size;
-    // A second link is a job's: removing this one would free nothing.
-    if (file.hard_link_count(error) == 1) {
-      unused.push_back({file.last_write_time(error), size, file.path()});
-    }
-  }
-  std::sort(unused.begin(), unused.end(),
-            [](const Entry& a, const Entry& b) { return a.used < b.used; });
-  for (const auto& entry : unused) {
-    if (total <= max_bytes_) break;
-    if (fs::remove(entry.path, error)) total -= entry.size;
-  }
 }
 
 }  // namespace espalier::server

@@ -33,7 +33,6 @@ class BlobCache {
  private:
   std::string path_of(const std::string& sha256) const { return folder_ + "/" + sha256; }
   absl::Status download(const std::string& sha256, uint64_t size, const Read& read);
-  void trim();
 
   std::string folder_;
   uint64_t max_bytes_;

@@ -83,6 +83,7 @@ absl::StatusOr<JobOutput> JobRunner::compress(const std::string& folder, const w
   });
   if (!input.ok()) return infrastructure(input.status(), "DOWNLOAD_FAILED");
 
+  input->cache_folder = options_.examples_folder;
   ProgressReporter reporter(held);
   CheckpointUploader uploader(held, cache_, metrics_, folder + "/snapshots",
                               options_.compute_class);
@@ -91,6 +92,7 @@ absl::StatusOr<JobOutput> JobRunner::compress(const std::string& folder, const w
   hooks.cancelled = [&] { return held.cancelled() || held.lost(); };
   hooks.preempted = [&] { return held.stopping(); };
   hooks.checkpoint_written = [&] { return uploader.snapshot(input->checkpoint_folder); };
+  hooks.log = [&](const std::string& line) { spdlog::info("{}: {}", lease.token().job(), line); };
   hooks.progress = [&](const JobProgress& progress) {
     last = progress;
     metrics_.progress(progress);

@@ -24,7 +24,8 @@ using Verify =
 class JobRunner {
  public:
   struct Options {
-    std::string jobs_folder;  // a folder per lease comes and goes below it
+    std::string jobs_folder;      // a folder per lease comes and goes below it
+    std::string examples_folder;  // JobInput::cache_folder
     std::string compute_class;
     double checkpoint_seconds = 60;
     HeldLease::Options lease;

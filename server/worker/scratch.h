@@ -3,6 +3,7 @@
 //   lock          held while a worker runs: one worker a folder
 //   worker-id     who we are; a worker that is started again gets its own job back at once
 //   blobs/        the blob cache          jobs/   folders of running jobs, emptied at the start
+//   examples/     encoded data sets, at most 4 GiB (core/data/example_cache.h)
 #pragma once
 
 #include <memory>
@@ -21,6 +22,7 @@ class Scratch {
   const std::string& worker_id() const { return worker_id_; }
   std::string blobs() const { return folder_ + "/blobs"; }
   std::string jobs() const { return folder_ + "/jobs"; }
+  std::string examples() const { return folder_ + "/examples"; }  // made by the first job
 
  private:
   Scratch() = default;

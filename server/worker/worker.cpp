@@ -92,6 +92,7 @@ absl::Status Worker::run() {
 void Worker::serve_leases() {
   JobRunner runner(client_, cache_, metrics_, stop_,
                    {.jobs_folder = scratch_->jobs(),
+                    .examples_folder = scratch_->examples(),
                     .compute_class = options_.compute_class,
                     .checkpoint_seconds = options_.checkpoint_seconds,
                     .lease = lease_options_,

@@ -229,6 +229,9 @@ class Tasks(unittest.TestCase):
         self.assertIn("", [answer["answer"] for answer in served])  # no answer is an answer here
         refused = self.cluster.cli("predict", "question", QUESTION, check=False)
         self.assertIn("a question came without its context", refused.stdout + refused.stderr)
+        self.cluster.cli("models", "upload", "answers", self.cluster.folder / "question-artifact")
+        self.cluster.cli("artifacts", "create", "--from-model", "answers", "--name", "answers")
+        self.assertEqual(self.cluster.json("artifacts", "get", "answers")["task"], "question-answering")
 
 
 if __name__ == "__main__":

@@ -33,6 +33,21 @@ TEST_F(Files, AreReplacedWholeAndLeaveNothingBeside) {
   EXPECT_THAT(*list_files(root_), ElementsAre("x"));
 }
 
+TEST_F(Files, AreRemovedTheLongestUnusedFirstAndWhatHasASecondLinkNever) {
+  ASSERT_TRUE(make_folders(root_ + "/kept").ok());
+  const auto now = std::filesystem::file_time_type::clock::now();
+  int age = 9;
+  for (const char* name : {"linked", "old", "middle", "new"}) {
+    const std::string path = root_ + "/kept/" + name;
+    ASSERT_TRUE(write_file(path, "four").ok());
+    std::filesystem::last_write_time(path, now - std::chrono::hours(age--));
+  }
+  std::filesystem::create_hard_link(root_ + "/kept/linked", root_ + "/link");
+  trim_folder(root_ + "/kept", 8);
+  EXPECT_THAT(*list_files(root_ + "/kept"), ElementsAre("linked", "new"));
+  trim_folder(root_ + "/none", 8);
+}
+
 TEST_F(Files, AreListedSortedAndBelowTheRoot) {
   ASSERT_TRUE(make_folders(root_ + "/b/c").ok());
   ASSERT_TRUE(write_file(root_ + "/b/c/2", "").ok());

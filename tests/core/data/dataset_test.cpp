@@ -1,7 +1,10 @@
 #include "core/data/dataset.h"
 
+#include "core/data/example_cache.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/core/data/splits_equal.h"
+#include "tests/core/spec/scratch.h"
 
 namespace espalier {
 namespace {
@@ -85,11 +88,44 @@ TEST(MakeBatch, LabelsRowsWithStartAndEnd) {
   EXPECT_EQ(batch.units(), 2);
 }
 
+TEST(MakeBatch, LaysImagesOneAboveTheOther) {
+  Examples examples = examples_of(Objective::kClass, {{2}, {0}});
+  examples.inputs[0] = {.pixels = {1, 2, 250}, .image_tokens = 5};
+  examples.inputs[1] = {.pixels = {4, 5, 6}, .image_tokens = 5};
+  Batch batch = both(examples);
+  EXPECT_TRUE(at::equal(batch.pixels, torch::tensor({{1, 2, 250}, {4, 5, 6}}, torch::kUInt8)));
+  EXPECT_THAT(batch.lengths, ElementsAre(5, 5));
+  examples.inputs[1].pixels.pop_back();
+  EXPECT_THROW(both(examples), c10::Error);
+}
+
 TEST(MakeBatch, LeavesLabelsOutWhereNobodyAsks) {
   Examples examples = examples_of(Objective::kClass, {{}, {}});
   const std::vector<int64_t> rows = {0, 1};
   EXPECT_FALSE(make_batch(examples, rows, false).labels.defined());
   EXPECT_FALSE(examples.targets.known(0));
+}
+
+TEST(LoadSplits, ComeOutOfTheCacheAsTheyWereEncoded) {
+  const testing::Scratch folder;
+  std::string table = "text\tlabel\n";
+  for (int i = 0; i < 30; ++i)
+    table += std::string(static_cast<size_t>(i), 'a') + " b\t" + (i % 2 == 0 ? "x" : "y") + "\n";
+  folder.write("train.tsv", table);
+  folder.write("vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n##a\nb\n");
+  DatasetSpec spec;
+  spec.folder = folder.path();
+  spec.splits = {{"train", "train.tsv"}};
+  spec.label_names = {"x", "y"};
+  const auto tokenizer = *load_tokenizer(folder.path());
+  const auto task = *make_task("text-classification", spec.label_names);
+  ModelConfig config;
+  const auto splits = load_splits(spec, *task, {tokenizer.get(), &config, 16});
+  ASSERT_TRUE(splits.ok()) << splits.status();
+  EXPECT_GT(splits->train.truncated, 0);
+  const ExampleCache cache(folder.path() + "/examples");
+  ASSERT_TRUE(cache.keep("key", *splits).ok());
+  testing::expect_equal(*cache.find("key"), *splits);
 }
 
 }  // namespace

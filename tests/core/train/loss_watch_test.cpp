@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "core/base/guard.h"
 #include "tests/core/train/workbench.h"
 
@@ -81,6 +83,29 @@ TEST(Trainer, NamesTheStepOfABlowUp) {
   bench.spec().divergence_factor = 0;
   bench.spec().steps = 60;
   EXPECT_TRUE(guard("training", train).ok());
+}
+
+// Its penalty is no number from the third step on. Notes the last step that it was told of.
+struct Wrong : Distiller {
+  Tensor penalty(const Step& step) override {
+    const double value = step.index < 2 ? 0.0 : std::numeric_limits<double>::quiet_NaN();
+    return at::full({}, value).set_requires_grad(true);
+  }
+  void after_step(Session&, const Step& step) override { last = step.index; }
+  int64_t last = -1;
+};
+
+TEST(Trainer, AStepWhoseLossIsNoNumberEndsBeforeMethodsSeeIt) {
+  Workbench bench(5);
+  Wrong wrong;
+  bench.training.distillers = {&wrong};
+  Model model = testing::tiny_model();
+  const absl::Status status = guard("training", [&] {
+    Trainer trainer(model, bench.training);
+    while (!trainer.done()) trainer.step();
+  });
+  EXPECT_NE(status.message().find("the loss is nan at step 3"), std::string::npos) << status;
+  EXPECT_EQ(wrong.last, 1);
 }
 
 }  // namespace

@@ -24,12 +24,14 @@ TEST_F(WorkerTest, AJobGoesFromItsFilesToAPublishedArtifact) {
 
   start([](const JobInput& input, const JobHooks& hooks) {
     EXPECT_EQ(input.job_name, "projects/p/jobs/a");
+    EXPECT_TRUE(input.cache_folder.ends_with("/examples")) << input.cache_folder;
     EXPECT_EQ(*read_file(input.model_folder + "/config.json"), "{\"model_type\": \"bert\"}");
     EXPECT_EQ(input.recipe["seed"], 7);
     EXPECT_EQ(input.dataset->splits.at("train"), "data/train.tsv");
     EXPECT_EQ(*read_file(input.dataset->folder + "/data/train.tsv"), "text\tlabel\nfine\t1\n");
     EXPECT_FALSE(hooks.cancelled());
     EXPECT_FALSE(hooks.preempted());
+    hooks.log("a line");
     hooks.progress(
         {.phase = "finetune", .phase_index = 1, .phases = 2, .steps = 5, .phase_change = true});
     hooks.progress({.phase = "finetune", .step = 5, .steps = 5, .metrics = {{"examples", 160}}});
