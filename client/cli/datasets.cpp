@@ -19,7 +19,7 @@ struct UploadFlags {
   std::map<std::string, std::string> under;   // split -> folder in its archive
 };
 
-// What comes from which column; archives have none.
+// What comes from which column; archives and SQuAD files have none.
 std::string columns_text(const v1::Dataset& dataset) {
   std::vector<std::string> columns;
   for (const auto& [what, column] :
@@ -28,7 +28,7 @@ std::string columns_text(const v1::Dataset& dataset) {
         std::pair("label: ", dataset.label_column())}) {
     if (!column.empty()) columns.push_back(what + column);
   }
-  return columns.empty() ? "none; folders name the labels" : absl::StrJoin(columns, ", ");
+  return columns.empty() ? "none" : absl::StrJoin(columns, ", ");
 }
 
 // ".tar.xz" of an archive's whole name, ".tsv" of another's.
@@ -109,68 +109,77 @@ ExitCode upload(const Context& context, const UploadFlags& flags) {
               [](const v1::Dataset& d) { return text_of(d); });
 }
 
-}  // namespace
-
-void add_datasets(CLI::App& app, Context& context) {
-  auto* datasets = add_command(app, "datasets", "Labelled data to train and measure on",
-                               "espalier datasets list");
-  datasets->require_subcommand(1);
-  auto flags = std::make_shared<UploadFlags>();
-
-  auto* command = add_command(
-      *datasets, "upload", "Upload a data set and wait until it is checked",
-      "espalier datasets upload sst2 --train train.tsv --report dev.tsv --text-column sentence");
-  command->add_option("NAME", flags->id, "Name: lower-case letters, digits and dashes")->required();
+// Which file is which split.
+void add_split_options(CLI::App& command, UploadFlags& flags) {
   command
-      ->add_option("--train", flags->splits["train"],
-                   "File to train on; missing splits are carved from it")
+      .add_option("--train", flags.splits["train"],
+                  "File to train on; missing splits are carved from it")
       ->required();
-  command->add_option("--select", flags->splits["select"], "File to choose checkpoints on");
-  command->add_option("--calibrate", flags->splits["calibrate"],
-                      "File to choose exit thresholds on");
-  command->add_option("--report", flags->splits["report"], "File to report figures on");
+  command.add_option("--select", flags.splits["select"], "File to choose checkpoints on");
+  command.add_option("--calibrate", flags.splits["calibrate"], "File to choose exit thresholds on");
+  command.add_option("--report", flags.splits["report"], "File to report figures on");
+  for (const char* split : {"train", "select", "calibrate", "report"}) {
+    command.add_option(absl::StrCat("--", split, "-under"), flags.under[split],
+                       "Folder in that file, an archive of images, that holds this split");
+  }
+}
+
+// What stands in the files.
+void add_content_options(CLI::App& command, UploadFlags& flags) {
   command
-      ->add_option("--task", flags->task,
-                   "text-classification, regression, multi-label-classification, "
-                   "token-classification, question-answering, fill-mask or image-classification")
+      .add_option("--task", flags.task,
+                  "text-classification, regression, multi-label-classification, "
+                  "token-classification, question-answering, fill-mask or image-classification")
       ->default_val("text-classification")
       ->capture_default_str();
-  command->add_option("--format", flags->format, "Default: by the files' extension")
+  command.add_option("--format", flags.format, "Default: by the files' extension")
       ->check(CLI::IsMember({"tsv", "csv", "jsonl", "parquet", "squad"}));
-  for (const char* split : {"train", "select", "calibrate", "report"}) {
-    command->add_option(absl::StrCat("--", split, "-under"), flags->under[split],
-                        "Folder in that file, an archive of images, that holds this split");
-  }
-  command->add_option("--text-column", flags->text_column, "Column of the text; default: text");
-  command->add_option("--text-pair-column", flags->text_pair_column,
-                      "Column of the second text of a pair");
-  command->add_option("--image-column", flags->image_column,
-                      "Column of the images in a Parquet file; default: image");
-  command->add_option("--label-column", flags->label_column,
-                      "Column of the label; default: label, and none for fill-mask and archives");
+  command.add_option("--text-column", flags.text_column, "Column of the text; default: text");
+  command.add_option("--text-pair-column", flags.text_pair_column,
+                     "Column of the second text of a pair");
+  command.add_option("--image-column", flags.image_column,
+                     "Column of the images in a Parquet file; default: image");
+  command.add_option(
+      "--label-column", flags.label_column,
+      "Column of the label; default: label, and none for fill-mask, SQuAD files and archives");
   command
-      ->add_option("--label-names", flags->label_names, "Labels in the order of their ids, as a,b")
+      .add_option("--label-names", flags.label_names, "Labels in the order of their ids, as a,b")
       ->delimiter(',');
   command
-      ->add_option("--column-names", flags->column_names,
-                   "Columns of TSV and CSV files that have no header, as a,b")
+      .add_option("--column-names", flags.column_names,
+                  "Columns of TSV and CSV files that have no header, as a,b")
       ->delimiter(',');
-  command->add_option("--metric", flags->metric,
-                      "The metric that decides, for example matthews; default: the task's first");
+  command.add_option("--metric", flags.metric,
+                     "The metric that decides, for example matthews; default: the task's first");
+}
+
+using Flags = std::shared_ptr<UploadFlags>;
+
+void add_upload(CLI::App& datasets, Context& context, const Flags& flags) {
+  auto* command = add_command(
+      datasets, "upload", "Upload a data set and wait until it is checked",
+      "espalier datasets upload sst2 --train train.tsv --report dev.tsv --text-column sentence");
+  command->add_option("NAME", flags->id, "Name: lower-case letters, digits and dashes")->required();
+  add_split_options(*command, *flags);
+  add_content_options(*command, *flags);
   command->callback([&context, flags] {
     context.action = [&context, flags] { return upload(context, *flags); };
   });
+}
 
+void add_list(CLI::App& datasets, Context& context) {
   auto* list =
-      add_command(*datasets, "list", "All data sets, newest first", "espalier datasets list");
+      add_command(datasets, "list", "All data sets, newest first", "espalier datasets list");
   list->callback([&context] {
     context.action = [&context] {
       return show(context, context.client().list_datasets(),
                   [](const v1::ListDatasetsResponse& l) { return text_of(l); });
     };
   });
+}
 
-  auto* get = add_command(*datasets, "get", "One data set", "espalier datasets get sst2");
+void add_get(CLI::App& datasets, Context& context, const Flags& flags) {
+  auto* get = add_command(datasets, "get", "One data set", "espalier datasets get sst2");
   get->add_option("NAME", flags->id, "The data set")->required();
   get->callback([&context, flags] {
     context.action = [&context, flags] {
@@ -178,8 +187,10 @@ void add_datasets(CLI::App& app, Context& context) {
                   [](const v1::Dataset& d) { return text_of(d); });
     };
   });
+}
 
-  auto* remove = add_command(*datasets, "delete", "Remove a data set that no unfinished job uses",
+void add_delete(CLI::App& datasets, Context& context, const Flags& flags) {
+  auto* remove = add_command(datasets, "delete", "Remove a data set that no unfinished job uses",
                              "espalier datasets delete sst2");
   remove->add_option("NAME", flags->id, "The data set")->required();
   remove->callback([&context, flags] {
@@ -187,6 +198,19 @@ void add_datasets(CLI::App& app, Context& context) {
       return show_deleted(context, flags->id, context.client().delete_dataset(flags->id));
     };
   });
+}
+
+}  // namespace
+
+void add_datasets(CLI::App& app, Context& context) {
+  auto* datasets = add_command(app, "datasets", "Labelled data to train and measure on",
+                               "espalier datasets list");
+  datasets->require_subcommand(1);
+  const auto flags = std::make_shared<UploadFlags>();
+  add_upload(*datasets, context, flags);
+  add_list(*datasets, context);
+  add_get(*datasets, context, flags);
+  add_delete(*datasets, context, flags);
 }
 
 }  // namespace espalier::cli

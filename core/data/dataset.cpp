@@ -6,14 +6,23 @@
 #include "absl/strings/str_cat.h"
 #include "core/base/random.h"
 #include "core/base/status_macros.h"
+#include "core/data/carve.h"
 #include "core/task/next_sentence.h"
 
 namespace espalier {
 namespace {
 
-// One for all jobs: a row that one job reports on is never a row that another one trained on.
-constexpr uint64_t kCarveSeed = 1;
 constexpr int64_t kWindow = 32;  // batches that are sorted by length together
+
+absl::StatusOr<std::vector<Features>> encode_known(const Task& task, const Reading& reading,
+                                                   const Sample& sample) {
+  if (!sample.target.empty()) return task.encode(reading, sample);
+  return absl::InvalidArgumentError(
+      task.objective() == Objective::kSpan
+          ? "the question has no \"answers\"; every question needs them, an empty list where there "
+            "is none"
+          : "there is no label; every row needs one");
+}
 
 // Errors name the split and the row in its file, counted from 1, or the image.
 absl::StatusOr<Examples> encode(const Rows& rows, std::span<const int64_t> which, const char* split,
@@ -30,7 +39,7 @@ absl::StatusOr<Examples> encode(const Rows& rows, std::span<const int64_t> which
       follows = static_cast<float>(second.label);
       sample.target = std::span(&follows, 1);
     }
-    absl::StatusOr<std::vector<Features>> windows = task.encode(reading, sample);
+    absl::StatusOr<std::vector<Features>> windows = encode_known(task, reading, sample);
     if (!windows.ok()) {
       return absl::Status(windows.status().code(),
                           absl::StrCat("split '", split, "', ", row_name(rows, i), ": ",
@@ -39,6 +48,31 @@ absl::StatusOr<Examples> encode(const Rows& rows, std::span<const int64_t> which
     out.add(sample, *std::move(windows));
   }
   return out;
+}
+
+// The splits beside train.
+struct Part {
+  const char* name;
+  Examples Splits::*examples;
+};
+constexpr Part kParts[] = {
+    {"select", &Splits::select}, {"calibrate", &Splits::calibrate}, {"report", &Splits::report}};
+
+absl::Status too_few_to_carve(const char* split, const Rows& train) {
+  return absl::InvalidArgumentError(absl::StrCat(
+      "split '", split, "' has no rows: train has ", train.size(),
+      " and a tenth of it is carved for each missing split, so at least 10 are needed",
+      train.answers.empty() ? "" : ", about as many contexts, whose questions stay together"));
+}
+
+absl::Status check_not_empty(const char* split, const Examples& examples) {
+  if (examples.size() > 0) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      examples.left_out == 0
+          ? absl::StrCat("split '", split, "' has no rows")
+          : absl::StrCat("split '", split, "' has ", examples.left_out,
+                         " rows, but none holds anything that a model could be asked for; "
+                         "do their texts hold words of its vocabulary?"));
 }
 
 }  // namespace
@@ -76,47 +110,29 @@ absl::StatusOr<Splits> load_splits(const DatasetSpec& spec, const Task& task,
   Splits splits;
   splits.label_names = spec.label_names;
   ESPALIER_ASSIGN_OR_RETURN(Rows train, read_split(spec, "train"));
-  std::vector<int64_t> order =
-      permutation(train.size(), derive_seed(kCarveSeed, "data", 0, 0, "carve"));
-  int64_t tenth = train.size() / 10, taken = 0;
-
-  struct Part {
-    const char* name;
-    Examples* out;
-  };
-  for (Part part : {Part{"select", &splits.select}, Part{"calibrate", &splits.calibrate},
-                    Part{"report", &splits.report}}) {
+  const auto missing = std::count_if(std::begin(kParts), std::end(kParts), [&](const Part& part) {
+    return !spec.splits.contains(part.name);
+  });
+  const Carved carved = carve_tenths(train, static_cast<int>(missing));
+  auto next = carved.parts.begin();
+  for (const Part& part : kParts) {
+    Examples& out = splits.*part.examples;
     if (spec.splits.contains(part.name)) {
       ESPALIER_ASSIGN_OR_RETURN(Rows rows, read_split(spec, part.name));
       std::vector<int64_t> all(static_cast<size_t>(rows.size()));
       std::iota(all.begin(), all.end(), 0);
-      ESPALIER_ASSIGN_OR_RETURN(*part.out, encode(rows, all, part.name, task, reading));
+      ESPALIER_ASSIGN_OR_RETURN(out, encode(rows, all, part.name, task, reading));
+    } else if (next->empty()) {
+      return too_few_to_carve(part.name, train);
     } else {
-      std::span<const int64_t> carved(order.data() + taken, static_cast<size_t>(tenth));
-      ESPALIER_ASSIGN_OR_RETURN(*part.out, encode(train, carved, "train", task, reading));
-      taken += tenth;
+      // The rows are train's, and so are their numbers in messages.
+      ESPALIER_ASSIGN_OR_RETURN(out, encode(train, *next++, "train", task, reading));
     }
-    if (part.out->size() == 0) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "split '", part.name, "' has no rows: train has ", train.size(),
-          " and a tenth of it is carved for each missing split, so at least 10 are needed"));
-    }
+    ESPALIER_RETURN_IF_ERROR(check_not_empty(part.name, out));
   }
-  std::vector<int64_t> rest(order.begin() + taken, order.end());
-  std::sort(rest.begin(), rest.end());  // the sampler shuffles; encoding keeps the file's order
-  ESPALIER_ASSIGN_OR_RETURN(splits.train, encode(train, rest, "train", task, reading));
-
-  for (Part part : {Part{"train", &splits.train}, Part{"select", &splits.select},
-                    Part{"calibrate", &splits.calibrate}, Part{"report", &splits.report}}) {
-    for (int64_t i = 0; i < part.out->size(); ++i) {
-      if (!part.out->targets.known(i)) {
-        return absl::InvalidArgumentError(
-            absl::StrCat("split '", part.name, "' has a row without a label (number ", i + 1,
-                         " of that split); every row needs one"));
-      }
-    }
-  }
-  if (splits.train.size() == 0) return absl::InvalidArgumentError("split 'train' has no rows");
+  // The sampler shuffles; encoding keeps the file's order.
+  ESPALIER_ASSIGN_OR_RETURN(splits.train, encode(train, carved.rest, "train", task, reading));
+  ESPALIER_RETURN_IF_ERROR(check_not_empty("train", splits.train));
   return splits;
 }
 

@@ -19,9 +19,8 @@ namespace espalier {
 Sample sample_of(const Rows& rows, int64_t i);
 
 // Reads and encodes every split; `spec` must have its label names, see inspect_dataset(). A split
-// that the data set has no file for is carved from train: a tenth each for select, calibrate and
-// report, the same rows in every job. INVALID_ARGUMENT when a label is missing or nothing is left
-// to train on.
+// that the data set has no file for is carved from train (carve.h): a tenth each for select,
+// calibrate and report. INVALID_ARGUMENT when a label is missing or nothing is left of a split.
 absl::StatusOr<Splits> load_splits(const DatasetSpec& spec, const Task& task,
                                    const Reading& reading);
 

@@ -177,9 +177,10 @@ class ColumnReader {
 // One description for both directions. Who adds a member to one of these is told here.
 template <class Columns, class E>
 void exchange(Columns& columns, E& examples) {
-  auto& [inputs, targets, objective, truncated, sample_of, places, passages] = examples;
+  auto& [inputs, targets, objective, truncated, left_out, sample_of, places, passages] = examples;
   columns.number(objective);
   columns.number(truncated);
+  columns.number(left_out);
   columns.lists(inputs, &Input::ids);
   columns.lists(inputs, &Input::types);
   columns.lists(inputs, &Input::asked);

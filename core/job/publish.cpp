@@ -214,6 +214,8 @@ JobOutput Job::publish() {
                     {"sha256", digests},
                     {"truncated", splits_.train.truncated + splits_.select.truncated +
                                       splits_.calibrate.truncated + splits_.report.truncated},
+                    {"left_out", splits_.train.left_out + splits_.select.left_out +
+                                     splits_.calibrate.left_out + splits_.report.left_out},
                     {"mean_tokens", measured.at("mean_tokens")}};
   for (const std::string& role : roles()) report[role] = measured.at(role);
   if (measured.contains("paired_test")) report["paired_test"] = measured["paired_test"];

@@ -113,6 +113,18 @@ absl::Status check_label_names(const DatasetSpec& spec, Objective objective) {
       spec.label_column, " or mixed up with the text column (", spec.text_column, ")?"));
 }
 
+// The defaults may stand in fields that say nothing: the service once wrote them there.
+absl::Status check_no_columns(const DatasetSpec& spec) {
+  const DatasetSpec unset;
+  const char* set = spec.text_column != unset.text_column             ? "text_column"
+                    : spec.text_pair_column != unset.text_pair_column ? "text_pair_column"
+                    : spec.label_column != unset.label_column         ? "label_column"
+                                                                      : nullptr;
+  if (set == nullptr) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(set, " is set, but ", spec.task, " reads SQuAD files, which have no columns"));
+}
+
 // Fields that are of texts are for texts, those of images for images. `text`, `image`: the columns
 // as they were given.
 absl::Status check_columns(const DatasetSpec& spec, const TaskKind& kind, const std::string& text,
@@ -218,10 +230,7 @@ absl::StatusOr<DatasetSpec> read_dataset_spec(const Json& dataset, const std::st
     return absl::InvalidArgumentError(
         absl::StrCat("text_pair_column is set, but ", out.task, " reads single texts"));
   }
-  if (kind.objective == Objective::kSpan && !out.text_pair_column.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat("text_pair_column is set, but ", out.task,
-                                                   " reads SQuAD files, which have no columns"));
-  }
+  if (kind.objective == Objective::kSpan) ESPALIER_RETURN_IF_ERROR(check_no_columns(out));
   ESPALIER_RETURN_IF_ERROR(check_label_names(out, kind.objective));
   // Without names it can only be checked when train has been read.
   if (!out.label_names.empty() || fewest_labels(kind.objective) == 0) {

@@ -6,6 +6,7 @@ namespace espalier {
 
 void Examples::add(const Sample& sample, std::vector<Features> windows) {
   const bool asks = !windows.empty() && !windows.front().places.empty();
+  if (windows.empty()) ++left_out;
   for (Features& window : windows) {
     truncated += window.truncated ? 1 : 0;
     inputs.push_back(std::move(window.input));

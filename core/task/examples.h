@@ -23,13 +23,14 @@ struct Examples {
   Targets targets;  // Features::target of each input
   Objective objective = Objective::kClass;
   int64_t truncated = 0;
+  int64_t left_out = 0;  // samples of no window: nothing in them can be asked for
   // Of questions: the sample of each input, the places of its tokens, and each sample's passage.
   std::vector<int64_t> sample_of;
   std::vector<std::vector<Span>> places;
   std::vector<Passage> passages;
 
   int64_t size() const { return static_cast<int64_t>(inputs.size()); }
-  // Appends all windows of one sample.
+  // Appends all windows of one sample; one without any is counted.
   void add(const Sample& sample, std::vector<Features> windows);
 };
 

@@ -23,6 +23,7 @@ namespace {
 // The columns that are read where none are named.
 void name_columns(Dataset& body) {
   const absl::StatusOr<TaskKind> kind = find_task(body.task());
+  if (kind.ok() && kind->objective == Objective::kSpan) return;  // SQuAD files have none
   const bool images = kind.ok() && kind->reads == Reads::kImage;
   const auto is_archive = [](const auto& split) { return is_archive_name(split.path()); };
   if (images && std::all_of(body.splits().begin(), body.splits().end(), is_archive)) return;

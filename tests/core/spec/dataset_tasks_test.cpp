@@ -103,6 +103,9 @@ TEST(QuestionData, HasNoColumnsAndNoOtherLabels) {
   EXPECT_TRUE(read(R"("label_names": ["no answer"])").ok());
   EXPECT_THAT(read(R"("label_names": ["yes", "no"])"), Refuses("\"no answer\" alone"));
   EXPECT_THAT(read(R"("text_pair_column": "context")"), Refuses("have no columns"));
+  EXPECT_THAT(read(R"("text_column": "question")"), Refuses("text_column is set"));
+  EXPECT_THAT(read(R"("label_column": "answer")"), Refuses("label_column is set"));
+  EXPECT_TRUE(read(R"("text_column": "text", "label_column": "label")").ok());
   EXPECT_THAT(read(R"("metric": "accuracy")"), Refuses("can be judged by: f1, exact_match"));
   EXPECT_THAT(read(R"("format": "FORMAT_TSV")"), Refuses("FORMAT_SQUAD would work"));
 }

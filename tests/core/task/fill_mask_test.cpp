@@ -74,7 +74,12 @@ TEST(FillMask, LeavesATextWithoutWordsOut) {
   Sample sample;
   sample.text = "\xC3\xA9 [SEP]";
   sample.target = std::span(&unknown, 1);
-  EXPECT_THAT(fill_mask()->encode(reader.reading, sample).value(), IsEmpty());
+  auto windows = fill_mask()->encode(reader.reading, sample).value();
+  EXPECT_THAT(windows, IsEmpty());
+  Examples examples;
+  examples.add(sample, std::move(windows));
+  EXPECT_EQ(examples.size(), 0);
+  EXPECT_EQ(examples.left_out, 1);
 }
 
 TEST(FillMask, DrawsOtherMasksOfTheSameWords) {

@@ -247,6 +247,14 @@ TEST_F(Service, AJobIsCheckedAgainstTheTaskOfItsDataSet) {
   EXPECT_EQ(reason(submit(request).status()), "BAD_RECIPE");
 }
 
+TEST_F(Service, ADatasetOfQuestionsHasNoColumns) {
+  auto questions = dataset_request("questions", {{"train.json", "to come"}});
+  questions.mutable_dataset()->set_task("question-answering");
+  CreateDatasetResponse made;
+  ASSERT_TRUE(ESPALIER_CALL(datasets, CreateDataset, questions, made).ok());
+  EXPECT_EQ(made.dataset().text_column() + made.dataset().label_column(), "");
+}
+
 TEST_F(Service, AJobsModelMustReadWhatItsDataSetHolds) {
   add_material();
   auto images = dataset_request("images", {{"train.tar", "to come"}});
