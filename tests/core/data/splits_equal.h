@@ -16,6 +16,7 @@ inline Splits sample_splits(int32_t first = 7) {
   out.label_names = {"no", "", "sehr schön"};
   out.train.objective = Objective::kWords;
   out.train.truncated = 3;
+  out.train.left_out = 2;
   out.train.inputs = {{{first, 2, 3}, {0, 0, 1}, {}, {}, 0},
                       {{4, -1}, {1, 1}, {0, 1}, {}, 0},
                       {{}, {}, {}, {0, 255, 9}, 5}};
@@ -35,6 +36,7 @@ inline Splits sample_splits(int32_t first = 7) {
 inline void expect_equal(const Examples& a, const Examples& b) {
   EXPECT_EQ(a.objective, b.objective);
   EXPECT_EQ(a.truncated, b.truncated);
+  EXPECT_EQ(a.left_out, b.left_out);
   EXPECT_EQ(a.sample_of, b.sample_of);
   EXPECT_EQ(a.places, b.places);
   ASSERT_EQ(a.size(), b.size());
