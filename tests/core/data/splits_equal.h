@@ -16,7 +16,7 @@ inline Splits sample_splits(int32_t first = 7) {
   out.label_names = {"no", "", "sehr schön"};
   out.train.objective = Objective::kWords;
   out.train.truncated = 3;
-  out.train.left_out = 4;
+  out.train.left_out = 2;
   out.train.inputs = {{{first, 2, 3}, {0, 0, 1}, {}, {}, 0},
                       {{4, -1}, {1, 1}, {0, 1}, {}, 0},
                       {{}, {}, {}, {0, 255, 9}, 5}};
