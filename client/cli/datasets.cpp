@@ -1,6 +1,7 @@
 // espalier datasets: upload, list, get, delete.
 #include <filesystem>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "client/cli/app.h"
@@ -33,7 +34,8 @@ std::string columns_text(const v1::Dataset& dataset) {
 
 // ".tar.xz" of an archive's whole name, ".tsv" of another's.
 std::string extension_of(const std::string& local) {
-  const std::filesystem::path name = std::filesystem::path(local).filename();
+  const std::filesystem::path name =
+      absl::AsciiStrToLower(std::filesystem::path(local).filename().string());
   const std::string last = name.extension().string();
   return name.stem().extension() == ".tar" ? ".tar" + last : last;
 }

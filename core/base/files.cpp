@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -84,12 +85,17 @@ void trim_folder(const std::string& path, uint64_t max_bytes) {
   std::vector<Entry> unused;
   uint64_t total = 0;
   std::error_code error;
-  for (const auto& file : fs::directory_iterator(path, error)) {
-    const uint64_t size = file.file_size(error);
-    if (error) continue;
+  const auto an_hour_ago = fs::file_time_type::clock::now() - std::chrono::hours(1);
+  for (fs::directory_iterator it(path, error), end; !error && it != end; it.increment(error)) {
+    std::error_code gone;  // another process trims too
+    const uint64_t size = it->file_size(gone);
+    if (gone) continue;
     total += size;
-    if (file.hard_link_count(error) == 1)
-      unused.push_back({file.last_write_time(error), size, file.path()});
+    const Entry entry{it->last_write_time(gone), size, it->path()};
+    // What is being written belongs to somebody, until he is dead.
+    const bool part = entry.path.filename().string().find(".part.") != std::string::npos;
+    if (part && entry.used > an_hour_ago) continue;
+    if (it->hard_link_count(gone) == 1) unused.push_back(entry);
   }
   std::sort(unused.begin(), unused.end(),
             [](const Entry& a, const Entry& b) { return a.used < b.used; });

@@ -130,6 +130,7 @@ absl::StatusOr<Splits> load_splits(const DatasetSpec& spec, const Task& task,
     }
     ESPALIER_RETURN_IF_ERROR(check_not_empty(part.name, out));
   }
+  if (carved.rest.empty()) return too_few_to_carve("train", train);
   // The sampler shuffles; encoding keeps the file's order.
   ESPALIER_ASSIGN_OR_RETURN(splits.train, encode(train, carved.rest, "train", task, reading));
   ESPALIER_RETURN_IF_ERROR(check_not_empty("train", splits.train));

@@ -5,7 +5,6 @@
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
-#include "core/base/build.h"
 #include "core/base/files.h"
 #include "core/base/hash.h"
 #include "core/base/status_macros.h"
@@ -34,6 +33,12 @@ class KeyOfParts {
   Sha256 hash_;
 };
 
+// Of the program that runs: another build may encode otherwise.
+const absl::StatusOr<std::string>& program_digest() {
+  static const absl::StatusOr<std::string> digest = sha256_of_file("/proc/self/exe");
+  return digest;
+}
+
 // Everything but the folder, which is another one in every job, and the metric, which only judges.
 // A new field of DatasetSpec does not compile before somebody has decided about it here.
 absl::Status add_spec(const DatasetSpec& spec, KeyOfParts& key) {
@@ -61,7 +66,8 @@ absl::Status add_spec(const DatasetSpec& spec, KeyOfParts& key) {
 absl::StatusOr<std::string> examples_key(const DatasetSpec& spec, const std::string& model_folder,
                                          const Reading& reading) {
   KeyOfParts key;
-  key.add(absl::StrCat(version(), " ", commit()));  // another build may encode otherwise
+  ESPALIER_ASSIGN_OR_RETURN(const std::string program, program_digest());
+  key.add(program);
   ESPALIER_RETURN_IF_ERROR(add_spec(spec, key));
   key.add(int64_t{reading.max_length});
   const ModelConfig& config = *reading.config;
@@ -89,14 +95,14 @@ std::optional<Splits> ExampleCache::find(const std::string& key) const {
 
 absl::Status ExampleCache::keep(const std::string& key, const Splits& splits) const {
   if (!enabled()) return absl::OkStatus();
-  if (const uint64_t bytes = splits_file_size(splits); bytes > max_bytes_) {
+  const uint64_t bytes = splits_file_size(splits);
+  if (bytes > max_bytes_) {
     return absl::ResourceExhaustedError(absl::StrCat("the encoded examples take ", bytes,
                                                      " bytes, and the cache has ", max_bytes_));
   }
   ESPALIER_RETURN_IF_ERROR(make_folders(folder_));
-  ESPALIER_RETURN_IF_ERROR(write_splits(path_of(key), splits));
-  trim_folder(folder_, max_bytes_);
-  return absl::OkStatus();
+  trim_folder(folder_, max_bytes_ - bytes);  // so that there is room before it is written
+  return write_splits(path_of(key), splits);
 }
 
 }  // namespace espalier

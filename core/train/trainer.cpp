@@ -293,11 +293,11 @@ void Trainer::step() {
     }
   }
   if (!roots.empty()) torch::autograd::backward(roots, root_grads);
+  const double loss = sum.item<double>();  // the step's one wait for a device
+  check_loss(loss);
   for (Method* method : methods_) method->after_backward(*this, step);
   optimiser_->clip(training_.spec.clip);
   optimiser_->step(factor);
-  const double loss = sum.item<double>();  // the step's one wait for a device
-  check_loss(loss);
   for (Method* method : methods_) method->after_step(*this, step);
   average_->see(step_);
 

@@ -59,9 +59,8 @@ class Trainer : public Session {
   // step is done again on micro-batches of half the size, down to single examples, with the same
   // rows and gates; the smaller size stays, also after a resume.
   //
-  // The host waits for a device once a step, when the optimiser's work is queued. So a loss that is
-  // no number has moved the weights when step() throws: neither they nor anything else of this
-  // trainer may be kept then.
+  // The host waits for a device once a step, for the loss: gradients of one that is no number are
+  // seen by nobody.
   void step();
   // After the last step: methods finish; the best state (if states were selected) or else the
   // averaged weights (if they are averaged) are put into the model.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "core/base/status_macros.h"
 #include "server/common/status.h"
 
 namespace espalier::server {
@@ -29,10 +30,26 @@ int64_t most_lines(Objective objective, std::span<const Row> rows, std::span<con
   return most;
 }
 
+// Label and answer spell out every mask and every tag.
+absl::Status check_words(const runtime::ModelInfo& info, std::span<const Row> rows) {
+  const bool words = info.objective == Objective::kWords;
+  if (!words && info.objective != Objective::kTokenClasses) return absl::OkStatus();
+  int64_t lines = 0;
+  for (const Row& row : rows) lines += lines_of(info.objective, row);
+  if (lines <= kMaxAnswerWords) return absl::OkStatus();
+  const char* line = words ? "masks" : "tokens";
+  return with_reason(absl::InvalidArgumentError(absl::StrCat("the answer would spell out ", lines,
+                                                             " ", line, "; ", kMaxAnswerWords,
+                                                             " in all fit into one: send fewer "
+                                                             "rows or shorter ones")),
+                     "BAD_OUTPUT", "outputs");
+}
+
 }  // namespace
 
 absl::Status check_answer_size(const runtime::ModelInfo& info, std::span<const Output> outputs,
                                std::span<const Row> rows, std::span<const ReadRow> read) {
+  ESPALIER_RETURN_IF_ERROR(check_words(info, rows));
   const std::vector<int64_t> sizes = sizes_of_row(info);
   const bool wide = std::any_of(outputs.begin(), outputs.end(), [](Output output) {
     return output_specs()[static_cast<size_t>(output)].wide;

@@ -48,6 +48,17 @@ TEST_F(Files, AreRemovedTheLongestUnusedFirstAndWhatHasASecondLinkNever) {
   trim_folder(root_ + "/none", 8);
 }
 
+TEST_F(Files, ThatAreBeingWrittenAreNotTrimmedUntilTheirWriterIsDead) {
+  ASSERT_TRUE(make_folders(root_ + "/kept").ok());
+  ASSERT_TRUE(write_file(root_ + "/kept/a.part.1", "12345").ok());
+  ASSERT_TRUE(write_file(root_ + "/kept/b.part.2", "12345").ok());
+  std::filesystem::last_write_time(
+      root_ + "/kept/b.part.2",
+      std::filesystem::file_time_type::clock::now() - std::chrono::hours(2));
+  trim_folder(root_ + "/kept", 0);
+  EXPECT_THAT(*list_files(root_ + "/kept"), ElementsAre("a.part.1"));
+}
+
 TEST_F(Files, AreListedSortedAndBelowTheRoot) {
   ASSERT_TRUE(make_folders(root_ + "/b/c").ok());
   ASSERT_TRUE(write_file(root_ + "/b/c/2", "").ok());

@@ -79,6 +79,23 @@ TEST(LoadSplits, SaysThatATrainIsTooSmallToCarve) {
   EXPECT_THAT(refusal(splits), HasSubstr("split 'select' has no rows: train has 2"));
 }
 
+TEST(LoadSplits, SaysThatTheContextsAreTooFewToCarve) {
+  // Every question is about one context, which goes to the one split that has no file.
+  std::string asked;
+  for (int i = 0; i < 20; ++i) {
+    absl::StrAppend(&asked, i > 0 ? "," : "", R"({"question": "b", "id": ")", i,
+                    R"(", "answers": [{"text": "a", "answer_start": 0}]})");
+  }
+  const std::string train =
+      R"({"data": [{"paragraphs": [{"context": "a b", "qas": [)" + asked + "]}]}]}";
+  const std::string other = squad(R"(, "answers": [{"text": "a", "answer_start": 0}])");
+  const auto splits = splits_of(
+      "question-answering",
+      {{"train.json", train}, {"select.json", other}, {"calibrate.json", other + " "}},
+      {{"train", "train.json"}, {"select", "select.json"}, {"calibrate", "calibrate.json"}});
+  EXPECT_THAT(refusal(splits), HasSubstr("whose questions stay together"));
+}
+
 TEST(LoadSplits, NamesTheQuestionThatHasNoAnswers) {
   const std::string answered = R"(, "answers": [{"text": "a", "answer_start": 0}])";
   const auto splits =

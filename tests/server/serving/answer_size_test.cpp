@@ -55,6 +55,13 @@ TEST(AnswerSize, IsNoMatterWhereOnlyLabelsAreAskedFor) {
       check(espalier::testing::fake_info(), rows_of_lengths({4000}), {Output::kLogits}).ok());
 }
 
+TEST(AnswerSize, IsBoundedWhereEveryMaskIsSpeltOut) {
+  const absl::Status status =
+      check(words_info(), rows_of_lengths({70000, 70000}), {Output::kLabel});
+  EXPECT_TRUE(absl::IsInvalidArgument(status));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("would spell out 140000 masks; 131072"));
+}
+
 TEST(AnswerSize, CountsTheWindowsOfARowTogether) {
   std::vector<ReadRow> read(2);
   read[0].windows.resize(2);
