@@ -1,5 +1,4 @@
 // espalier-worker: leases compression jobs from espalierd and runs them.
-#include <malloc.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
@@ -100,10 +99,6 @@ absl::Status run(const Flags& flags) {
   return status;
 }
 
-// Blocks of a megabyte and more go back to the system when they are freed. Left to itself malloc
-// soon keeps all of a training's activations in its heap, whose holes were an eighth of the peak.
-void give_memory_back() { mallopt(M_MMAP_THRESHOLD, 1 << 20); }
-
 int verify(const std::string& folder) {
   absl::Status status = check_artifact(folder);
   if (status.ok()) return 0;
@@ -124,7 +119,6 @@ int main(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : 2;  // wrong usage, for every program of ours
   }
   set_openmp_environment(flags.threads, argv);
-  give_memory_back();
   if (!flags.verify.empty()) return verify(flags.verify);
   setup_logging("worker");
   absl::Status status = run(flags);

@@ -38,10 +38,10 @@ def one_round(options, setting, steps):
     table = options.data / "sst2/train.tsv"
     theirs = last_json([sys.executable, HERE / "user_loop.py", options.model, table, str(steps), str(BATCH),
                         setting["pad"], str(THREADS), options.precision], environment)
-    # As espalier-worker starts itself (server/common/openmp.h, give_memory_back() in server/worker/main.cpp).
+    # As espalier-worker starts itself (server/common/openmp.h).
     ours = last_json([options.bin / "espalier-bench-finetune", options.model, table, f"steps={steps}", f"batch={BATCH}",
                       f"threads={THREADS}", f"pad={setting['fill']}", f"precision={options.precision}",
-                      f"checkpointing={int(options.checkpointing)}"], dict(environment, GOMP_SPINCOUNT="10000", MALLOC_MMAP_THRESHOLD_=str(1 << 20)))
+                      f"checkpointing={int(options.checkpointing)}"], dict(environment, GOMP_SPINCOUNT="10000"))
     return ours, theirs
 
 
