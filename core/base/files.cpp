@@ -9,6 +9,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <random>
 #include <sstream>
 
 #include "absl/strings/ascii.h"
@@ -19,6 +20,8 @@
 namespace espalier {
 namespace fs = std::filesystem;
 namespace {
+
+constexpr char kAside[] = ".part.";  // in the names of files that are being written
 
 absl::Status errno_error(const std::string& what) {
   int code = errno;
@@ -57,8 +60,13 @@ absl::Status publish_file(const std::string& written_aside, const std::string& p
   return sync_folder(fs::path(path).parent_path().string());
 }
 
+std::string aside_of(const std::string& path) {
+  // Process ids of two containers may be equal.
+  return absl::StrCat(path, kAside, ::getpid(), ".", std::random_device{}());
+}
+
 absl::Status write_file(const std::string& path, std::string_view content) {
-  std::string aside = absl::StrCat(path, ".part.", ::getpid());
+  const std::string aside = aside_of(path);
   {
     std::ofstream out(aside, std::ios::binary | std::ios::trunc);
     out.write(content.data(), static_cast<std::streamsize>(content.size()));
@@ -93,7 +101,7 @@ void trim_folder(const std::string& path, uint64_t max_bytes) {
     total += size;
     const Entry entry{it->last_write_time(gone), size, it->path()};
     // What is being written belongs to somebody, until he is dead.
-    const bool part = entry.path.filename().string().find(".part.") != std::string::npos;
+    const bool part = entry.path.filename().string().find(kAside) != std::string::npos;
     if (part && entry.used > an_hour_ago) continue;
     if (it->hard_link_count(gone) == 1) unused.push_back(entry);
   }

@@ -16,14 +16,16 @@ namespace espalier {
 absl::StatusOr<std::string> read_file(const std::string& path);
 // Writes aside, fsyncs file and folder, renames.
 absl::Status write_file(const std::string& path, std::string_view content);
-// The same for a file that was written aside already.
+// The same in two steps, for who writes piece by piece: a name beside `path` that no other process
+// writes to, not even one of another container on the same volume; and what is to be done then.
+std::string aside_of(const std::string& path);
 absl::Status publish_file(const std::string& written_aside, const std::string& path);
 // fsyncs a folder, so that renames in it survive a power cut.
 absl::Status sync_folder(const std::string& path);
 absl::Status make_folders(const std::string& path);
 // Removes files of a folder, the longest unused first (by the time of their last change, which
 // whoever uses one sets), until the rest has at most `max_bytes`. A file with a second link stays:
-// removing it would free nothing; so does one that write_file() is writing, for an hour.
+// removing it would free nothing; so does one that is being written aside, for an hour.
 void trim_folder(const std::string& path, uint64_t max_bytes);
 // Files below `root`, as sorted relative paths.
 absl::StatusOr<std::vector<std::string>> list_files(const std::string& root);

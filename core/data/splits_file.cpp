@@ -10,7 +10,6 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
-#include <random>
 #include <span>
 #include <string_view>
 #include <type_traits>
@@ -260,8 +259,7 @@ uint64_t splits_file_size(const Splits& splits) {
 }
 
 absl::Status write_splits(const std::string& path, const Splits& splits) {
-  // Process ids of two containers on one volume may be equal.
-  const std::string aside = absl::StrCat(path, ".part.", ::getpid(), ".", std::random_device{}());
+  const std::string aside = aside_of(path);
   absl::Status status;
   {
     std::ofstream out(aside, std::ios::binary | std::ios::trunc);

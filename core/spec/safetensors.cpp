@@ -204,7 +204,7 @@ absl::Status write_safetensors(const std::string& path, std::vector<TensorView> 
   std::string text = header.dump();
   text.append((8 - text.size() % 8) % 8, ' ');  // the data begins 8-byte aligned
 
-  const std::string aside = absl::StrCat(path, ".part.", ::getpid());
+  const std::string aside = aside_of(path);
   {
     std::ofstream out(aside, std::ios::binary | std::ios::trunc);
     for (uint64_t rest = text.size(), i = 0; i < 8; ++i, rest >>= 8)
