@@ -45,8 +45,8 @@ absl::Status add_spec(const DatasetSpec& spec, KeyOfParts& key) {
   const auto& [folder, splits, under, format, task, text_column, text_pair_column, image_column,
                label_column, label_names, column_names, metric] = spec;
   for (const auto& [name, path] : splits) {
-    ESPALIER_ASSIGN_OR_RETURN(const std::string digest,
-                              sha256_of_file(folder.empty() ? path : folder + "/" + path));
+    ESPALIER_ASSIGN_OR_RETURN(const std::string file, split_path(spec, name));
+    ESPALIER_ASSIGN_OR_RETURN(const std::string digest, sha256_of_file(file));
     key.add(name);
     key.add(fs::path(path).extension().string());  // it may decide the format
     key.add(digest);

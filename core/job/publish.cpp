@@ -206,7 +206,8 @@ JobOutput Job::publish() {
               {"calibrate", splits_.calibrate.size()},
               {"report", splits_.report.size()}};
     for (const auto& [split, path] : input_.dataset->splits) {
-      digests[split] = value_or_throw(sha256_of_file(input_.dataset->folder + "/" + path));
+      digests[split] =
+          value_or_throw(sha256_of_file(value_or_throw(split_path(*input_.dataset, split))));
     }
   }
   if (measured.contains("constraint")) report["constraint"] = measured["constraint"];

@@ -4,7 +4,6 @@
 #include <span>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "core/base/hash.h"
 #include "core/base/status_macros.h"
 #include "core/spec/dataset_spec.h"
@@ -16,16 +15,6 @@
 
 namespace espalier {
 namespace {
-
-absl::StatusOr<std::string> split_path(const DatasetSpec& spec, const std::string& split) {
-  auto it = spec.splits.find(split);
-  if (it != spec.splits.end())
-    return spec.folder.empty() ? it->second : spec.folder + "/" + it->second;
-  std::vector<std::string> known;
-  for (const auto& [name, path] : spec.splits) known.push_back(name);
-  return absl::NotFoundError(
-      absl::StrCat("the data set has no split ", split, "; it has: ", absl::StrJoin(known, ", ")));
-}
 
 // May a cell of the label or text column be a list?
 TextColumn label_column(const DatasetSpec& spec, Objective objective) {

@@ -175,6 +175,16 @@ absl::Status check_column_names(const DatasetSpec& spec) {
 
 }  // namespace
 
+absl::StatusOr<std::string> split_path(const DatasetSpec& spec, const std::string& split) {
+  auto it = spec.splits.find(split);
+  if (it != spec.splits.end())
+    return spec.folder.empty() ? it->second : spec.folder + "/" + it->second;
+  std::vector<std::string> known;
+  for (const auto& [name, path] : spec.splits) known.push_back(name);
+  return absl::NotFoundError(
+      absl::StrCat("the data set has no split ", split, "; it has: ", absl::StrJoin(known, ", ")));
+}
+
 std::string under_of(const DatasetSpec& spec, const std::string& split) {
   const auto found = spec.under.find(split);
   return found == spec.under.end() ? "" : found->second;

@@ -43,6 +43,8 @@ struct DatasetSpec {
 // under}).
 absl::StatusOr<DatasetSpec> read_dataset_spec(const Json& dataset, const std::string& folder);
 
+// The file of a split. NOT_FOUND names the splits there are.
+absl::StatusOr<std::string> split_path(const DatasetSpec& spec, const std::string& split);
 // The folder in its archive that holds a split; "" where it is the archive's top.
 std::string under_of(const DatasetSpec& spec, const std::string& split);
 // INVALID_ARGUMENT where the task does not read files of this name and the data set's format:
