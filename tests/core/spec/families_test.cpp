@@ -1,33 +1,16 @@
 #include "core/spec/families.h"
 
 #include "tests/core/spec/checkpoint.h"
+#include "tests/core/spec/small_families.h"
 
 namespace espalier {
 namespace {
 
 using testing::Checkpoint;
+using testing::read_small;
 using testing::Refuses;
+using testing::small;
 
-// D 8, 2 layers of 2 heads, F 12; 11 words, 10 rows of positions; 8 x 8 pixels in patches of 4.
-Json small(const std::string& model_type, const char* task = "Model") {
-  Json out = {{"model_type", model_type}, {"architectures", {std::string("X") + task}}};
-  const FamilyFacts& facts = *find_family(model_type);
-  out[facts.keys.hidden] = 8;
-  out[facts.keys.layers] = out[facts.keys.heads] = 2;
-  out[facts.keys.neurons] = 12;
-  if (facts.reads_images()) {
-    out.update({{"image_size", 8}, {"patch_size", 4}});
-  } else {
-    out.update({{"vocab_size", 11}, {"max_position_embeddings", 10}});
-  }
-  if (model_type == "electra") out["embedding_size"] = 4;
-  return out;
-}
-ModelConfig read_small(const std::string& model_type, const char* task = "Model") {
-  auto config = read_model_config(small(model_type, task));
-  EXPECT_TRUE(config.ok()) << config.status();
-  return *config;
-}
 absl::Status read_with(const std::string& model_type, const Json& changes) {
   Json json = small(model_type);
   json.update(changes);
@@ -153,66 +136,6 @@ TEST(Families, LoadWithTheirPrefixAndEveryHead) {
       EXPECT_EQ(expected_tensors(folder->config), expected_tensors(wanted)) << facts.title << task;
     }
   }
-}
-
-TEST(Families, FindAHeadThatNobodyPromised) {
-  for (const char* model_type : {"roberta", "distilbert", "mpnet", "electra"}) {
-    for (const char* task : {"ForSequenceClassification", "ForTokenClassification",
-                             "ForQuestionAnswering", "ForMaskedLM"}) {
-      Json json = small(model_type, task);
-      Checkpoint checkpoint(json.dump());
-      json.erase("architectures");
-      checkpoint.files()["config.json"] = json.dump();
-      const ModelConfig found = checkpoint.inspect()->config, wanted = read_small(model_type, task);
-      EXPECT_EQ(found.head, wanted.head) << model_type << task;
-      EXPECT_EQ(found.spans, wanted.spans) << model_type << task;
-      EXPECT_EQ(found.head_dropout, wanted.head_dropout) << model_type << task;
-    }
-  }
-}
-
-TEST(Families, TellSpansFromTagsByTheNameOfTheirHead) {
-  Checkpoint checkpoint(small("bert", "ForQuestionAnswering").dump());
-  EXPECT_EQ(checkpoint.tensors().count("qa_outputs.weight"), 1u);
-  EXPECT_TRUE(checkpoint.inspect()->config.spans);
-  for (const char* leaf : {"weight", "bias"})
-    checkpoint.rename(std::string("qa_outputs.") + leaf, std::string("classifier.") + leaf);
-  EXPECT_FALSE(checkpoint.inspect()->config.spans);
-}
-
-TEST(Families, FindSpansWithTwoOutputsOnly) {
-  Json json = small("bert", "ForQuestionAnswering");
-  Checkpoint checkpoint(json.dump());
-  json.erase("architectures");
-  checkpoint.files()["config.json"] = json.dump();
-  checkpoint.tensors()["qa_outputs.weight"].shape = {3, 8};
-  EXPECT_THAT(checkpoint.inspect().status(), Refuses("needs 2 rows"));
-}
-
-// A key of config.json that says the dropout of both heads says it again; else the new head has
-// what configuration_distilbert.py and the classes of modeling_bert.py give it.
-TEST(Families, GiveAChangedHeadItsOwnDropout) {
-  auto changed = [](Json json, HeadKind kind, bool spans) {
-    ModelConfig config = *read_model_config(json);
-    change_head(config, kind, spans);
-    EXPECT_EQ(config.head, kind);
-    EXPECT_EQ(config.spans, spans);
-    return config.head_dropout;
-  };
-  const HeadKind sequence = HeadKind::kSequence, token = HeadKind::kToken;
-  Json distilbert = small("distilbert", "ForSequenceClassification");
-  distilbert["seq_classif_dropout"] = 0.3;
-  EXPECT_EQ(changed(distilbert, sequence, false), 0.3);
-  EXPECT_EQ(changed(distilbert, token, false), std::nullopt);
-  EXPECT_EQ(changed(distilbert, token, true), 0.1);
-  Json bert = small("bert", "ForQuestionAnswering");
-  EXPECT_EQ(changed(bert, token, true), 0.0);
-  EXPECT_EQ(changed(bert, token, false), std::nullopt);
-  bert = small("bert", "ForTokenClassification");
-  bert["classifier_dropout"] = 0.4;
-  EXPECT_EQ(changed(bert, sequence, false), 0.4);
-  EXPECT_EQ(changed(bert, token, true), 0.0);
-  EXPECT_EQ(changed(small("mpnet", "ForSequenceClassification"), token, true), 0.0);
 }
 
 TEST(Families, ComeBackAsTheyWereWritten) {
@@ -401,55 +324,6 @@ TEST(Families, RefuseWeightsThatDoNotFitTheirConfig) {
     checkpoint.tensors()[c.tensor].shape = c.shape;
     if (c.shape.empty()) checkpoint.tensors().erase(c.tensor);
     EXPECT_THAT(checkpoint.inspect().status(), Refuses(c.message)) << c.model_type;
-  }
-}
-
-TEST(Images, NeedNoTokenizerAndReadTheirPreprocessor) {
-  Checkpoint checkpoint(small("vit").dump());
-  checkpoint.files().erase("vocab.txt");
-  EXPECT_EQ(checkpoint.inspect()->config.image.size, 8);
-  checkpoint.files()["preprocessor_config.json"] =
-      R"({"do_resize": true, "size": {"height": 10, "width": 10}, "resample": 3, "crop_size": 8,
-      "do_center_crop": true, "image_mean": [0.1, 0.2, 0.3], "image_std": 0.5})";
-  auto folder = checkpoint.inspect();
-  ASSERT_TRUE(folder.ok()) << folder.status();
-  const ImageSettings& image = folder->config.image;
-  EXPECT_EQ(image.size, 10);
-  EXPECT_EQ(image.crop, 8);
-  EXPECT_EQ(image.resample, 3);
-  EXPECT_EQ(image.mean, (std::vector<double>{0.1, 0.2, 0.3}));
-  EXPECT_EQ(image.std, (std::vector<double>{0.5, 0.5, 0.5}));
-  auto back = read_model_config(write_model_config(folder->config));
-  EXPECT_EQ(back->image.crop, 8);
-  EXPECT_EQ(back->image.mean, image.mean);
-}
-
-TEST(Images, AreScaledInProportionForOtherSides) {
-  Json json = small("deit");
-  json.update({{"image_size", 448}, {"patch_size", 16}});
-  EXPECT_EQ(read_model_config(json)->image.size, 512);
-  EXPECT_EQ(read_model_config(json)->image.crop, 448);
-}
-
-TEST(Images, RefuseAPreprocessorForAnotherModel) {
-  const struct {
-    const char *json, *message;
-  } kCases[] = {
-      {R"({"size": 16})", "resized to 16, but image_size in config.json is 8"},
-      {R"({"size": {"height": 8, "width": 9}})", "square"},
-      {R"({"size": {"shortest_edge": 8}})", "size.height is missing"},
-      {R"({"image_mean": [0.5, 0.5]})",
-       "image_mean must be numbers, one or as many as channels (3)"},
-      {R"({"image_std": 0})", "image_std must be positive numbers"},
-      {R"({"resample": 9})", "resample is 9"},
-      {R"({"rescale_factor": 0})", "rescale_factor"},
-      {"[]", "object"},
-      {"{", "is not JSON"},
-  };
-  for (const auto& c : kCases) {
-    Checkpoint checkpoint(small("vit").dump());
-    checkpoint.files()["preprocessor_config.json"] = c.json;
-    EXPECT_THAT(checkpoint.inspect().status(), Refuses(c.message)) << c.json;
   }
 }
 
