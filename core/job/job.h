@@ -32,7 +32,7 @@ class Job {
   };
   // --- compress.cpp: the plan and the trainings
   void prepare();
-  void load_data();  // load_data.cpp: task and splits
+  void load_data();  // load_data.cpp: task, splits and class weights
   std::vector<Phase> plan() const;
   void fit_head();
   Reading reading() const;
@@ -65,6 +65,7 @@ class Job {
   std::unique_ptr<Tokenizer> tokenizer_;
   std::unique_ptr<Task> task_;
   Splits splits_;
+  std::vector<double> class_weights_;  // by label id; empty: all the same
   bool labelled_ = false;
   std::unique_ptr<ExitMethod> exit_;
   std::unique_ptr<Reporter> reporter_;

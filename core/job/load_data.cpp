@@ -36,6 +36,8 @@ void Job::load_data() {
   task_ = value_or_throw(make_task(spec.task, spec.label_names, spec.metric));
   throw_if_error(check_metric(task_->objective(), spec.label_names, recipe_.constraint_metric));
   splits_ = known ? *std::move(known) : value_or_throw(load_splits(spec, *task_, reading()));
+  class_weights_ = value_or_throw(weights_by_id(spec.class_weights, task_->objective(),
+                                                splits_.train.targets, spec.label_names));
   if (!cache.enabled()) return;
   std::string what = " inputs come from the cache: an earlier job encoded them";
   if (!known) {

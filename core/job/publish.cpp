@@ -31,6 +31,14 @@ double nonzero_parameters(const Model& model) {
   return out;
 }
 
+// As the data set's field has them, but all of them.
+Json class_weights_json(const ClassWeights& asked, const std::vector<double>& weights,
+                        const std::vector<std::string>& labels) {
+  Json by_name = Json::object();
+  for (size_t id = 0; id < weights.size(); ++id) by_name[labels[id]] = weights[id];
+  return {{"balanced", asked.balanced}, {"weights", by_name}};
+}
+
 }  // namespace
 
 std::vector<std::string> Job::roles() const {
@@ -218,6 +226,10 @@ JobOutput Job::publish() {
                     {"left_out", splits_.train.left_out + splits_.select.left_out +
                                      splits_.calibrate.left_out + splits_.report.left_out},
                     {"mean_tokens", measured.at("mean_tokens")}};
+  if (!class_weights_.empty()) {
+    report["data"]["class_weights"] =
+        class_weights_json(input_.dataset->class_weights, class_weights_, splits_.label_names);
+  }
   for (const std::string& role : roles()) report[role] = measured.at(role);
   if (measured.contains("paired_test")) report["paired_test"] = measured["paired_test"];
 

@@ -32,6 +32,10 @@ struct Batch {
   // where that is not known. And the words asked for to each label of these, see weigh_sentences().
   Tensor sentences;
   double words_per_sentence = 0;
+  // [C] double, what each label counts; undefined: all the same. And the mean over the units of the
+  // whole step of what their labels count; both from weigh_classes(), see task_loss.h.
+  Tensor class_weights;
+  double mean_class_weight = 1;
 
   // What the task's loss is a mean over: rows, or the tokens that count. Micro-batches weigh by it.
   int64_t units() const { return counted < 0 ? rows() : counted; }

@@ -201,6 +201,7 @@ absl::StatusOr<DatasetFacts> inspect_dataset(const DatasetSpec& spec, const Look
         "); ", spec.task, " needs at least ", fewest));
   }
   ESPALIER_RETURN_IF_ERROR(check_metric(kind.objective, resolved.label_names, spec.metric));
+  ESPALIER_RETURN_IF_ERROR(check_weighed_names(spec.class_weights, resolved.label_names));
   facts.label_names = std::move(resolved.label_names);
   return facts;
 }

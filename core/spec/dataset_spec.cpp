@@ -240,6 +240,10 @@ absl::StatusOr<DatasetSpec> read_dataset_spec(const Json& dataset, const std::st
     return absl::InvalidArgumentError(
         absl::StrCat("text_pair_column is set, but ", out.task, " reads single texts"));
   }
+  if (const Json* weights = fields.find("class_weights")) {
+    ESPALIER_ASSIGN_OR_RETURN(out.class_weights, read_class_weights(*weights));
+  }
+  ESPALIER_RETURN_IF_ERROR(check_class_weights(out.class_weights, kind));
   if (kind.objective == Objective::kSpan) ESPALIER_RETURN_IF_ERROR(check_no_columns(out));
   ESPALIER_RETURN_IF_ERROR(check_label_names(out, kind.objective));
   // Without names it can only be checked when train has been read.
@@ -248,6 +252,7 @@ absl::StatusOr<DatasetSpec> read_dataset_spec(const Json& dataset, const std::st
     ESPALIER_RETURN_IF_ERROR(check_metric(
         kind.objective,
         follow ? next_sentence_names(!out.text_pair_column.empty()) : out.label_names, out.metric));
+    ESPALIER_RETURN_IF_ERROR(check_weighed_names(out.class_weights, out.label_names));
   }
   for (const auto& [name, path] : out.splits)
     ESPALIER_RETURN_IF_ERROR(check_format(out, kind, path));

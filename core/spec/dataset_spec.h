@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "core/base/options.h"
+#include "core/spec/class_weights.h"
 #include "core/spec/targets.h"
 #include "core/spec/tasks.h"
 
@@ -36,7 +37,8 @@ struct DatasetSpec {
   std::vector<std::string> label_names;
   // Of TSV and CSV files whose first row is data already; empty: the first row names the columns.
   std::vector<std::string> column_names;
-  std::string metric;  // the one that decides; empty: the task's first
+  std::string metric;          // the one that decides; empty: the task's first
+  ClassWeights class_weights;  // what the labels count in training
 };
 
 // The JSON has the field names of proto espalier.v1.Dataset (splits is a list of {name, path,
@@ -85,7 +87,8 @@ struct Rows {
 // names the known ones. Text that is not UTF-8 is an error with its row.
 absl::StatusOr<Rows> read_split(const DatasetSpec& spec, const std::string& split);
 
-// What a full scan found: label names resolved, rows a split. Every split is read.
+// What a full scan found: label names resolved, rows a split. Every split is read. What the spec
+// says about labels (metric, class weights) is checked against the names.
 struct DatasetFacts {
   std::vector<std::string> label_names;
   std::map<std::string, int64_t> rows;

@@ -71,14 +71,11 @@ absl::StatusOr<std::vector<float>> ids_of(const LabelCells& column, size_t row,
       out.push_back(static_cast<float>(found->second));
       continue;
     }
-    const std::vector<std::string> known(names.begin(),
-                                         names.begin() + std::min<size_t>(names.size(), 20));
-    return bad_label(
-        column, row,
-        absl::StrCat(name.size() > kMaxLabelBytes
-                         ? absl::StrCat("unknown label of ", name.size(), " bytes")
-                         : absl::StrCat("unknown label \"", name, "\""),
-                     "; known: ", absl::StrJoin(known, ", "), names.size() > 20 ? ", ..." : ""));
+    return bad_label(column, row,
+                     absl::StrCat(name.size() > kMaxLabelBytes
+                                      ? absl::StrCat("unknown label of ", name.size(), " bytes")
+                                      : absl::StrCat("unknown label \"", name, "\""),
+                                  "; known: ", listed(names)));
   }
   return out;
 }
@@ -104,6 +101,13 @@ absl::StatusOr<std::vector<float>> target_of(const LabelCells& column, size_t ro
 }
 
 }  // namespace
+
+std::string listed(const std::vector<std::string>& names) {
+  constexpr size_t kShown = 20;
+  const auto end = names.begin() + static_cast<int64_t>(std::min(names.size(), kShown));
+  return absl::StrCat(absl::StrJoin(names.begin(), end, ", "),
+                      names.size() > kShown ? ", ..." : "");
+}
 
 std::vector<std::string> pieces_of(const Cell& cell, char separator) {
   if (const auto* list = std::get_if<std::vector<std::string>>(&cell)) return *list;

@@ -46,6 +46,9 @@ absl::StatusOr<std::vector<std::string>> distinct_labels(const LabelCells& colum
 absl::StatusOr<Targets> read_targets(const LabelCells& column,
                                      const std::vector<std::string>& names, bool is_train);
 
+// "a, b, c" for messages; of many names the first.
+std::string listed(const std::vector<std::string>& names);
+
 // Words or names of a cell: its list, or its text cut at `separator`, empty pieces left out.
 std::vector<std::string> pieces_of(const Cell& cell, char separator);
 

@@ -148,6 +148,8 @@ std::vector<Batch> Trainer::micro_batches(const std::vector<int64_t>& rows, int6
                                    *training_.task, training_.reading, seed("redraw", draw)));
   }
   weigh_sentences(out);
+  if (!training_.class_weights.empty())
+    weigh_classes(training_.task->objective(), training_.class_weights, out);
   if (on_cuda_)
     for (Batch& batch : out) batch.pin();
   return out;

@@ -38,6 +38,7 @@ struct Training {
   Pruner* pruner = nullptr;
   std::vector<Distiller*> distillers;
   ExitMethod* exit = nullptr;
+  std::vector<double> class_weights;  // by label id, see spec/class_weights.h; empty: all the same
 };
 
 class Trainer : public Session {

@@ -119,6 +119,7 @@ Json dataset_spec_of(const Resource& resource) {
   *spec.mutable_label_names() = body.label_names();
   *spec.mutable_column_names() = body.column_names();
   spec.set_metric(body.metric());
+  if (body.has_class_weights()) *spec.mutable_class_weights() = body.class_weights();
   return to_json(spec).value_or(Json::object());
 }
 

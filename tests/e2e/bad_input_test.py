@@ -119,6 +119,16 @@ DATA_REFUSED = [
     ("names for labels that are numbers", {"train.tsv": tsv(text="a", label=[1])}, [*NUMBERS, "--label-names", "a,b"],
      "the labels of regression are numbers"),
 
+    # class weights
+    ("a weight for an unknown label", {}, ["--class-weights", "superb=2"],
+     'class_weights names the label "superb", which is unknown; known: negative, positive'),
+    ("a weight that is none", {}, ["--class-weights", "positive=0"],
+     "class_weights.weights.positive is 0; it must be at least 1e-06 and at most 1e+06"),
+    ("a weight that is no number", {}, ["--class-weights", "positive=nan"],
+     'class_weights.weights.positive must be a number, found "NaN"'),
+    ("weights for numbers", {"train.tsv": tsv(text="ab", label=[0.5, 1])}, [*NUMBERS, "--class-weights", "balanced"],
+     "class_weights is set, but regression has no labels to weigh"),
+
     # images
     ("an image that is none", {"train.tar": tar(cat_1=PICTURES[0], dog_2=b"GIF89a")}, IMAGES,
      "train.tar: dog/2.png: not a JPEG or PNG; begins with 47 49 46 38 (GIF)"),

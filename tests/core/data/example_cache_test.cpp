@@ -98,6 +98,7 @@ TEST(ExamplesKey, DoesNotAskForWhatChangesNoExample) {
   Job job;
   const std::string key = job.key();
   job.spec.metric = "f1";
+  job.spec.class_weights.balanced = true;
   job.config.hidden = 32;
   job.model.write("model.safetensors", "weights");
   EXPECT_EQ(job.key(), key);

@@ -104,6 +104,68 @@ TEST(TaskLoss, AsksForStartAndEndAmongTheTokensOfTheRow) {
   EXPECT_EQ(at::softmax(spans, -1)[1][1][1].item<double>(), 0);
 }
 
+// The loss of a step that is cut into micro-batches of so many rows, each weighted by its units.
+double weighed(Objective objective, const Tensor& logits, const Tensor& labels,
+               const std::vector<double>& weights, int64_t rows) {
+  std::vector<Tensor> scores = logits.split(rows), truths = labels.split(rows);
+  std::vector<Batch> micro;
+  int64_t units = 0;
+  for (const Tensor& truth : truths) {
+    micro.push_back(labelled(truth));
+    micro.back().lengths.assign(static_cast<size_t>(truth.size(0)), 1);
+    if (objective == Objective::kTokenClasses)
+      micro.back().counted = truth.ne(kUncounted).sum().item<int64_t>();
+    units += micro.back().units();
+  }
+  weigh_classes(objective, weights, micro);
+  double sum = 0;
+  for (size_t i = 0; i < micro.size(); ++i) {
+    sum += task_loss(objective, scores[i], micro[i]).item<double>() *
+           static_cast<double>(micro[i].units());
+  }
+  return sum / static_cast<double>(std::max<int64_t>(units, 1));
+}
+
+// Losses log 4/3, log 2 and log 4 of rows that count 3, 1 and 1.
+TEST(TaskLoss, OfWeighedClassesIsOverTheSumOfTheirWeights) {
+  Tensor logits = torch::tensor({0.0, std::log(3.0), 2.0, 2.0, 0.0, std::log(3.0)}).view({3, 2});
+  const double expected = (3 * std::log(4.0 / 3) + std::log(2) + std::log(4)) / 5;
+  for (const int64_t rows : {3, 2, 1}) {
+    EXPECT_NEAR(weighed(Objective::kClass, logits, whole({1, 0, 0}), {1, 3}, rows), expected, 1e-6)
+        << rows;
+  }
+}
+
+// The tokens that count have the losses log 4/3, of weight 3, and log 2; one piece has none of
+// them.
+TEST(TaskLoss, OfWeighedTokensLeavesThoseWithoutALabelOut) {
+  Tensor logits = torch::tensor({9.0, 0.0, 0.0, std::log(3.0), 0.0, 5.0, 2.0, 2.0}).view({4, 2});
+  const Tensor labels = whole({kUncounted, 1, kUncounted, 0});
+  const double expected = (3 * std::log(4.0 / 3) + std::log(2)) / 4;
+  for (const int64_t tokens : {4, 2, 1}) {
+    EXPECT_NEAR(weighed(Objective::kTokenClasses, logits, labels, {1, 3}, tokens), expected, 1e-6)
+        << tokens;
+  }
+  EXPECT_EQ(weighed(Objective::kTokenClasses, logits, at::full_like(labels, kUncounted), {1, 3}, 4),
+            0);
+}
+
+// sigmoid(log 3) = 3/4: a yes to the first label costs log 4/3 and counts 5, a no to the second
+// costs log 4 and counts 1; the second row has it the other way round.
+TEST(TaskLoss, OfWeighedLabelsLetsAYesCountMore) {
+  Tensor logits = at::full({2, 2}, std::log(3.0));
+  const Tensor labels = torch::tensor({1.0f, 0.0f, 0.0f, 1.0f}).view({2, 2});
+  const double expected = (5 * std::log(4.0 / 3) + 2 * std::log(4) + 2 * std::log(4.0 / 3)) / 4;
+  for (const int64_t rows : {2, 1})
+    EXPECT_NEAR(weighed(Objective::kLabels, logits, labels, {5, 2}, rows), expected, 1e-6) << rows;
+}
+
+TEST(TaskLoss, OfClassesThatWeighTheSameIsTheMean) {
+  Tensor logits = torch::tensor({0.0, std::log(3.0), 2.0, 2.0}).view({2, 2});
+  EXPECT_NEAR(weighed(Objective::kClass, logits, whole({1, 0}), {7, 7}, 1),
+              loss(Objective::kClass, logits, whole({1, 0})), 1e-6);
+}
+
 TEST(TaskLoss, KeepsDoublesAndWidensTheRest) {
   Batch batch = labelled(whole({0}));
   EXPECT_EQ(task_loss(Objective::kClass, at::zeros({1, 2}, at::kDouble), batch).scalar_type(),
