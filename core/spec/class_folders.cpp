@@ -44,7 +44,7 @@ bool is_split_name(const std::string& folder) {
 class ClassPaths {
  public:
   explicit ClassPaths(const ClassFolders& folders)
-      : path_(folders.path), under_(parts_of(folders.under)) {}
+      : path_(folders.path), under_(parts_of(folders.under)), labelled_(folders.labelled) {}
 
   bool wanted(const std::string& path) {
     static const std::set<std::string> kPictures = {"jpg",  "jpeg", "png",  "gif",  "bmp",
@@ -63,10 +63,11 @@ class ClassPaths {
     if (!valid_utf8(path)) return bad("the path of a file is not UTF-8");
     if (!ends_in_one_of(parts.back(), kRead))
       return bad(absl::StrCat(path, " is no .jpg, .jpeg or .png; convert it or leave it out"));
-    if (parts.size() == under_.size() + 1)
+    if (labelled_ && parts.size() == under_.size() + 1)
       return bad(absl::StrCat(path, " lies in no folder named by its class"));
     if (!seen_.insert(absl::StrJoin(parts, "/")).second)
       return bad(absl::StrCat(path, " is there twice"));
+    if (!labelled_) return std::string();
     parts.pop_back();
     if (parts.size() > 1 || !is_split_name(parts[0])) all_are_splits_ = false;
     const std::string folder = absl::StrJoin(parts, "/");
@@ -83,7 +84,7 @@ class ClassPaths {
           under_.empty() ? "" : " below " + absl::StrJoin(under_, "/"), "; folders at its top: ",
           tops_.empty() ? "none" : absl::StrJoin(tops_, ", "), has_more_tops_ ? ", ..." : ""));
     }
-    if (!all_are_splits_) return absl::OkStatus();
+    if (!labelled_ || !all_are_splits_) return absl::OkStatus();
     const auto name = [](std::string* out, const auto& one) { out->append(one.first); };
     return bad(absl::StrCat("the only classes would be ", absl::StrJoin(folder_of_, ", ", name),
                             ", which are names of splits; put the files into folders named by "
@@ -105,6 +106,7 @@ class ClassPaths {
 
   std::string path_;
   std::vector<std::string> under_;
+  bool labelled_;
   std::set<std::string> tops_, seen_;
   std::map<std::string, std::string> folder_of_;  // by class
   bool has_more_tops_ = false;

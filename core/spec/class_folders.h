@@ -28,6 +28,7 @@ struct ClassFolders {
   // Only what lies below this folder in it ("train" where there are train/ and test/); empty: all.
   std::string under;
   ArchiveLimits limits;
+  bool labelled = true;  // false: files may lie anywhere, in no folder too, and have no label
 };
 
 // Every file once, in the order in which it comes, so that nothing needs to be held: for a full

@@ -31,7 +31,8 @@ absl::StatusOr<TableFormat> read_format(const std::string& text) {
 }
 
 void read_splits(Fields& fields, const Json& list, DatasetSpec& out) {
-  static const std::set<std::string> kKnown = {"train", "select", "calibrate", "report"};
+  static const std::set<std::string> kKnown = {"train", "select", "calibrate", "report",
+                                               kUnlabelled};
   if (!list.is_array()) return fields.fail("splits must be a list of {name, path}");
   for (size_t i = 0; i < list.size(); ++i) {
     Fields split(list[i], absl::StrCat("splits[", i, "]"));
@@ -111,6 +112,13 @@ absl::Status check_label_names(const DatasetSpec& spec, Objective objective) {
       "label_names has ", bytes, " bytes, its longest name ", longest, "; at most ",
       kMaxLabelsBytes, " in all and ", kMaxLabelBytes, " a name are allowed; are they labels of ",
       spec.label_column, " or mixed up with the text column (", spec.text_column, ")?"));
+}
+
+absl::Status check_unlabelled(const DatasetSpec& spec, Objective objective) {
+  if (needs_labels(objective) || !spec.splits.contains(kUnlabelled)) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("splits has ", kUnlabelled, ", but ", spec.task,
+                   " needs none: its train rows need no labels, so these can be train's too"));
 }
 
 // The defaults may stand in fields that say nothing: the service once wrote them there.
@@ -246,6 +254,7 @@ absl::StatusOr<DatasetSpec> read_dataset_spec(const Json& dataset, const std::st
   ESPALIER_RETURN_IF_ERROR(check_class_weights(out.class_weights, kind));
   if (kind.objective == Objective::kSpan) ESPALIER_RETURN_IF_ERROR(check_no_columns(out));
   ESPALIER_RETURN_IF_ERROR(check_label_names(out, kind.objective));
+  ESPALIER_RETURN_IF_ERROR(check_unlabelled(out, kind.objective));
   // Without names it can only be checked when train has been read.
   if (!out.label_names.empty() || fewest_labels(kind.objective) == 0) {
     const bool follow = kind.objective == Objective::kWords && out.label_names.empty();

@@ -19,10 +19,14 @@ namespace espalier {
 
 enum class TableFormat { kByExtension, kTsv, kCsv, kJsonLines, kParquet, kSquad };
 
+// The split whose rows have no labels, or none that anybody looks at: what a teacher shows its
+// student beside train. Not carved; tasks whose train needs no labels have none.
+inline constexpr char kUnlabelled[] = "unlabelled";
+
 struct DatasetSpec {
   std::string folder;  // where the files lie
-  std::map<std::string, std::string>
-      splits;  // "train", "select", "calibrate", "report" -> relative path
+  // "train", "select", "calibrate", "report", kUnlabelled -> relative path
+  std::map<std::string, std::string> splits;
   // Of splits in archives: the folder that holds their class folders; none: the archive's top.
   std::map<std::string, std::string> under;
   TableFormat format = TableFormat::kByExtension;
@@ -71,7 +75,7 @@ struct Rows {
   std::vector<std::vector<std::string>> words;
   // kClass: the id; kValue: the number; kLabels: 0 or 1 for every label; kTokenClasses: an id for
   // every word; kSpan: 1 if there is an answer, else 0; kWords: a NextSentence. Not known in a
-  // split without labels.
+  // split without labels; in kUnlabelled words have kUnknownClass each.
   Targets targets;
   // The pair is what really follows the text; no label says so, and there is no other.
   bool pairs_follow = false;
@@ -82,9 +86,13 @@ struct Rows {
 // answering is read from SQuAD's files (squad_file.h), images from archives or Parquet
 // (image_split.h), everything else from tables.
 //
-// Reads one split, tables through Arrow. TSV: quotes are literal and a BOM is skipped. Errors name
-// the file, the row and the column; a missing column names the columns found; an unknown label
-// names the known ones. Text that is not UTF-8 is an error with its row.
+// Reads one split, tables through Arrow. Of kUnlabelled no label is read: the column, the class
+// folders or the answers need not be there. Nor need the column of calibrate where rows have one
+// class each: exits can be calibrated without labels.
+//
+// TSV: quotes are literal and a BOM is skipped. Errors name the file, the row and the column; a
+// missing column names the columns found; an unknown label names the known ones. Text that is not
+// UTF-8 is an error with its row.
 absl::StatusOr<Rows> read_split(const DatasetSpec& spec, const std::string& split);
 
 // What a full scan found: label names resolved, rows a split. Every split is read. What the spec

@@ -10,7 +10,7 @@ namespace espalier {
 namespace {
 
 ClassFolders folders_of(const ImageSplit& split) {
-  ClassFolders out{split.path, split.under, {}};
+  ClassFolders out{split.path, split.under, {}, split.labelled};
   out.limits.total_bytes = kMaxImagesBytes;
   return out;
 }
@@ -21,7 +21,7 @@ absl::StatusOr<LabelledImages> read_archived(const ImageSplit& split) {
   for (ClassFile& file : files) {
     out.files.push_back(std::move(file.bytes));
     out.names.push_back(std::move(file.path));
-    out.labels.emplace_back(std::move(file.label));
+    if (split.labelled) out.labels.emplace_back(std::move(file.label));
   }
   return out;
 }
@@ -47,12 +47,16 @@ absl::Status check_image_format(const DatasetSpec& spec, const std::string& path
 absl::StatusOr<LabelledImages> read_images(const DatasetSpec& spec, const ImageSplit& split) {
   if (in_class_folders(spec, split.path)) return read_archived(split);
   const TextColumn images = {.name = spec.image_column, .is_bytes = true};
-  ESPALIER_ASSIGN_OR_RETURN(
-      auto columns, read_table(split.path, spec.format, {{.name = spec.label_column}, images}));
+  std::vector<TextColumn> wanted = {images};
+  if (split.labelled) {
+    wanted.insert(wanted.begin(),
+                  {.name = spec.label_column, .may_be_absent = split.labels_may_be_absent});
+  }
+  ESPALIER_ASSIGN_OR_RETURN(auto columns, read_table(split.path, spec.format, wanted));
   LabelledImages out;
-  out.labels = std::move(columns[0]);
-  out.files.reserve(columns[1].size());
-  for (Cell& cell : columns[1]) {
+  if (split.labelled) out.labels = std::move(columns.front());
+  out.files.reserve(columns.back().size());
+  for (Cell& cell : columns.back()) {
     if (is_null(cell)) {
       return absl::InvalidArgumentError(absl::StrCat(split.path, ": row ", out.files.size() + 1,
                                                      ", column ", spec.image_column,

@@ -18,8 +18,10 @@ namespace espalier {
 inline constexpr uint64_t kMaxImagesBytes = uint64_t{2} << 30;
 
 struct ImageSplit {
-  std::string path;   // of the archive or table
-  std::string under;  // folder in the archive that holds the class folders; empty: its top
+  std::string path;      // of the archive or table
+  std::string under;     // folder in the archive that holds the class folders; empty: its top
+  bool labelled = true;  // false: LabelledImages::labels stays empty, whatever there is
+  bool labels_may_be_absent = false;  // of a table: then the labels are null
 };
 
 // INVALID_ARGUMENT where the file is no archive and no Parquet table by its name and format.

@@ -28,6 +28,9 @@ std::vector<std::string> next_sentence_names(bool has_pairs);
 // Targets of `rows` rows of no label.
 Targets sentences_not_known(size_t rows);
 
+// Targets of rows of words without labels.
+Targets classes_not_known(std::span<const std::vector<std::string>> words);
+
 // A label column; its names are for messages.
 struct LabelCells {
   std::string path, column, text_column;

@@ -51,6 +51,15 @@ TEST(ClassFolders, LieBelowTheFolderOfTheirSplit) {
               Refuses("holds no .jpg, .jpeg or .png below dev; folders at its top: test, train"));
 }
 
+TEST(ClassFolders, AreAnyFoldersWhereNobodyAsksForLabels) {
+  Pack pack("a.tar");
+  pack.file("1.jpg", "a").file("train/cat/1.jpg", "b").file("test/cat/1.jpg", "c");
+  ClassFolders folders = pack.folders();
+  folders.labelled = false;
+  EXPECT_THAT(contents(folders),
+              ElementsAre("1.jpg  a", "test/cat/1.jpg  c", "train/cat/1.jpg  b"));
+}
+
 TEST(ClassFolders, AreNoClassesWhereTheirNamesAreThoseOfSplits) {
   EXPECT_THAT(refusal(Pack("a.tar").file("train/1.jpg", "a").file("Test/2.jpg", "b").folders()),
               Refuses("the only classes would be Test, train, which are names of splits"));

@@ -28,6 +28,10 @@ class TaskFile {
     return out.ok() ? *std::move(out) : Rows();
   }
   absl::Status refuse() const { return inspect_dataset(spec).status(); }
+  void add(const std::string& split, const std::string& name, const std::string& content) {
+    scratch_.write(name, content);
+    spec.splits[split] = name;
+  }
   DatasetSpec spec;
 
  private:
@@ -36,6 +40,16 @@ class TaskFile {
 
 std::vector<float> target(const Rows& rows, int64_t i) {
   return {rows.targets[i].begin(), rows.targets[i].end()};
+}
+
+TEST(TokenData, AsksForEveryWordOfItsUnlabelledSplit) {
+  TaskFile file("token-classification", "a.jsonl", "{\"text\": \"a b\", \"label\": \"O X\"}\n");
+  file.add("unlabelled", "b.jsonl",
+           "{\"text\": [\"c\", \"d\"], \"label\": \"Y\"}\n{\"text\": \"e\"}\n");
+  const auto rows = read_split(file.spec, "unlabelled");
+  ASSERT_TRUE(rows.ok()) << rows.status();
+  EXPECT_THAT(target(*rows, 0), ElementsAre(kUnknownClass, kUnknownClass));
+  EXPECT_THAT(target(*rows, 1), ElementsAre(kUnknownClass));
 }
 
 TEST(RegressionData, HoldsANumberInEveryRow) {

@@ -43,6 +43,17 @@ TEST(ImageSplit, IsAnArchiveWhoseFoldersAreTheLabels) {
   EXPECT_THAT(inspect_dataset(spec)->label_names, ElementsAre("cat", "dog"));
 }
 
+TEST(ImageSplit, NeedsNoFoldersWhereItHasNoLabels) {
+  Pack pack("a.tar"), others("b.tar");
+  DatasetSpec spec = images_in(animals(pack).folders().path);
+  spec.splits["unlabelled"] = others.file("4.png", "four").file("x/5.png", "five").folders().path;
+  const auto rows = read_split(spec, "unlabelled");
+  ASSERT_TRUE(rows.ok()) << rows.status();
+  EXPECT_THAT(rows->images, ElementsAre("four", "five"));
+  EXPECT_FALSE(rows->targets.known(0) || rows->targets.known(1));
+  EXPECT_EQ(inspect_dataset(spec)->rows.at("unlabelled"), 2);
+}
+
 // A table of images and labels.
 std::string parquet_file(const Scratch& scratch, const std::vector<std::string>& images,
                          const std::vector<int32_t>& labels) {
@@ -72,6 +83,22 @@ TEST(ImageSplit, IsAParquetTableWithAColumnOfFiles) {
   EXPECT_EQ(rows->targets[0][0], 1);
   EXPECT_EQ(row_name(*rows, 1), "row 2");
   EXPECT_THAT(inspect_dataset(spec)->label_names, ElementsAre("9", "10"));
+}
+
+TEST(ImageSplit, NeedsNoColumnOfLabelsWhereItHasNone) {
+  Scratch scratch;
+  DatasetSpec spec = images_in(parquet_file(scratch, {"one", "two"}, {10, 9}));
+  spec.image_column = "img";
+  spec.label_column = "none";
+  spec.label_names = {"9", "10"};
+  for (const char* split : {"unlabelled", "calibrate"}) {
+    spec.splits[split] = spec.splits["train"];
+    const auto rows = read_split(spec, split);
+    ASSERT_TRUE(rows.ok()) << rows.status();
+    EXPECT_THAT(rows->images, ElementsAre("one", "two"));
+    EXPECT_FALSE(rows->targets.known(0) || rows->targets.known(1));
+  }
+  EXPECT_THAT(read_split(spec, "train").status(), Refuses("has no column none"));
 }
 
 TEST(ImageSplit, NamesTheFileOfALabelThatTrainDoesNotHave) {
