@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "core/spec/targets.h"
+
 namespace espalier {
 namespace {
 
@@ -34,6 +36,14 @@ Tensor token_cross_entropy(const Tensor& logits, const Tensor& labels) {
   return sum / labels.ne(kUncounted).sum().clamp_min(1).to(sum.scalar_type());
 }
 
+// Those of the rows that have a label.
+Tensor of_labelled(const Tensor& rows, const Batch& batch) {
+  if (!batch.labelled.defined()) return rows;
+  return rows.index_select(0, batch.labelled.to(rows.device(), /*non_blocking=*/true));
+}
+
+static_assert(kUnknownClass < kUncounted);
+
 // For a softmax as good as minus infinity, but its differences are numbers.
 constexpr double kNever = -1e30;
 
@@ -48,7 +58,8 @@ void weigh_classes(Objective objective, const std::vector<double>& weights,
     batch.class_weights = by_class;
     // The weights of several labels are no part of what their mean is over.
     if (objective == Objective::kLabels) continue;
-    const Tensor counted = batch.labels.masked_select(batch.labels.ne(kUncounted));
+    // All that is a class: neither kUncounted nor, which is below, kUnknownClass.
+    const Tensor counted = batch.labels.masked_select(batch.labels.gt(kUncounted));
     sum += by_class.index_select(0, counted).sum().item<double>();
     units += batch.units();
   }
@@ -63,6 +74,10 @@ Tensor span_logits(const Tensor& logits, const Batch& batch) {
 
 Tensor task_loss(Objective objective, const Tensor& logits, const Batch& batch) {
   Tensor scores = wide(logits);
+  // The mean of nothing is no number; its sum is 0.
+  if (batch.labelled.defined() && batch.labelled.numel() == 0) return scores.slice(0, 0, 0).sum();
+  if (objective == Objective::kSpan) scores = span_logits(scores, batch);
+  scores = of_labelled(scores, batch);
   Tensor labels = batch.labels.to(scores.device(), /*non_blocking=*/true);
   const bool weighed = batch.class_weights.defined();
   switch (objective) {
@@ -74,12 +89,13 @@ Tensor task_loss(Objective objective, const Tensor& logits, const Batch& batch) 
       return at::binary_cross_entropy_with_logits(scores, labels, /*weight=*/{},
                                                   /*pos_weight=*/class_weights(scores, batch));
     case Objective::kTokenClasses:
+      if (batch.unlabelled > 0) labels = labels.clamp_min(kUncounted);  // kUnknownClass is below
       if (weighed) return weighted_cross_entropy(scores, labels, batch);
       return token_cross_entropy(scores, labels);
     case Objective::kWords:
       return token_cross_entropy(scores, labels);
     case Objective::kSpan:
-      return at::cross_entropy_loss(span_logits(scores, batch).flatten(0, 1), labels.flatten());
+      return at::cross_entropy_loss(scores.flatten(0, 1), labels.flatten());
     case Objective::kClass:
       break;
   }

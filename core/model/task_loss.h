@@ -19,6 +19,8 @@ namespace espalier {
 //   kSpan          mean cross-entropy over rows, of start and of end, each over the row's own
 //                  tokens
 //   kWords         mean cross-entropy over the words that are asked for
+// Rows and tokens without a known label (see Batch) are as if they were not there; where no row has
+// one the loss is 0, of which every gradient is 0.
 // As the heads of Hugging Face transformers compute them; but theirs for spans counts padding among
 // the tokens that a span may begin or end with. Where classes are weighed, see weigh_classes(),
 // those of kClass and kTokenClasses are torch.nn.CrossEntropyLoss(weight)'s, that of kLabels is

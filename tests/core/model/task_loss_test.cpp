@@ -166,6 +166,60 @@ TEST(TaskLoss, OfClassesThatWeighTheSameIsTheMean) {
               loss(Objective::kClass, logits, whole({1, 0})), 1e-6);
 }
 
+// A batch of three rows, of which the middle one has labels.
+Batch middle_labelled(Tensor labels) {
+  Batch batch = labelled(std::move(labels));
+  batch.lengths = {1, 2, 1};
+  batch.labelled = whole({1});
+  batch.unlabelled = 2;
+  return batch;
+}
+
+TEST(TaskLoss, LeavesRowsWithoutALabelOut) {
+  Tensor logits = torch::tensor({9.0, -9.0, 0.0, std::log(3.0), std::nan(""), 0.0}).view({3, 2});
+  const auto loss = [&](Objective objective, const Tensor& of, Tensor labels) {
+    return task_loss(objective, of, middle_labelled(std::move(labels))).item<double>();
+  };
+  EXPECT_NEAR(loss(Objective::kClass, logits, whole({1})), std::log(4.0 / 3), 1e-6);
+  EXPECT_NEAR(loss(Objective::kLabels, logits, torch::tensor({1.0f, 1.0f}).view({1, 2})),
+              (std::log(2) + std::log(4.0 / 3)) / 2, 1e-6);
+  EXPECT_NEAR(loss(Objective::kValue, logits.select(1, 1).unsqueeze(1), torch::tensor({0.0f})),
+              std::log(3.0) * std::log(3.0), 1e-6);
+  // One, two and one tokens; starts of 1 : 3 and ends of 1 : 1 in the middle row.
+  Tensor tokens = torch::tensor({9.0, 9.0, 0.0, 2.0, std::log(3.0), 2.0, 5.0, 5.0}).view({4, 2});
+  EXPECT_NEAR(loss(Objective::kSpan, tokens, whole({1, 0}).view({1, 2})),
+              (std::log(4.0 / 3) + std::log(2)) / 2, 1e-6);
+}
+
+TEST(TaskLoss, LeavesTokensOfUnknownClassOut) {
+  Tensor logits = torch::tensor({9.0, 0.0, 0.0, std::log(3.0), 0.0, 5.0}).view({3, 2});
+  Batch batch = labelled(whole({-101, 1, kUncounted}));
+  batch.counted = 2;
+  batch.unlabelled = 1;
+  const auto loss = [&] {
+    return task_loss(Objective::kTokenClasses, logits, batch).item<double>();
+  };
+  EXPECT_NEAR(loss(), std::log(4.0 / 3), 1e-6);
+  weigh_classes(Objective::kTokenClasses, {1, 3}, {&batch, 1});
+  EXPECT_NEAR(batch.mean_class_weight, 3, 1e-12);
+  EXPECT_NEAR(loss(), std::log(4.0 / 3), 1e-6);
+}
+
+TEST(TaskLoss, IsNothingWhereNoRowHasALabel) {
+  Batch batch = labelled(whole({}));
+  batch.lengths = {1, 1};
+  batch.labelled = whole({});
+  batch.unlabelled = 2;
+  Tensor logits = at::ones({2, 2}).set_requires_grad(true);
+  for (const Objective objective :
+       {Objective::kClass, Objective::kValue, Objective::kLabels, Objective::kSpan}) {
+    Tensor loss = task_loss(objective, logits, batch);
+    EXPECT_EQ(loss.item<double>(), 0);
+    loss.backward();
+    EXPECT_EQ(logits.grad().abs().max().item<double>(), 0);
+  }
+}
+
 TEST(TaskLoss, KeepsDoublesAndWidensTheRest) {
   Batch batch = labelled(whole({0}));
   EXPECT_EQ(task_loss(Objective::kClass, at::zeros({1, 2}, at::kDouble), batch).scalar_type(),
@@ -180,6 +234,9 @@ TEST(Batch, CountsRowsOrTheTokensThatCount) {
   EXPECT_EQ(batch.units(), 2);
   batch.counted = 4;
   EXPECT_EQ(batch.units(), 4);
+  batch.unlabelled = 3;
+  EXPECT_EQ(batch.units(), 1);
+  EXPECT_EQ(batch.answers(), 4);
 }
 
 }  // namespace
