@@ -211,6 +211,7 @@ Trainer* Job::train(Training training) {
   training.task = task_.get();
   training.reading = reading();
   training.train = &splits_.train;
+  training.unlabelled = &splits_.unlabelled;
   training.class_weights = class_weights_;
   trainer_ = std::make_unique<Trainer>(state_.model, training,
                                        state_.trainer ? &*state_.trainer : nullptr);

@@ -10,8 +10,9 @@ namespace espalier {
 namespace {
 
 int64_t inputs_of(const Splits& splits) {
-  return splits.train.size() + splits.select.size() + splits.calibrate.size() +
-         splits.report.size();
+  int64_t out = 0;
+  for (const Examples* examples : splits.each()) out += examples->size();
+  return out;
 }
 
 }  // namespace

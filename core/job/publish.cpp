@@ -17,6 +17,14 @@ constexpr int64_t kGoldenRows = 8;
 constexpr int kLatencyRows = 100;
 constexpr int kThresholds = 20;  // candidates that calibration tries
 
+// What the model says to these rows as what is right; without the rows, which no figure needs.
+Examples answers_of(const std::vector<Prediction>& predictions) {
+  Examples out;
+  for (const Prediction& one : predictions)
+    out.targets.add(static_cast<float>(largest(one.logits)));
+  return out;
+}
+
 double nonzero_parameters(const Model& model) {
   double out = 0;
   model.for_each([&](const std::string& name, const Tensor& tensor) {
@@ -100,14 +108,20 @@ void Job::calibrate() {
   for (int i = 0; i < kThresholds; ++i)
     tried.push_back(all[i * (all.size() - 1) / (kThresholds - 1)]);
 
-  // From careful to bold: the boldest before the first that costs too much.
+  // From careful to bold: the boldest before the first that costs too much. Where no label is
+  // known, what the last layer says is what is right, and the cost is the share of rows to which an
+  // exit says something else.
+  const bool labelled = splits_.calibrate.targets.known(0);
+  Examples last_layer;
   Json curve = Json::array();
   double full = 0, chosen = tried.front();
   bool holds = true;
   for (int i = 0; i < kThresholds; ++i) {
     auto predictions =
         value_or_throw(predict_all(*engine, splits_.calibrate, *task_, tried[i], [] {}));
-    double metric = task_->figure(predictions, splits_.calibrate);
+    if (i == 0 && !labelled) last_layer = answers_of(predictions);  // nobody left
+    const double metric = labelled ? task_->figure(predictions, splits_.calibrate)
+                                   : task_->figure(predictions, last_layer, "accuracy");
     if (i == 0) full = metric;
     holds = holds && metric >= full - recipe_.exit_max_metric_drop;
     if (holds) chosen = tried[i];
@@ -117,6 +131,7 @@ void Job::calibrate() {
     reporter_->step(i + 1, kThresholds, {{"threshold", tried[i]}, {"metric", metric}});
   }
   state_.facts["calibrate"]["threshold"] = chosen;
+  state_.facts["calibrate"]["judged_by"] = labelled ? "labels" : kAgreement;
   state_.facts["calibrate"]["curve"] = curve;
   throw_if_error(save_spec(folder("compressed"), artifact_spec(true)));
 }
@@ -212,19 +227,23 @@ JobOutput Job::publish() {
     splits = {{"train", splits_.train.size()},
               {"select", splits_.select.size()},
               {"calibrate", splits_.calibrate.size()},
-              {"report", splits_.report.size()}};
+              {"report", splits_.report.size()},
+              {"unlabelled", splits_.unlabelled.size()}};
     for (const auto& [split, path] : input_.dataset->splits) {
       digests[split] =
           value_or_throw(sha256_of_file(value_or_throw(split_path(*input_.dataset, split))));
     }
   }
+  int64_t truncated = 0, left_out = 0;
+  for (const Examples* examples : splits_.each()) {
+    truncated += examples->truncated;
+    left_out += examples->left_out;
+  }
   if (measured.contains("constraint")) report["constraint"] = measured["constraint"];
   report["data"] = {{"splits", splits},
                     {"sha256", digests},
-                    {"truncated", splits_.train.truncated + splits_.select.truncated +
-                                      splits_.calibrate.truncated + splits_.report.truncated},
-                    {"left_out", splits_.train.left_out + splits_.select.left_out +
-                                     splits_.calibrate.left_out + splits_.report.left_out},
+                    {"truncated", truncated},
+                    {"left_out", left_out},
                     {"mean_tokens", measured.at("mean_tokens")}};
   if (!class_weights_.empty()) {
     report["data"]["class_weights"] =
