@@ -124,12 +124,15 @@ ExitCode upload(const Context& context, const UploadFlags& flags) {
 void add_split_options(CLI::App& command, UploadFlags& flags) {
   command
       .add_option("--train", flags.splits["train"],
-                  "File to train on; missing splits are carved from it")
+                  "File to train on; select, calibrate and report are carved from it if missing")
       ->required();
   command.add_option("--select", flags.splits["select"], "File to choose checkpoints on");
-  command.add_option("--calibrate", flags.splits["calibrate"], "File to choose exit thresholds on");
+  command.add_option("--calibrate", flags.splits["calibrate"],
+                     "File to choose exit thresholds on; labels of single classes may be left out");
   command.add_option("--report", flags.splits["report"], "File to report figures on");
-  for (const char* split : {"train", "select", "calibrate", "report"}) {
+  command.add_option("--unlabelled", flags.splits["unlabelled"],
+                     "File of further rows for distillation; labels in it are ignored");
+  for (const char* split : {"train", "select", "calibrate", "report", "unlabelled"}) {
     command.add_option(absl::StrCat("--", split, "-under"), flags.under[split],
                        "Folder in that file, an archive of images, that holds this split");
   }
