@@ -228,6 +228,7 @@ Trainer* Job::train(Training training) {
   }
   trainer_->finish();
   state_.facts[training.phase]["steps"] = trainer_->step_index();
+  state_.facts[training.phase]["rows"] = trainer_->rows();
   for (const auto& [name, value] : trainer_->metrics()) state_.facts[training.phase][name] = value;
   return trainer_.get();
 }

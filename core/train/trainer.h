@@ -53,6 +53,8 @@ class Trainer : public Session {
 
   int64_t step_index() const { return step_; }
   int64_t total_steps() const { return total_; }
+  // That steps draw from: those of train, and unlabelled ones where somebody teaches.
+  int64_t rows() const { return pool_.size(); }
   // After the last step, or when `patience` evaluations in a row brought nothing better.
   bool done() const { return step_ >= total_ || stopped_early(); }
   bool stopped_early() const {

@@ -113,9 +113,10 @@ class Service(unittest.TestCase):
         self.assertEqual(report["data"]["splits"]["unlabelled"], 256)
         self.assertEqual(other["data"]["splits"]["unlabelled"], 0)
         (phases, others) = ({phase["name"]: phase for phase in one["phases"]} for one in (report, other))
-        for name, growth in (("finetune", 1), ("prune", 1.5), ("recover", 1.5), ("exits", 1)):
+        for name, rows in (("finetune", 512), ("prune", 768), ("recover", 768), ("exits", 512)):
             with self.subTest(name):
-                self.assertEqual(phases[name]["steps"], growth * others[name]["steps"])
+                self.assertEqual((phases[name]["rows"], others[name]["rows"]), (rows, 512))
+                self.assertEqual(phases[name]["steps"], rows / 512 * others[name]["steps"])
         self.assertEqual(phases["calibrate"]["judged_by"], "agreement with the last layer")
         self.assertEqual(phases["calibrate"]["curve"][0]["metric"], 100)
         self.assertEqual(others["calibrate"]["judged_by"], "labels")

@@ -105,6 +105,7 @@ TEST(Unlabelled, RowsAreCountedByEpochsThatSeeThem) {
   EXPECT_EQ(Trainer(model, bench.training).total_steps(), 16);  // 64 rows, 8 a step
   bench.training.distillers = {&soft};
   EXPECT_EQ(Trainer(model, bench.training).total_steps(), 24);
+  EXPECT_EQ(Trainer(model, bench.training).rows(), 96);
 }
 
 TEST(Unlabelled, RowsChangeNothingWhereNobodyTeaches) {
