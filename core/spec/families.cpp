@@ -67,6 +67,7 @@ FamilyFacts roberta() {
   out.defaults.position_offset = 2;
   out.offset_follows_pad = true;
   out.lm_follows_activation = false;
+  out.reads_types = false;
   return out;
 }
 
@@ -109,6 +110,7 @@ FamilyFacts distilbert() {
         {"lm.bias", {"vocab_projector.bias"}}}}};
   out.defaults.family = Family::kDistilBert;
   out.defaults.token_types = 0;
+  out.reads_types = false;
   out.defaults.head_activation = "relu";
   out.defaults.head_dropout = 0.2;
   out.span_dropout = 0.1;
