@@ -68,6 +68,7 @@ FamilyFacts roberta() {
   out.offset_follows_pad = true;
   out.lm_follows_activation = false;
   out.reads_types = false;
+  out.drops_before_pooler = true;
   return out;
 }
 
@@ -162,6 +163,7 @@ FamilyFacts electra() {
   out.defaults.embedding_width = 128;
   out.defaults.head_activation = "gelu";
   out.lm_follows_activation = false;
+  out.drops_before_pooler = true;
   return out;
 }
 

@@ -19,9 +19,10 @@ namespace espalier {
 enum class Family { kBert, kRoberta, kDistilBert, kMpnet, kElectra, kVit };
 
 // kSequence: classifier(dropout(act(pooler(row)))), one answer for the whole input; without a
-// pooler the classifier reads the row. kToken: the classifier reads every token (tags; a span's two
-// ends). kMaskedLm: norm(act(dense(token))) times the word table plus lm.bias, for every token;
-// `classes` is then 2 where a next-sentence classifier stands over a pooler (tanh), else 0.
+// pooler the classifier reads the row, and some families drop before the pooler, too. kToken: the
+// classifier reads every token (tags; a span's two ends). kMaskedLm: norm(act(dense(token))) times
+// the word table plus lm.bias, for every token; `classes` is then 2 where a next-sentence
+// classifier stands over a pooler (tanh), else 0.
 enum class HeadKind { kSequence, kToken, kMaskedLm };
 
 // The row that a sequence head reads: the first token's, or the mean over the tokens.
