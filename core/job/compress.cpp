@@ -120,10 +120,10 @@ void Job::prepare() {
     state_.model = value_or_throw(load_hugging_face(input_.model_folder));
   }
   ModelConfig& config = state_.model.config;
-  recipe_.max_length = std::min(recipe_.max_length, config.positions);
   if (config.reads_images()) {
-    recipe_.max_length = config.positions;  // all of them have so many tokens
+    max_length_ = config.positions;  // all of them have so many tokens
   } else {
+    max_length_ = value_or_throw(text_length(recipe_, config.positions));
     tokenizer_ = value_or_throw(load_tokenizer(input_.model_folder));
   }
   if (labelled_) {
@@ -163,9 +163,7 @@ void Job::prepare() {
   }
 }
 
-Reading Job::reading() const {
-  return {tokenizer_.get(), &state_.model.config, recipe_.max_length};
-}
+Reading Job::reading() const { return {tokenizer_.get(), &state_.model.config, max_length_}; }
 
 JobOutput Job::run() {
   prepare();

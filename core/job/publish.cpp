@@ -47,7 +47,7 @@ ArtifactSpec Job::artifact_spec(bool with_exits) const {
   ArtifactSpec spec;
   spec.task = task_->name();
   spec.label_names = splits_.label_names;
-  spec.max_length = recipe_.max_length;
+  spec.max_length = max_length_;
   spec.precision = recipe_.precision;
   if (with_exits && exit_ != nullptr) {
     auto classes = static_cast<int>(splits_.label_names.size());
@@ -213,6 +213,7 @@ JobOutput Job::publish() {
   if (measured.contains("constraint")) report["constraint"] = measured["constraint"];
   report["data"] = {{"splits", splits},
                     {"sha256", digests},
+                    {"max_length", max_length_},
                     {"truncated", splits_.train.truncated + splits_.select.truncated +
                                       splits_.calibrate.truncated + splits_.report.truncated},
                     {"left_out", splits_.train.left_out + splits_.select.left_out +

@@ -1,5 +1,6 @@
 #include "core/spec/recipe.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "absl/strings/str_cat.h"
@@ -11,6 +12,7 @@ namespace espalier {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr int kUsualLength = 128;  // tokens
 // Named instead of a method to leave its kind out, since an empty list or message cannot be told
 // from an unset one.
 constexpr char kNone[] = "none";
@@ -228,11 +230,11 @@ Json write_resolved(const RecipeSpec& spec, Json pruner, Json distillers, Json e
               {"exits", write_training(spec.exits)},
               {"calibration", {{"max_metric_drop", spec.exit_max_metric_drop}}},
               {"precision", spec.precision},
-              {"max_length", spec.max_length},
               {"seed", spec.seed}};
   if (spec.target.kind == TargetKind::kSparsity) out["target"] = {{"sparsity", spec.target.value}};
   if (spec.max_metric_drop >= 0) out["constraint"] = {{"max_metric_drop", spec.max_metric_drop}};
   if (!spec.constraint_metric.empty()) out["constraint"]["metric"] = spec.constraint_metric;
+  if (spec.max_length) out["max_length"] = *spec.max_length;
   return out;
 }
 
@@ -331,6 +333,14 @@ absl::StatusOr<Json> resolve_recipe(const Json& written, const Catalogue& catalo
 
 absl::StatusOr<RecipeSpec> read_recipe(const Json& resolved) {
   return guard("reading the recipe", [&] { return read_recipe_checked(resolved); });
+}
+
+absl::StatusOr<int> text_length(const RecipeSpec& recipe, int positions) {
+  if (!recipe.max_length) return std::min(kUsualLength, positions);
+  if (*recipe.max_length <= positions) return *recipe.max_length;
+  return absl::InvalidArgumentError(
+      absl::StrCat("max_length is ", *recipe.max_length, ", but the model has positions for ",
+                   positions, " tokens; ask for at most ", positions, ", or leave max_length out"));
 }
 
 }  // namespace espalier

@@ -33,7 +33,7 @@ struct RecipeSpec {
   TrainingSpec finetune, prune, recover, exits;
   double exit_max_metric_drop = 1.0;  // points the exits may cost on the calibrate split
   std::string precision = "fp32";
-  int max_length = 128;
+  std::optional<int> max_length;  // of a text in tokens; none: see text_length()
   uint64_t seed = 1;
 };
 
@@ -48,5 +48,9 @@ absl::StatusOr<Json> resolve_recipe(const Json& written, const Catalogue& catalo
 
 // Reads a resolved recipe.
 absl::StatusOr<RecipeSpec> read_recipe(const Json& resolved);
+
+// Tokens of the longest text that a job reads: what its recipe asks for, else 128 or, where that is
+// less, as many as the model has positions for. INVALID_ARGUMENT where it asks for more than those.
+absl::StatusOr<int> text_length(const RecipeSpec& recipe, int positions);
 
 }  // namespace espalier

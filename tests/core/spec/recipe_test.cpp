@@ -37,7 +37,7 @@ TEST(Recipe, AutoNeedsOnlyATarget) {
   EXPECT_EQ(spec.exits.epochs, 1);
   EXPECT_EQ(spec.exits.learning_rate, 1e-3);
   EXPECT_EQ(spec.prune.learning_rate, 5e-5);
-  EXPECT_EQ(spec.max_length, 128);
+  EXPECT_EQ(spec.max_length, std::nullopt);
   EXPECT_EQ(spec.seed, 1u);
   EXPECT_EQ(spec.max_metric_drop, -1);
   EXPECT_EQ(spec.exit_max_metric_drop, 1);
@@ -165,11 +165,23 @@ TEST(Recipe, SaysWhatThisBuildCannotDoYet) {
   }
 }
 
+TEST(Recipe, ReadsTextsAsLongAsTheModelCan) {
+  const RecipeSpec usual = run(R"({"recipe": "dense"})");
+  EXPECT_EQ(*text_length(usual, 512), 128);
+  EXPECT_EQ(*text_length(usual, 64), 64);
+  const RecipeSpec asked = run(R"({"recipe": "dense", "max_length": 256})");
+  EXPECT_EQ(*text_length(asked, 512), 256);
+  EXPECT_EQ(*text_length(asked, 256), 256);
+  EXPECT_THAT(text_length(asked, 64).status(),
+              Refuses("max_length is 256, but the model has positions for 64 tokens; ask for at "
+                      "most 64, or leave max_length out"));
+}
+
 TEST(Recipe, TakesProtosUnsetValues) {
   const RecipeSpec spec = run(
       R"({"recipe": "", "target": {"sparsity": 0.5}, "seed": 0, "max_length": 0, "precision": "", "distillers": [], "constraint": {}})");
   EXPECT_EQ(spec.seed, 1u);
-  EXPECT_EQ(spec.max_length, 128);
+  EXPECT_EQ(spec.max_length, std::nullopt);
   EXPECT_EQ(spec.distillers.size(), 1u);
 }
 
