@@ -247,8 +247,14 @@ RecipeSpec auto_defaults() {
   return spec;
 }
 
-absl::StatusOr<Json> resolve_auto(const Json& written, RecipeSpec spec,
-                                  const Catalogue& catalogue) {
+// The exit method of a recipe that names none.
+const char* usual_exit(const std::optional<TaskKind>& task) {
+  static constexpr char kUsual[] = "deebert";
+  return !task || check_exit_method(*task, kUsual).ok() ? kUsual : kNone;
+}
+
+absl::StatusOr<Json> resolve_auto(const Json& written, RecipeSpec spec, const Catalogue& catalogue,
+                                  const std::optional<TaskKind>& task) {
   if (spec.target.kind == TargetKind::kNone) {
     return absl::InvalidArgumentError(
         "recipe \"auto\" needs a target, for example target.sparsity 0.6 (remove 60 % of the "
@@ -261,8 +267,8 @@ absl::StatusOr<Json> resolve_auto(const Json& written, RecipeSpec spec,
                                                         prunes ? "taylor" : kNone));
   ESPALIER_ASSIGN_OR_RETURN(
       Json distillers, resolve_distillers(catalogue, fields.find("distillers"), "soft_labels"));
-  ESPALIER_ASSIGN_OR_RETURN(Json exit,
-                            resolve_choice(catalogue, "exit", fields.find("exit"), "deebert"));
+  ESPALIER_ASSIGN_OR_RETURN(
+      Json exit, resolve_choice(catalogue, "exit", fields.find("exit"), usual_exit(task)));
   if (prunes && is_none(pruner)) {
     return absl::InvalidArgumentError(
         absl::StrCat("target.sparsity is ", spec.target.value,
@@ -322,12 +328,13 @@ absl::StatusOr<RecipeSpec> read_recipe_checked(const Json& resolved) {
 
 }  // namespace
 
-absl::StatusOr<Json> resolve_recipe(const Json& written, const Catalogue& catalogue) {
+absl::StatusOr<Json> resolve_recipe(const Json& written, const Catalogue& catalogue,
+                                    const std::optional<TaskKind>& task) {
   return guard("resolving the recipe", [&]() -> absl::StatusOr<Json> {
     RecipeSpec spec = auto_defaults();
     ESPALIER_RETURN_IF_ERROR(read_plain(written, spec));
     return spec.recipe == "dense" ? resolve_dense(written, std::move(spec))
-                                  : resolve_auto(written, std::move(spec), catalogue);
+                                  : resolve_auto(written, std::move(spec), catalogue, task);
   });
 }
 

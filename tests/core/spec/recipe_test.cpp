@@ -96,6 +96,21 @@ TEST(Recipe, MayLeaveMethodsOut) {
   EXPECT_EQ(exits_only.exit.name, "deebert");
 }
 
+TEST(Recipe, HasExitsWhereTheTaskCanLeaveEarly) {
+  const Json written = {{"target", {{"sparsity", 0.6}}}};
+  auto exit_for = [&](const char* task, const Json& recipe) {
+    return resolve_recipe(recipe, sample_catalogue(), *find_task(task)).value()["exit"]["name"];
+  };
+  for (const char* task : {"text-classification", "image-classification"})
+    EXPECT_EQ(exit_for(task, written), "deebert") << task;
+  for (const char* task : {"regression", "multi-label-classification", "token-classification",
+                           "fill-mask", "question-answering"})
+    EXPECT_EQ(exit_for(task, written), "none") << task;
+  Json asked = written;
+  asked["exit"] = {{"name", "deebert"}};
+  EXPECT_EQ(exit_for("regression", asked), "deebert");  // check_exit_method() refuses it
+}
+
 TEST(Recipe, DenseOnlyFineTunes) {
   const RecipeSpec spec = run(R"({"recipe": "dense", "distillers": []})");
   EXPECT_EQ(spec.finetune.epochs, 2);
