@@ -25,6 +25,9 @@ enum class Family { kBert, kRoberta, kDistilBert, kMpnet, kElectra, kVit };
 // classifier stands over a pooler (tanh), else 0.
 enum class HeadKind { kSequence, kToken, kMaskedLm };
 
+// What a sequence head answers with, as config.json's problem_type says it.
+enum class ProblemType { kUnstated, kRegression, kSingleLabel, kMultiLabel };
+
 // The row that a sequence head reads: the first token's, or the mean over the tokens.
 enum class Pooling { kFirst, kMean };
 
@@ -98,6 +101,7 @@ struct ModelConfig {
 
   HeadKind head = HeadKind::kSequence;
   bool spans = false;  // the 2 classes of a kToken head are start and end of an answer, no tags
+  ProblemType problem = ProblemType::kUnstated;
   Pooling pooling = Pooling::kFirst;
   int pooler_width = 0;                  // rows of the pooler's Linear; 0 = no pooler
   std::string head_activation = "tanh";  // behind the pooler: tanh, relu or gelu
