@@ -36,7 +36,7 @@ Tensor loss_of(const Model& model) {
 TEST(RelativeBias, GivesALayerItsKeptHeads) {
   const Model model = biased_model();
   const Tensor all = relative_bias(model, 3);
-  ASSERT_EQ(all.sizes(), (std::vector<int64_t>{4, 5}));
+  ASSERT_EQ(all.sizes().vec(), (std::vector<int64_t>{4, 5}));
   EXPECT_TRUE(kept_bias(model, 0, all).is_same(all));
   EXPECT_TRUE(at::equal(kept_bias(model, 1, all), all.index_select(0, torch::tensor({0, 2, 3}))));
   EXPECT_FALSE(relative_bias(testing::tiny_model(), 3).defined());
@@ -71,7 +71,7 @@ TEST(RelativeBias, StaysWithTheRowsThatStay) {
   examples.inputs[1].types = {0, 0, 0, 1, 1, 1};
   Hidden both = backend.embed(testing::tiny_batch(examples, 2), {});
   Hidden one = backend.embed(testing::tiny_batch(examples, 1), {});
-  both = backend.take(both, torch::tensor({0}));
+  both = backend.take(both, at::zeros({1}, at::kLong));
   for (const int layer : {0, 1}) {
     both = backend.attend(layer, both, {}, nullptr);
     one = backend.attend(layer, one, {}, nullptr);
