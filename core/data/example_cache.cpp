@@ -9,6 +9,7 @@
 #include "core/base/hash.h"
 #include "core/base/status_macros.h"
 #include "core/data/splits_file.h"
+#include "core/spec/families.h"
 #include "core/spec/image_settings.h"
 
 namespace espalier {
@@ -76,6 +77,8 @@ absl::StatusOr<std::string> examples_key(const DatasetSpec& spec, const std::str
   if (reading.tokenizer != nullptr) {
     ESPALIER_ASSIGN_OR_RETURN(const std::string digest, tokenizer_digest(model_folder));
     key.add(digest);
+    key.add(int64_t{facts_of(config).reads_types});
+    key.add(int64_t{config.token_types});
   } else {
     key.add(int64_t{config.image_size});
     key.add(int64_t{config.channels});

@@ -62,6 +62,7 @@ class Job {
   const JobInput& input_;
   const JobHooks& hooks_;
   RecipeSpec recipe_;
+  int max_length_ = 0;  // tokens of the longest input
   std::unique_ptr<Tokenizer> tokenizer_;
   std::unique_ptr<Task> task_;
   Splits splits_;

@@ -63,7 +63,7 @@ ArtifactSpec Job::artifact_spec(bool with_exits) const {
   ArtifactSpec spec;
   spec.task = task_->name();
   spec.label_names = splits_.label_names;
-  spec.max_length = recipe_.max_length;
+  spec.max_length = max_length_;
   spec.precision = recipe_.precision;
   if (with_exits && exit_ != nullptr) {
     auto classes = static_cast<int>(splits_.label_names.size());
@@ -242,6 +242,7 @@ JobOutput Job::publish() {
   if (measured.contains("constraint")) report["constraint"] = measured["constraint"];
   report["data"] = {{"splits", splits},
                     {"sha256", digests},
+                    {"max_length", max_length_},
                     {"truncated", truncated},
                     {"left_out", left_out},
                     {"mean_tokens", measured.at("mean_tokens")}};

@@ -18,6 +18,9 @@ inline constexpr int kMaxRequestRows = 4096;
 inline constexpr size_t kMaxTextBytes = 256 << 10;
 // Of an encoded image; a request with the largest one is still taken (kMaxMessageBytes).
 inline constexpr size_t kMaxImageBytes = 16 << 20;
+// Of all encoded images of a request, decoded: four of the largest that are decoded at all, or some
+// twenty photographs as telephones take them. A few bytes may promise many pixels.
+inline constexpr int64_t kMaxRequestPixels = int64_t{256} << 20;
 
 struct ParsedRequest {
   // Either texts, as views into the request and of equal counts unless `pairs` is empty, ...

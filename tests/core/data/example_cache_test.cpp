@@ -130,6 +130,8 @@ TEST(ExamplesKey, ChangesWithWhatExamplesComeFrom) {
   expect_new("vocabulary", [](Job& job) {
     job.model.write("vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nbad\n");
   });
+  expect_new("types", [](Job& job) { job.config.token_types = 1; });
+  expect_new("family", [](Job& job) { job.config.family = Family::kRoberta; });
   expect_new("tokenizer", [](Job& job) {
     job.model.write("tokenizer_config.json", R"({"do_lower_case": false})");
   });

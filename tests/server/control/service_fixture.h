@@ -158,8 +158,10 @@ class ServiceTest : public testing::Test {
     } while (got.model().state() == espalier::v1::Model::STATE_VALIDATING);
     return got.model();
   }
-  espalier::v1::Dataset add_dataset(const std::string& id, const Content& content) {
-    const auto request = dataset_request(id, content);
+  espalier::v1::Dataset add_dataset(const std::string& id, const Content& content,
+                                    const std::string& task = "") {
+    auto request = dataset_request(id, content);
+    request.mutable_dataset()->set_task(task);
     espalier::v1::CreateDatasetResponse made;
     const absl::Status status = ESPALIER_CALL(datasets, CreateDataset, request, made);
     EXPECT_TRUE(status.ok()) << status;

@@ -230,18 +230,25 @@ TEST_F(Service, AWorkerThatIsGoneIsForgottenWhileNoJobWaits) {
   EXPECT_EQ(job("a").state_reason(), "NO_CAPABLE_WORKER");
 }
 
+std::string exit_of(const Job& job) {
+  const auto& recipe = job.resolved_recipe().fields();
+  return recipe.at("exit").struct_value().fields().at("name").string_value();
+}
+
 TEST_F(Service, AJobIsCheckedAgainstTheTaskOfItsDataSet) {
   add_material();
-  auto numbers = dataset_request("numbers", {{"train.tsv", "text\tlabel\ngood\t5\n"}});
-  numbers.mutable_dataset()->set_task("regression");
-  CreateDatasetResponse made;
-  ASSERT_TRUE(ESPALIER_CALL(datasets, CreateDataset, numbers, made).ok());
+  const Dataset numbers =
+      add_dataset("numbers", {{"train.tsv", "text\tlabel\ngood\t5\nbad\t1.5\n"}}, "regression");
+  ASSERT_EQ(numbers.state(), Dataset::STATE_READY);
   auto request = job_request("a");
-  request.mutable_job()->set_dataset(made.dataset().name());
+  request.mutable_job()->set_dataset(numbers.name());
   request.mutable_job()->mutable_recipe()->mutable_exit()->set_name("deebert");
   EXPECT_EQ(reason(submit(request).status()), "BAD_RECIPE");
+  request.mutable_job()->mutable_recipe()->clear_exit();
+  EXPECT_EQ(exit_of(submit(request).value()), "none");
+  request.set_job_id("c");
   request.mutable_job()->set_dataset("projects/default/datasets/d");
-  EXPECT_TRUE(submit(request).ok());
+  EXPECT_EQ(exit_of(submit(request).value()), "deebert");
   request = job_request("b");
   request.mutable_job()->mutable_recipe()->mutable_constraint()->set_metric("pearson");
   EXPECT_EQ(reason(submit(request).status()), "BAD_RECIPE");
