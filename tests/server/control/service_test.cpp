@@ -1,3 +1,4 @@
+#include <limits>
 #include <thread>
 
 #include "tests/server/control/service_fixture.h"
@@ -107,6 +108,21 @@ TEST_F(Service, ASparsityOutOfRangeIsRefused) {
   auto request = job_request("a");
   request.mutable_job()->mutable_recipe()->mutable_target()->set_sparsity(1.5);
   EXPECT_THAT(text(submit(request).status()), HasSubstr("1.5"));
+}
+
+TEST_F(Service, NumbersThatAreNotFiniteAreRefusedByTheirField) {
+  add_material();
+  auto request = job_request("a");
+  auto& recipe = *request.mutable_job()->mutable_recipe();
+  recipe.mutable_finetune()->set_learning_rate(std::numeric_limits<double>::quiet_NaN());
+  EXPECT_THAT(text(submit(request).status()),
+              HasSubstr("finetune.learning_rate must be a number, found \"NaN\""));
+  recipe.clear_finetune();
+  recipe.mutable_pruner()->set_name("taylor");
+  (*recipe.mutable_pruner()->mutable_options()->mutable_fields())["weight"].set_number_value(
+      std::numeric_limits<double>::infinity());
+  EXPECT_THAT(text(submit(request).status()),
+              HasSubstr("option 'weight' must be a number, found \"Infinity\""));
 }
 
 TEST_F(Service, AJobIsMadeWithAnIdOfItsOwnAndOnceARequest) {
