@@ -4,7 +4,6 @@
 #include "core/base/build.h"
 #include "core/base/files.h"
 #include "core/base/guard.h"
-#include "core/base/hash.h"
 #include "core/job/job.h"
 #include "core/job/measure.h"
 #include "core/model/walk.h"
@@ -206,8 +205,7 @@ JobOutput Job::publish() {
               {"calibrate", splits_.calibrate.size()},
               {"report", splits_.report.size()}};
     for (const auto& [split, path] : input_.dataset->splits) {
-      digests[split] =
-          value_or_throw(sha256_of_file(value_or_throw(split_path(*input_.dataset, split))));
+      digests[split] = value_or_throw(split_digest(*input_.dataset, split));
     }
   }
   if (measured.contains("constraint")) report["constraint"] = measured["constraint"];

@@ -4,7 +4,6 @@
 #include <span>
 
 #include "absl/strings/str_cat.h"
-#include "core/base/hash.h"
 #include "core/base/status_macros.h"
 #include "core/spec/dataset_spec.h"
 #include "core/spec/image_split.h"
@@ -185,7 +184,7 @@ absl::StatusOr<DatasetFacts> inspect_dataset(const DatasetSpec& spec, const Look
   SeenSplits seen;
   for (const auto& [name, path] : spec.splits) {
     ESPALIER_ASSIGN_OR_RETURN(const std::string file, split_path(spec, name));
-    ESPALIER_ASSIGN_OR_RETURN(const std::string digest, sha256_of_file(file));
+    ESPALIER_ASSIGN_OR_RETURN(const std::string digest, split_digest(spec, name));
     ESPALIER_RETURN_IF_ERROR(seen.add(spec, name, digest));
     ESPALIER_ASSIGN_OR_RETURN(Rows rows, read_split(resolved, name));
     if (rows.size() == 0) return absl::InvalidArgumentError(absl::StrCat(path, ": has no rows"));

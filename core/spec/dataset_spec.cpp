@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/base/files.h"
+#include "core/base/hash.h"
 #include "core/base/status_macros.h"
 #include "core/spec/class_folders.h"
 #include "core/spec/fields.h"
@@ -61,6 +62,18 @@ void read_splits(Fields& fields, const Json& list, DatasetSpec& out) {
   }
   if (out.splits.count("train") == 0)
     fields.fail("splits has no train; it is required, the others are carved from it");
+}
+
+void read_digests(Fields& fields, const Json& list, DatasetSpec& out) {
+  if (!list.is_array()) return fields.fail("files must be a list of {path, sha256}");
+  for (size_t i = 0; i < list.size(); ++i) {
+    Fields file(list[i], absl::StrCat("files[", i, "]"));
+    std::string path, sha256;
+    file.string("path", path);
+    file.string("sha256", sha256);
+    if (!sha256.empty()) out.digests[path] = sha256;
+    fields.check(file.status());
+  }
 }
 
 // The labels of masked language modelling say whether a second text follows the first.
@@ -185,6 +198,13 @@ absl::StatusOr<std::string> split_path(const DatasetSpec& spec, const std::strin
       absl::StrCat("the data set has no split ", split, "; it has: ", absl::StrJoin(known, ", ")));
 }
 
+absl::StatusOr<std::string> split_digest(const DatasetSpec& spec, const std::string& split) {
+  ESPALIER_ASSIGN_OR_RETURN(const std::string file, split_path(spec, split));
+  const auto known = spec.digests.find(spec.splits.at(split));
+  if (known != spec.digests.end()) return known->second;
+  return sha256_of_file(file);
+}
+
 std::string under_of(const DatasetSpec& spec, const std::string& split) {
   const auto found = spec.under.find(split);
   return found == spec.under.end() ? "" : found->second;
@@ -228,6 +248,7 @@ absl::StatusOr<DatasetSpec> read_dataset_spec(const Json& dataset, const std::st
   fields.string("metric", out.metric);
   fields.require({"splits"});
   if (const Json* splits = fields.find("splits")) read_splits(fields, *splits, out);
+  if (const Json* files = fields.find("files")) read_digests(fields, *files, out);
   ESPALIER_RETURN_IF_ERROR(fields.status());
   ESPALIER_ASSIGN_OR_RETURN(out.format, read_format(format));
   // Proto's empty string is an unset field.

@@ -37,14 +37,19 @@ struct DatasetSpec {
   // Of TSV and CSV files whose first row is data already; empty: the first row names the columns.
   std::vector<std::string> column_names;
   std::string metric;  // the one that decides; empty: the task's first
+  // SHA-256 by relative path, of files out of a store that knows their content: nobody needs to
+  // hash them again.
+  std::map<std::string, std::string> digests;
 };
 
 // The JSON has the field names of proto espalier.v1.Dataset (splits is a list of {name, path,
-// under}).
+// under}; files, which may be left out, one of {path, sha256}, and who writes it has checked it).
 absl::StatusOr<DatasetSpec> read_dataset_spec(const Json& dataset, const std::string& folder);
 
 // The file of a split. NOT_FOUND names the splits there are.
 absl::StatusOr<std::string> split_path(const DatasetSpec& spec, const std::string& split);
+// The SHA-256 of that file: the known one, else of its bytes.
+absl::StatusOr<std::string> split_digest(const DatasetSpec& spec, const std::string& split);
 // The folder in its archive that holds a split; "" where it is the archive's top.
 std::string under_of(const DatasetSpec& spec, const std::string& split);
 // INVALID_ARGUMENT where the task does not read files of this name and the data set's format:

@@ -104,6 +104,11 @@ Json dataset_spec_of(const Resource& resource) {
     one.set_path(split.path());
     one.set_under(split.under());
   }
+  for (const StoredFile& file : resource.files) {  // the store has checked their bytes
+    auto& one = *spec.add_files();
+    one.set_path(file.path);
+    one.set_sha256(file.sha256);
+  }
   spec.set_format(body.format());
   spec.set_task(body.task());
   spec.set_text_column(body.text_column());
