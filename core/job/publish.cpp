@@ -73,13 +73,17 @@ Golden Job::golden(const Model& model) const {
   return out;
 }
 
+// Whoever needs them first: from calibrate() on nothing trains any more, and it puts the threshold
+// that it chooses into what is saved itself.
 void Job::save_artifacts() {
+  if (artifacts_saved_) return;
   for (const std::string& role : roles()) {
     bool compressed = role == "compressed";
     const Model& model = compressed ? state_.model : *state_.dense;
     throw_if_error(save_artifact(folder(role), model, artifact_spec(compressed),
                                  input_.model_folder, golden(model)));
   }
+  artifacts_saved_ = true;
 }
 
 void Job::calibrate() {
@@ -220,8 +224,8 @@ JobOutput Job::publish() {
   if (measured.contains("paired_test")) report["paired_test"] = measured["paired_test"];
 
   JobOutput out;
+  save_artifacts();
   for (const std::string& role : roles()) {
-    if (!std::filesystem::exists(folder(role) + "/espalier.json")) save_artifacts();
     throw_if_error(write_file(folder(role) + "/report.json", report.dump(2) + "\n"));
     throw_if_error(write_file(folder(role) + "/README.md", model_card(report, role)));
     out.artifacts.push_back({folder(role), task_->name(), summary_of(report, role)});
