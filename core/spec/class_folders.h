@@ -38,6 +38,12 @@ struct ClassFolders {
 absl::Status visit_class_folders(const ClassFolders& folders,
                                  const std::function<absl::Status(ClassFile)>& take);
 
+// The same for several folders of one archive in one pass, none of which lies in another: each is a
+// split of its own, and `take` is told the place of its folder in `unders`.
+absl::Status visit_class_folders(const std::string& path, const std::vector<std::string>& unders,
+                                 const ArchiveLimits& limits,
+                                 const std::function<absl::Status(size_t under, ClassFile)>& take);
+
 // All of them, sorted by path.
 absl::StatusOr<std::vector<ClassFile>> read_class_folders(const ClassFolders& folders);
 

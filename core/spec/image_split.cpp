@@ -78,6 +78,33 @@ absl::StatusOr<std::vector<Cell>> read_image_labels(const DatasetSpec& spec,
   return out;
 }
 
+absl::StatusOr<std::map<std::string, LabelledImages>> scan_archives(const DatasetSpec& spec,
+                                                                    const LookAtImage& look) {
+  std::map<std::string, std::vector<std::string>> splits_of;  // by archive
+  for (const auto& [name, path] : spec.splits) {
+    if (in_class_folders(spec, path)) splits_of[path].push_back(name);
+  }
+  std::map<std::string, LabelledImages> out;
+  for (const auto& [path, names] : splits_of) {
+    ESPALIER_ASSIGN_OR_RETURN(const std::string archive, split_path(spec, names.front()));
+    std::vector<std::string> unders;
+    for (const std::string& name : names) unders.push_back(under_of(spec, name));
+    const auto take = [&](size_t i, ClassFile file) -> absl::Status {
+      if (const absl::Status seen = look ? look(file.bytes) : absl::OkStatus(); !seen.ok()) {
+        return absl::Status(seen.code(),
+                            absl::StrCat(archive, ": ", file.path, ": ", seen.message()));
+      }
+      LabelledImages& split = out[names[i]];
+      split.names.push_back(std::move(file.path));
+      split.labels.emplace_back(std::move(file.label));
+      return absl::OkStatus();
+    };
+    ESPALIER_RETURN_IF_ERROR(
+        visit_class_folders(archive, unders, folders_of({archive, ""}).limits, take));
+  }
+  return out;
+}
+
 bool overlap(const std::string& under, const std::string& other) {
   const std::string a = under.empty() ? "" : under + "/", b = other.empty() ? "" : other + "/";
   return a.starts_with(b) || b.starts_with(a);

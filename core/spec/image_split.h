@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,11 @@ absl::StatusOr<LabelledImages> read_images(const DatasetSpec& spec, const ImageS
 // The labels alone, in any order.
 absl::StatusOr<std::vector<Cell>> read_image_labels(const DatasetSpec& spec,
                                                     const ImageSplit& split);
+
+// What lies in archives, by split: names and labels, in no order, and no files, each of which
+// `look`, if any, has seen. Every archive is unpacked once, however many splits it holds.
+absl::StatusOr<std::map<std::string, LabelledImages>> scan_archives(const DatasetSpec& spec,
+                                                                    const LookAtImage& look);
 
 // Whether the labels are the names of folders.
 bool in_class_folders(const DatasetSpec& spec, const std::string& path);

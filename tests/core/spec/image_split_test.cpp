@@ -98,6 +98,7 @@ TEST(ImageSplit, SharesAnArchiveWithSplitsOfOtherFolders) {
   auto facts = inspect_dataset(spec);
   ASSERT_TRUE(facts.ok()) << facts.status();
   EXPECT_EQ(facts->rows.at("report"), 3);
+  EXPECT_EQ(facts->rows.at("train"), 3);
   spec.under["report"] = "train";
   EXPECT_THAT(inspect_dataset(spec).status(), Refuses("a row must serve one of them"));
 }
@@ -109,6 +110,23 @@ TEST(ImageSplit, ShowsEveryImageToWhoeverLooks) {
     return file == "two" ? absl::InvalidArgumentError("it is no picture") : absl::OkStatus();
   };
   EXPECT_THAT(inspect_dataset(spec, look).status(), Refuses("a.tar: cat/2.jpg: it is no picture"));
+}
+
+TEST(ImageSplit, IsOneOfAnArchiveAndAnotherOfATable) {
+  Pack pack("a.tar");
+  Scratch scratch;
+  DatasetSpec spec = images_in(animals(pack).folders().path);
+  spec.splits["report"] = parquet_file(scratch, {"one", "two"}, {10, 9});
+  spec.image_column = "img";
+  EXPECT_THAT(inspect_dataset(spec).status(), Refuses("unknown label \"10\"; known: cat, dog"));
+  spec.label_names = {"9", "10"};
+  EXPECT_THAT(inspect_dataset(spec).status(), Refuses("unknown label \"dog\"; known: 9, 10"));
+  std::swap(spec.splits["train"], spec.splits["report"]);
+  spec.label_names = {"9", "10", "cat", "dog"};
+  auto facts = inspect_dataset(spec);
+  ASSERT_TRUE(facts.ok()) << facts.status();
+  EXPECT_EQ(facts->rows.at("train"), 2);
+  EXPECT_EQ(facts->rows.at("report"), 3);
 }
 
 absl::Status refused_images(const std::string& split, const std::string& fields = "") {
