@@ -138,6 +138,21 @@ absl::Status check_no_columns(const DatasetSpec& spec) {
       absl::StrCat(set, " is set, but ", spec.task, " reads SQuAD files, which have no columns"));
 }
 
+// As above; tables beside archives may need columns.
+absl::Status check_no_image_columns(const DatasetSpec& spec) {
+  const DatasetSpec unset;
+  const char* set = spec.image_column != unset.image_column   ? "image_column"
+                    : spec.label_column != unset.label_column ? "label_column"
+                                                              : nullptr;
+  if (set == nullptr) return absl::OkStatus();
+  for (const auto& [name, path] : spec.splits) {
+    if (!in_class_folders(spec, path)) return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      set, " is set, but ", spec.splits.at("train"), " is an archive, which has no columns: its ",
+      "files are the images, and the folders that hold them the labels; leave it out"));
+}
+
 // Fields that are of texts are for texts, those of images for images. `text`, `image`: the columns
 // as they were given.
 absl::Status check_columns(const DatasetSpec& spec, const TaskKind& kind, const std::string& text,
@@ -153,6 +168,7 @@ absl::Status check_columns(const DatasetSpec& spec, const TaskKind& kind, const 
   if (images && !spec.column_names.empty())
     return refuse("column_names", "Parquet files name their columns, archives have none");
   if (!images && !image.empty()) return refuse("image_column", "set text_column, or neither");
+  if (images) ESPALIER_RETURN_IF_ERROR(check_no_image_columns(spec));
   for (const auto& [name, under] : spec.under) {
     const auto split = spec.splits.find(name);
     if (split == spec.splits.end() || in_class_folders(spec, split->second)) continue;

@@ -147,6 +147,13 @@ TEST(ImageSplit, HasTheFieldsOfImages) {
   EXPECT_THAT(refused_images(R"("path": "a.tar", "under": "../x")"), Refuses("leaves its folder"));
   EXPECT_THAT(refused_images(R"("path": "a.tar")", R"("text_column": "img", )"),
               Refuses("text_column is set, but image-classification reads images"));
+  for (const char* column : {"image_column", "label_column"}) {
+    EXPECT_THAT(refused_images(R"("path": "a.tar")", absl::StrCat("\"", column, R"(": "x", )")),
+                Refuses(absl::StrCat(column, " is set, but a.tar is an archive")));
+    EXPECT_TRUE(refused_images(R"("path": "a.tar"}, {"name": "report", "path": "b.parquet")",
+                               absl::StrCat("\"", column, R"(": "x", )"))
+                    .ok());
+  }
   EXPECT_THAT(refused_images(R"("path": "a.tar")", R"("column_names": ["image", "label"], )"),
               Refuses("column_names is set"));
   const auto text = [](const std::string& fields) {
