@@ -1,6 +1,7 @@
 // The rows of a data set: what stands in the files that dataset_spec.cpp has checked the names of.
 #include <algorithm>
 #include <map>
+#include <numeric>
 #include <span>
 
 #include "absl/strings/str_cat.h"
@@ -153,6 +154,11 @@ absl::StatusOr<int64_t> count_images(const DatasetSpec& spec, const std::string&
 }
 
 }  // namespace
+
+int64_t DatasetFacts::total_rows() const {
+  return std::accumulate(rows.begin(), rows.end(), int64_t{0},
+                         [](int64_t sum, const auto& split) { return sum + split.second; });
+}
 
 std::string row_name(const Rows& rows, int64_t i) {
   if (!rows.image_names.empty()) return rows.image_names[static_cast<size_t>(i)];

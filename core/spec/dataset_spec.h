@@ -94,6 +94,7 @@ absl::StatusOr<Rows> read_split(const DatasetSpec& spec, const std::string& spli
 struct DatasetFacts {
   std::vector<std::string> label_names;
   std::map<std::string, int64_t> rows;
+  int64_t total_rows() const;
 };
 // Says what is wrong with an encoded image.
 using LookAtImage = std::function<absl::Status(std::string_view file)>;

@@ -105,6 +105,17 @@ absl::StatusOr<std::map<std::string, LabelledImages>> scan_archives(const Datase
   return out;
 }
 
+absl::Status check_pixel_memory(int64_t images, int64_t channels, int64_t side) {
+  const double bytes = static_cast<double>(images) * static_cast<double>(channels) *
+                       static_cast<double>(side) * static_cast<double>(side);
+  if (bytes <= kMaxPixelBytes) return absl::OkStatus();
+  constexpr double kGiB = 1 << 30;
+  return absl::InvalidArgumentError(absl::StrCat(
+      "the data set's ", images, " images of ", channels, " x ", side, " x ", side, " pixels take ",
+      bytes / kGiB, " GiB, and a job holds at most ", kMaxPixelBytes / kGiB,
+      "; fewer images or a model of a smaller image_size would fit"));
+}
+
 bool overlap(const std::string& under, const std::string& other) {
   const std::string a = under.empty() ? "" : under + "/", b = other.empty() ? "" : other + "/";
   return a.starts_with(b) || b.starts_with(a);

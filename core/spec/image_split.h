@@ -18,6 +18,13 @@ namespace espalier {
 // archive, unpacked, and a GiB more while a table is read.
 inline constexpr uint64_t kMaxImagesBytes = uint64_t{2} << 30;
 
+// The pixels of all images stay in memory while a job runs, a byte each, and while a split is read
+// its encoded files too.
+inline constexpr double kMaxPixelBytes = 8.0 * (1 << 30);
+// INVALID_ARGUMENT where so many images of a model's size have more pixels than that. 0 channels:
+// the model reads texts, of which any number is right.
+absl::Status check_pixel_memory(int64_t images, int64_t channels, int64_t side);
+
 struct ImageSplit {
   std::string path;   // of the archive or table
   std::string under;  // folder in the archive that holds the class folders; empty: its top

@@ -131,6 +131,8 @@ std::string with_facts(const Resource& resource, const Json& answer) {
       body.set_parameters(answer.value("parameters", 0.0));
       body.set_layers(answer.value("layers", 0u));
       body.set_hidden(answer.value("hidden", 0u));
+      body.set_image_size(answer.value("image_size", 0u));
+      body.set_channels(answer.value("channels", 0u));
     } else {
       read_failure(answer, *body.mutable_failure());
     }
