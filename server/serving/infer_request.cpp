@@ -344,13 +344,14 @@ absl::StatusOr<ParsedRequest> parse_infer_request(const inference::ModelInferReq
   return parsed;
 }
 
-absl::StatusOr<EncodedRequest> encode_request(ParsedRequest request,
-                                              const runtime::Engine& engine) {
+absl::StatusOr<EncodedRequest> encode_request(ParsedRequest request, const runtime::Engine& engine,
+                                              const std::function<absl::Status()>& go_on) {
   EncodedRequest encoded;
   encoded.rows = std::move(request.rows);
   encoded.read = std::move(request.read);
   const size_t rows = std::max(request.texts.size(), request.images.size());
   for (size_t i = 0; i < rows; ++i) {
+    if (go_on) ESPALIER_RETURN_IF_ERROR(go_on());
     ReadRow read;
     read.sample = sample_of(request, i);
     absl::StatusOr<std::vector<Features>> windows = engine.encode(read.sample);

@@ -1,6 +1,7 @@
 // A ModelInferRequest, checked against the model it is for: pure functions from protobuf to rows.
 #pragma once
 
+#include <functional>
 #include <string_view>
 #include <vector>
 
@@ -48,7 +49,9 @@ struct EncodedRequest {
 
 // Tokenises texts and decodes images on the calling thread. INVALID_ARGUMENT names the row that
 // cannot be read, or that is read in so many windows that with as many for each row they were above
-// kMaxRequestRows, or says that the answer would be too large (answer_size.h).
-absl::StatusOr<EncodedRequest> encode_request(ParsedRequest request, const runtime::Engine& engine);
+// kMaxRequestRows, or says that the answer would be too large (answer_size.h). `go_on`, when given,
+// is asked before each text and each image; what it has against another one ends the work.
+absl::StatusOr<EncodedRequest> encode_request(ParsedRequest request, const runtime::Engine& engine,
+                                              const std::function<absl::Status()>& go_on = {});
 
 }  // namespace espalier::server

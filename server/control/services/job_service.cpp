@@ -6,6 +6,7 @@
 #include "absl/strings/str_join.h"
 #include "core/base/status_macros.h"
 #include "core/spec/families.h"
+#include "core/spec/image_split.h"
 #include "core/spec/recipe.h"
 #include "core/spec/tasks.h"
 #include "server/common/serve.h"
@@ -36,15 +37,21 @@ absl::StatusOr<JobQuery> job_query(const ListJobsRequest& request, const std::st
   return query;
 }
 
-// Whether the job's model reads what the task has.
-absl::Status check_model(const Desk& desk, const Job& job, const TaskKind& kind) {
+// Whether the job's model reads what the data set holds, and a job could hold all of it.
+absl::Status check_model(const Desk& desk, const Job& job, const Dataset& dataset,
+                         const TaskKind& kind) {
   ESPALIER_ASSIGN_OR_RETURN(const Key key, parse_name(job.model(), "models"));
   const auto resource = desk.store.resource(ResourceKind::kModel, key);
   if (!resource.ok()) return absl::OkStatus();  // the store's to tell
-  const std::string model_type = model_of(*resource).family();
-  const FamilyFacts* family = find_family(model_type);
+  const Model model = model_of(*resource);
+  const FamilyFacts* family = find_family(model.family());
   if (family == nullptr) return absl::OkStatus();  // it is not READY
-  return check_reads(kind, reads_of(family->defaults), model_type);
+  if (auto read = check_reads(kind, reads_of(family->defaults), model.family()); !read.ok())
+    return with_reason(read, "OTHER_INPUTS", "job.dataset");
+  int64_t rows = 0;
+  for (const auto& split : dataset.splits()) rows += static_cast<int64_t>(split.rows());
+  return with_reason(check_pixel_memory(rows, model.channels(), model.image_size()),
+                     "TOO_MANY_PIXELS", "job.dataset");
 }
 
 // The data set that a job names, if it is there; else new_job or the store has to tell.
@@ -59,8 +66,7 @@ std::optional<Dataset> named_dataset(const Desk& desk, const Job& job) {
 // What a recipe cannot ask of its data set's task, said now rather than by a worker.
 absl::Status check_task(const Desk& desk, const Job& job, const Dataset& dataset,
                         const TaskKind& kind) {
-  if (auto read = check_model(desk, job, kind); !read.ok())
-    return with_reason(read, "OTHER_INPUTS", "job.dataset");
+  ESPALIER_RETURN_IF_ERROR(check_model(desk, job, dataset, kind));
   ESPALIER_ASSIGN_OR_RETURN(const Json resolved, to_json(job.resolved_recipe()));
   ESPALIER_ASSIGN_OR_RETURN(const RecipeSpec recipe, read_recipe(resolved));
   absl::Status status = check_exit_method(kind, recipe.exit.name);

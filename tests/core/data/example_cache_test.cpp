@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "core/base/files.h"
+#include "core/base/hash.h"
 #include "core/data/splits_file.h"
 #include "tests/core/data/splits_equal.h"
 #include "tests/core/spec/scratch.h"
@@ -92,6 +93,15 @@ TEST(ExamplesKey, IsTheSameForTheSameContent) {
   const Job first, second;  // in other folders
   EXPECT_EQ(first.key(), second.key());
   EXPECT_EQ(first.key().size(), 64u);
+}
+
+TEST(ExamplesKey, TakesADigestThatIsKnownWithoutReadingTheFile) {
+  Job job;
+  const std::string key = job.key();
+  job.spec.digests["train.tsv"] = sha256_hex("text\tlabel\nfine\t1\nbad\t0\n");
+  EXPECT_EQ(job.key(), key);
+  fs::remove(job.data.path() + "/train.tsv");
+  EXPECT_EQ(job.key(), key);
 }
 
 TEST(ExamplesKey, DoesNotAskForWhatChangesNoExample) {
