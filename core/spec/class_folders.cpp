@@ -157,7 +157,8 @@ absl::Status visit_class_folders(const std::string& path, const std::vector<Clas
 
 absl::Status visit_class_folders(const ClassFolders& folders,
                                  const std::function<absl::Status(ClassFile)>& take) {
-  return visit_class_folders(folders.path, {{folders.under, folders.labelled}}, folders.limits,
+  return visit_class_folders(folders.path, {ClassPart{folders.under, folders.labelled}},
+                             folders.limits,
                              [&](size_t, ClassFile file) { return take(std::move(file)); });
 }
 

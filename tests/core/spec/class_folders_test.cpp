@@ -158,9 +158,9 @@ TEST(ClassFolders, OfSeveralSplitsAreReadInOnePass) {
     seen.push_back(absl::StrCat(under, " ", file.label, " ", file.bytes));
     return absl::OkStatus();
   };
-  ASSERT_TRUE(visit_class_folders(path, {"train", "test"}, {}, take).ok());
+  ASSERT_TRUE(visit_class_folders(path, {ClassPart{"train"}, ClassPart{"test"}}, {}, take).ok());
   EXPECT_THAT(seen, ElementsAre("1 cat a", "0 cat b", "1 dog c"));
-  EXPECT_THAT(visit_class_folders(path, {"train", "val"}, {}, take),
+  EXPECT_THAT(visit_class_folders(path, {ClassPart{"train"}, ClassPart{"val"}}, {}, take),
               Refuses("holds no .jpg, .jpeg or .png below val"));
 }
 
