@@ -1,5 +1,9 @@
 #include "core/kernels/panel_linear.h"
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
@@ -29,60 +33,88 @@ struct Tile {
   int64_t lines;
 };
 
-template <int R, int V>
-ESPALIER_INLINE void multiply_tile(const Tile& tile, int64_t column) {
-  Lanes sums[R][V];
+template <int R>
+ESPALIER_INLINE void multiply_narrow_tile(const Tile& tile, int64_t column) {
+  Lanes sums[R];
+#pragma GCC unroll 4
+  for (int r = 0; r < R; ++r) sums[r] = load(tile.bias + column);
+  const float* panel = tile.panel + column;
+  for (int64_t k = 0; k < tile.depth; ++k, panel += kPanel) {
+    const Lanes right = load(panel);
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r) sums[r] += spread(tile.x[r * tile.x_stride + k]) * right;
+  }
+#pragma GCC unroll 4
+  for (int r = 0; r < R; ++r) store(tile.sums + r * kPanel + column, sums[r]);
+}
+
+template <int R>
+ESPALIER_INLINE void multiply_narrow(const Tile& tile) {
+  for (int64_t column = 0; column < kPanel; column += kLanes) multiply_narrow_tile<R>(tile, column);
+}
+
+#if defined(__x86_64__)
+#define ESPALIER_WIDE __attribute__((target("avx512f")))
+
+// In the processor's own words: what the compiler makes of spread() takes the units that multiply,
+// where this is a load.
+template <int R>
+ESPALIER_WIDE inline void multiply_wide_tile(const Tile& tile) {
+  __m512 sums[R][3];
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 3
-    for (int v = 0; v < V; ++v) sums[r][v] = load(tile.bias + column + v * kLanes);
+    for (int v = 0; v < 3; ++v) sums[r][v] = _mm512_loadu_ps(tile.bias + v * kLanes);
   }
-  const float* panel = tile.panel + column;
+  const float *panel = tile.panel, *x = tile.x;
   const char* ahead = tile.ahead;
-  for (int64_t k = 0; k < tile.depth; ++k, panel += kPanel) {
-    Lanes right[V];
-#pragma GCC unroll 3
-    for (int v = 0; v < V; ++v) right[v] = load(panel + v * kLanes);
+  for (int64_t k = 0; k < tile.depth; ++k, panel += kPanel, ++x) {
+    const __m512 right[3] = {_mm512_loadu_ps(panel), _mm512_loadu_ps(panel + 16),
+                             _mm512_loadu_ps(panel + 32)};
     for (int64_t line = 0; line < tile.lines; ++line, ahead += 64) __builtin_prefetch(ahead, 0, 2);
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
-      const Lanes left = spread(tile.x[r * tile.x_stride + k]);
+      const __m512 left = _mm512_set1_ps(x[r * tile.x_stride]);
 #pragma GCC unroll 3
-      for (int v = 0; v < V; ++v) sums[r][v] += left * right[v];
+      for (int v = 0; v < 3; ++v) sums[r][v] = _mm512_fmadd_ps(left, right[v], sums[r][v]);
     }
   }
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 3
-    for (int v = 0; v < V; ++v) store(tile.sums + r * kPanel + column + v * kLanes, sums[r][v]);
+    for (int v = 0; v < 3; ++v) _mm512_storeu_ps(tile.sums + r * kPanel + v * kLanes, sums[r][v]);
   }
 }
 
-template <int R>
-ESPALIER_INLINE void multiply_narrow(const Tile& tile) {
-  for (int64_t column = 0; column < kPanel; column += kLanes) multiply_tile<R, 1>(tile, column);
-}
-
-ESPALIER_CLONES void multiply_wide_rows(const Tile& tile, int64_t rows) {
+ESPALIER_WIDE void multiply_wide_rows(const Tile& tile, int64_t rows) {
   switch (rows) {
     case 8:
-      return multiply_tile<8, kVectors>(tile, 0);
+      return multiply_wide_tile<8>(tile);
     case 7:
-      return multiply_tile<7, kVectors>(tile, 0);
+      return multiply_wide_tile<7>(tile);
     case 6:
-      return multiply_tile<6, kVectors>(tile, 0);
+      return multiply_wide_tile<6>(tile);
     case 5:
-      return multiply_tile<5, kVectors>(tile, 0);
+      return multiply_wide_tile<5>(tile);
     case 4:
-      return multiply_tile<4, kVectors>(tile, 0);
+      return multiply_wide_tile<4>(tile);
     case 3:
-      return multiply_tile<3, kVectors>(tile, 0);
+      return multiply_wide_tile<3>(tile);
     case 2:
-      return multiply_tile<2, kVectors>(tile, 0);
+      return multiply_wide_tile<2>(tile);
     default:
-      return multiply_tile<1, kVectors>(tile, 0);
+      return multiply_wide_tile<1>(tile);
   }
 }
+
+bool is_wide() {
+  static const bool wide = __builtin_cpu_supports("avx512f") != 0;
+  return wide;
+}
+#else
+void multiply_wide_rows(const Tile&, int64_t) {}
+bool is_wide() { return false; }
+#endif
 
 ESPALIER_CLONES void multiply_narrow_rows(const Tile& tile, int64_t rows) {
   switch (rows) {
@@ -95,15 +127,6 @@ ESPALIER_CLONES void multiply_narrow_rows(const Tile& tile, int64_t rows) {
     default:
       return multiply_narrow<1>(tile);
   }
-}
-
-bool is_wide() {
-#if defined(__x86_64__)
-  static const bool wide = __builtin_cpu_supports("avx512f") != 0;
-  return wide;
-#else
-  return false;
-#endif
 }
 
 ESPALIER_CLONES void norm_rows(const float* x, int64_t rows, int64_t width, const float* weight,
