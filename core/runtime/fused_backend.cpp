@@ -5,13 +5,6 @@
 namespace espalier::runtime {
 namespace {
 
-// The same shape, and no memory: the walk still asks what a layer has.
-void forget(Linear& linear) {
-  if (!linear.defined()) return;
-  linear.weight = at::zeros({1, 1}, linear.weight.options()).expand_as(linear.weight);
-  linear.mask = Tensor();
-}
-
 // run(rows) from the states `in` to the ones that are returned.
 template <class Run>
 Tensor computed(const PackedRows& in, Run&& run) {
@@ -26,38 +19,36 @@ Tensor computed(const PackedRows& in, Run&& run) {
 FusedPlan make_fused_plan(Model model) {
   torch::NoGradGuard no_grad;
   FusedPlan out;
-  const auto layers = static_cast<int>(model.layers.size());
-  for (int i = 0; i < layers; ++i) {
-    std::optional<FusedLayer>& fused = out.layers.emplace_back();
-    Layer& w = model.layers[static_cast<size_t>(i)];
-    if (!FusedLayer::fits(model, i)) {
-      out.plan.query_key_value.push_back(joined_query_key_value(w));
-      continue;
-    }
-    out.plan.query_key_value.emplace_back();
-    fused.emplace(model, i);
-    for (Linear* linear : {&w.query, &w.key, &w.value, &w.output, &w.up, &w.down}) forget(*linear);
+  for (int i = 0; i < static_cast<int>(model.layers.size()); ++i) {
+    auto& fused = out.layers.emplace_back();
+    if (FusedLayer::fits(model, i)) fused.emplace(model, i);
   }
-  out.plan.model = std::move(model);
+  out.plan = make_plan(std::move(model));
   return out;
+}
+
+const FusedLayer* FusedBackend::fused(int layer, const PackedRows& in) const {
+  const auto& found = fused_.layers[static_cast<size_t>(layer)];
+  return found && in.rows->tokens() <= kMostTokens ? &*found : nullptr;
 }
 
 Hidden FusedBackend::attend(int layer, const Hidden& hidden, const LayerGates& gates,
                             Tensor* attention) {
-  const auto& fused = fused_.layers[static_cast<size_t>(layer)];
-  if (!fused) return PackedBackend::attend(layer, hidden, gates, attention);
-  check_no_gates(gates);
-  TORCH_CHECK(attention == nullptr, "FusedBackend keeps no attention maps");
   const PackedRows& in = packed(hidden);
+  const FusedLayer* layer_in_one = attention == nullptr ? fused(layer, in) : nullptr;
+  if (layer_in_one == nullptr) return PackedBackend::attend(layer, hidden, gates, attention);
+  check_no_gates(gates);
   const Tensor bias = kept_bias(model(), layer, in.bias);
-  return with(hidden, computed(in, [&](const FusedRows& rows) { fused->attend(rows, bias); }));
+  return with(hidden,
+              computed(in, [&](const FusedRows& rows) { layer_in_one->attend(rows, bias); }));
 }
 
 Hidden FusedBackend::feed(int layer, const Hidden& hidden, const LayerGates& gates) {
-  const auto& fused = fused_.layers[static_cast<size_t>(layer)];
-  if (!fused) return PackedBackend::feed(layer, hidden, gates);
+  const PackedRows& in = packed(hidden);
+  const FusedLayer* layer_in_one = fused(layer, in);
+  if (layer_in_one == nullptr) return PackedBackend::feed(layer, hidden, gates);
   check_no_gates(gates);
-  return with(hidden, computed(packed(hidden), [&](const FusedRows& rows) { fused->feed(rows); }));
+  return with(hidden, computed(in, [&](const FusedRows& rows) { layer_in_one->feed(rows); }));
 }
 
 }  // namespace espalier::runtime

@@ -1,13 +1,8 @@
-// One layer of a served model as a few passes over its rows: weights in panels
+// One layer of a served model for few tokens, in a few passes over its rows: weights in panels
 // (kernels/panel_linear.h), q, k and v in one product, attention over ragged rows, activation,
-// residual and LayerNorm where the numbers still lie in the cache.
-//
-// Two ways to share the work among threads, chosen by how much there is:
-//   streams   whole rows are cut into chunks of some hundred tokens, and a thread takes a chunk
-//             through the sub-layer alone: nobody waits for anybody
-//   together  few tokens: each product's outputs are divided, with a wait between products; the
-//             weight, which is what has to be read then, is read once
-// An answer does not depend on the way: every number is summed by one thread in one order.
+// residual and LayerNorm where the numbers still lie in the cache. The threads share the outputs of
+// each product and wait for each other between products; the weight, whose reading is what takes
+// the time then, is read once.
 #pragma once
 
 #include <vector>
@@ -42,9 +37,9 @@ class FusedLayer {
   static NormWeights norm_weights(const Norm& norm);
   void normalise(const NormWeights& norm, const float* x, int64_t rows, float* y) const;
   class Bias;
-  void attend_rows(const FusedRows& rows, int64_t first, int64_t last, int64_t head_first,
-                   int64_t head_last, const Bias& bias, const float* qkv, float* context,
-                   float* scratch) const;
+  // Heads [first, last) of all rows.
+  void attend_heads(const FusedRows& rows, int64_t first, int64_t last, const Bias& bias,
+                    const float* qkv, float* context) const;
 
   int64_t width_ = 0, heads_ = 0, head_dim_ = 0;
   bool norm_first_ = false;
