@@ -4,7 +4,9 @@
 #include <filesystem>
 #include <map>
 #include <set>
+#include <vector>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -139,17 +141,6 @@ absl::Status visit_class_folders(const ClassFolders& folders,
                                ? read_folder(folders, wanted, labelled)
                                : read_archive(folders.path, folders.limits, wanted, labelled));
   return paths.check_found();
-}
-
-absl::StatusOr<std::vector<ClassFile>> read_class_folders(const ClassFolders& folders) {
-  std::vector<ClassFile> files;
-  ESPALIER_RETURN_IF_ERROR(visit_class_folders(folders, [&](ClassFile file) {
-    files.push_back(std::move(file));
-    return absl::OkStatus();
-  }));
-  std::sort(files.begin(), files.end(),
-            [](const ClassFile& a, const ClassFile& b) { return a.path < b.path; });
-  return files;
 }
 
 bool is_archive_name(std::string_view path) {

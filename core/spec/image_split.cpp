@@ -7,27 +7,6 @@
 #include "core/spec/class_folders.h"
 
 namespace espalier {
-namespace {
-
-ClassFolders folders_of(const ImageSplit& split) {
-  ClassFolders out{split.path, split.under, {}};
-  out.limits.total_bytes = kMaxImagesBytes;
-  return out;
-}
-
-absl::StatusOr<LabelledImages> read_archived(const ImageSplit& split) {
-  ESPALIER_ASSIGN_OR_RETURN(std::vector<ClassFile> files, read_class_folders(folders_of(split)));
-  LabelledImages out;
-  for (ClassFile& file : files) {
-    out.files.push_back(std::move(file.bytes));
-    out.names.push_back(std::move(file.path));
-    out.labels.emplace_back(std::move(file.label));
-  }
-  return out;
-}
-
-}  // namespace
-
 bool in_class_folders(const DatasetSpec& spec, const std::string& path) {
   return spec.format == TableFormat::kByExtension && is_archive_name(path);
 }
@@ -44,38 +23,41 @@ absl::Status check_image_format(const DatasetSpec& spec, const std::string& path
                    "no format set) or a Parquet file with a column of images"));
 }
 
-absl::StatusOr<LabelledImages> read_images(const DatasetSpec& spec, const ImageSplit& split) {
-  if (in_class_folders(spec, split.path)) return read_archived(split);
-  const TextColumn images = {.name = spec.image_column, .is_bytes = true};
-  ESPALIER_ASSIGN_OR_RETURN(
-      auto columns, read_table(split.path, spec.format, {{.name = spec.label_column}, images}));
-  LabelledImages out;
-  out.labels = std::move(columns[0]);
-  out.files.reserve(columns[1].size());
-  for (Cell& cell : columns[1]) {
-    if (is_null(cell)) {
-      return absl::InvalidArgumentError(absl::StrCat(split.path, ": row ", out.files.size() + 1,
-                                                     ", column ", spec.image_column,
-                                                     ": the image is null"));
-    }
-    out.files.push_back(std::move(std::get<std::string>(cell)));
+absl::Status visit_images(const DatasetSpec& spec, const ImageSplit& split,
+                          const std::function<absl::Status(const LabelledImage&)>& take) {
+  if (in_class_folders(spec, split.path)) {
+    return visit_class_folders({split.path, split.under, {}}, [&](ClassFile file) {
+      return take({file.bytes, file.path, Cell(std::move(file.label))});
+    });
   }
-  return out;
+  const TextColumn images = {.name = spec.image_column, .is_bytes = true};
+  const auto take_batch = [&](const TableBatch& batch) -> absl::Status {
+    for (size_t i = 0; i < batch.columns[1].size(); ++i) {
+      const auto* file = std::get_if<std::string>(&batch.columns[1][i]);
+      if (file == nullptr) {
+        return absl::InvalidArgumentError(
+            absl::StrCat(split.path, ": row ", batch.first + static_cast<int64_t>(i) + 1,
+                         ", column ", spec.image_column, ": the image is null"));
+      }
+      ESPALIER_RETURN_IF_ERROR(take({*file, "", batch.columns[0][i]}));
+    }
+    return absl::OkStatus();
+  };
+  return read_table(split.path, spec.format, {{.name = spec.label_column}, images}, {}, take_batch);
 }
 
-absl::StatusOr<std::vector<Cell>> read_image_labels(const DatasetSpec& spec,
-                                                    const ImageSplit& split) {
-  if (!in_class_folders(spec, split.path)) {
-    ESPALIER_ASSIGN_OR_RETURN(auto columns,
-                              read_table(split.path, spec.format, {{.name = spec.label_column}}));
-    return std::move(columns[0]);
+absl::Status visit_image_labels(const DatasetSpec& spec, const ImageSplit& split,
+                                const std::function<absl::Status(const Cell& label)>& take) {
+  if (in_class_folders(spec, split.path)) {
+    return visit_class_folders({split.path, split.under, {}},
+                               [&](ClassFile file) { return take(Cell(std::move(file.label))); });
   }
-  std::vector<Cell> out;
-  ESPALIER_RETURN_IF_ERROR(visit_class_folders(folders_of(split), [&](ClassFile file) {
-    out.emplace_back(std::move(file.label));
-    return absl::OkStatus();
-  }));
-  return out;
+  return read_table(split.path, spec.format, {{.name = spec.label_column}}, {},
+                    [&](const TableBatch& batch) -> absl::Status {
+                      for (const Cell& label : batch.columns[0])
+                        ESPALIER_RETURN_IF_ERROR(take(label));
+                      return absl::OkStatus();
+                    });
 }
 
 bool overlap(const std::string& under, const std::string& other) {

@@ -2,20 +2,15 @@
 // with a column of files (bytes, or Hugging Face's struct of them) and one of labels.
 #pragma once
 
-#include <cstdint>
+#include <functional>
 #include <string>
-#include <vector>
+#include <string_view>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "core/spec/dataset_spec.h"
 #include "core/spec/table.h"
 
 namespace espalier {
-
-// A split's files are held as they are, encoded, until each has become pixels: so many bytes of an
-// archive, unpacked, and a GiB more while a table is read.
-inline constexpr uint64_t kMaxImagesBytes = uint64_t{2} << 30;
 
 struct ImageSplit {
   std::string path;   // of the archive or table
@@ -25,15 +20,19 @@ struct ImageSplit {
 // INVALID_ARGUMENT where the file is no archive and no Parquet table by its name and format.
 absl::Status check_image_format(const DatasetSpec& spec, const std::string& path);
 
-struct LabelledImages {
-  std::vector<std::string> files;  // encoded; not looked into
-  std::vector<std::string> names;  // in the archive, sorted; empty: rows of a table have none
-  std::vector<Cell> labels;
+// Views, for as long as they are shown.
+struct LabelledImage {
+  std::string_view file;  // encoded; not looked into
+  std::string_view name;  // in the archive; empty: rows of a table have none
+  const Cell& label;
 };
-absl::StatusOr<LabelledImages> read_images(const DatasetSpec& spec, const ImageSplit& split);
-// The labels alone, in any order.
-absl::StatusOr<std::vector<Cell>> read_image_labels(const DatasetSpec& spec,
-                                                    const ImageSplit& split);
+// Every image, in the order of the archive or table; an error of `take` ends it. They come one by
+// one: an archive's bytes are bounded by ArchiveLimits, not by memory.
+absl::Status visit_images(const DatasetSpec& spec, const ImageSplit& split,
+                          const std::function<absl::Status(const LabelledImage&)>& take);
+// The labels alone.
+absl::Status visit_image_labels(const DatasetSpec& spec, const ImageSplit& split,
+                                const std::function<absl::Status(const Cell& label)>& take);
 
 // Whether the labels are the names of folders.
 bool in_class_folders(const DatasetSpec& spec, const std::string& path);

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "tests/core/spec/scratch.h"
+#include "tests/testing/texts.h"
 
 namespace espalier {
 namespace {
@@ -12,6 +13,7 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using testing::Refuses;
 using testing::Scratch;
+using testing::texts_in;
 
 absl::StatusOr<Rows> read(const std::string& content, bool is_train = true) {
   const Scratch scratch;
@@ -35,9 +37,9 @@ TEST(SquadFile, IsOneRowAQuestion) {
                                                      {"text": "Paul Šafařík", "answer_start": 0}]},
          {"id": "2", "question": "Where?", "answers": [{"text": "Kobeliarovo", "answer_start": 25}]})"));
   ASSERT_TRUE(rows.ok()) << rows.status();
-  EXPECT_THAT(rows->text, ElementsAre("Who?", "Where?"));
-  EXPECT_EQ(rows->pair[0], "Paul Šafařík was born in Kobeliarovo.");
-  EXPECT_EQ(rows->pair[1], rows->pair[0]);
+  EXPECT_THAT(texts_in(rows->text), ElementsAre("Who?", "Where?"));
+  EXPECT_EQ(text_of(rows->pair, 0), "Paul Šafařík was born in Kobeliarovo.");
+  EXPECT_EQ(text_of(rows->pair, 1), text_of(rows->pair, 0));
   EXPECT_THAT(rows->answers[0].texts, ElementsAre("Šafařík", "Paul Šafařík"));
   EXPECT_THAT(rows->answers[0].begins, ElementsAre(5, 0));
   EXPECT_THAT(rows->answers[1].begins, ElementsAre(25));  // code points, not bytes
