@@ -22,8 +22,17 @@ namespace {
 // Of a batch. Files are larger than texts: of a photo set, so many have some megabytes.
 constexpr int64_t kBatchRows = 1024, kBatchFiles = 16;
 
+// Arrow's own pool keeps what it once had, several times what is needed at a time.
+arrow::MemoryPool* memory() { return arrow::system_memory_pool(); }
+
 absl::Status from_arrow(const std::string& path, const arrow::Status& status) {
   return bad_table(path, status.message());
+}
+
+absl::StatusOr<std::shared_ptr<arrow::io::ReadableFile>> open_file(const std::string& path) {
+  auto file = arrow::io::ReadableFile::Open(path, memory());
+  if (!file.ok()) return from_arrow(path, file.status());
+  return *std::move(file);
 }
 
 // What Arrow says when a row does not fit into the blocks that it reads tells users nothing.
@@ -41,15 +50,14 @@ absl::StatusOr<std::vector<std::string>> header_of(const std::string& path,
   parse.invalid_row_handler = [](const arrow::csv::InvalidRow&) {
     return arrow::csv::InvalidRowResult::Skip;
   };
-  auto file = arrow::io::ReadableFile::Open(path);
-  if (!file.ok()) return from_arrow(path, file.status());
+  ESPALIER_ASSIGN_OR_RETURN(const auto file, open_file(path));
   auto read = arrow::csv::ReadOptions::Defaults();
   read.use_threads = false;
   read.block_size = kMaxRowBytes;
   auto convert = arrow::csv::ConvertOptions::Defaults();
   convert.check_utf8 = false;
-  auto reader = arrow::csv::StreamingReader::Make(arrow::io::default_io_context(), *file, read,
-                                                  parse, convert);
+  auto reader =
+      arrow::csv::StreamingReader::Make(arrow::io::IOContext(memory()), file, read, parse, convert);
   if (!reader.ok()) return bad_rows(path, 0, reader.status());
   return (*reader)->schema()->field_names();
 }
@@ -97,14 +105,13 @@ absl::Status read_delimited(const std::string& path, bool tabs,
   read.use_threads = false;  // row numbers are known in one thread only
   read.column_names = column_names;
   read.block_size = kMaxRowBytes;
-  auto file = arrow::io::ReadableFile::Open(path);
-  if (!file.ok()) return from_arrow(path, file.status());
-  auto reader = arrow::csv::StreamingReader::Make(arrow::io::default_io_context(), *file, read,
-                                                  parse, convert);
+  ESPALIER_ASSIGN_OR_RETURN(const auto file, open_file(path));
+  auto reader =
+      arrow::csv::StreamingReader::Make(arrow::io::IOContext(memory()), file, read, parse, convert);
   if (!row_error->empty()) return bad_table(path, *row_error);
   if (!reader.ok()) return bad_rows(path, 0, reader.status());
   TableBatch batch;
-  while (true) {
+  while (true) {  // over blocks, of which Arrow reads up to 32 ahead
     std::shared_ptr<arrow::RecordBatch> block;
     const arrow::Status status = (*reader)->ReadNext(&block);
     if (!row_error->empty()) return bad_table(path, *row_error);
@@ -132,13 +139,13 @@ class ParquetColumns {
       : path_(path), columns_(columns) {}
 
   absl::Status open() {
-    auto file = arrow::io::ReadableFile::Open(path_);
-    if (!file.ok()) return from_arrow(path_, file.status());
+    ESPALIER_ASSIGN_OR_RETURN(const auto file, open_file(path_));
     parquet::arrow::FileReaderBuilder builder;
-    auto pages = parquet::default_reader_properties();
+    parquet::ReaderProperties pages(memory());
     pages.enable_buffered_stream();  // else the pages of a whole row group are read at once
-    if (auto status = builder.Open(*file, pages); !status.ok()) return from_arrow(path_, status);
-    if (auto status = builder.Build(&reader_); !status.ok()) return from_arrow(path_, status);
+    if (auto status = builder.Open(file, pages); !status.ok()) return from_arrow(path_, status);
+    if (auto status = builder.memory_pool(memory())->Build(&reader_); !status.ok())
+      return from_arrow(path_, status);
     std::shared_ptr<arrow::Schema> schema;
     if (auto status = reader_->GetSchema(&schema); !status.ok()) return from_arrow(path_, status);
     for (const TextColumn& column : columns_) {
