@@ -21,7 +21,7 @@
 namespace espalier {
 namespace {
 
-constexpr std::string_view kMagic = "espalierexample2";
+constexpr std::string_view kMagic = "espalierexample3";
 constexpr size_t kDigestDigits = 64;
 static_assert(kMagic.size() == 16);
 
@@ -194,9 +194,10 @@ void exchange(Columns& columns, E& examples) {
 
 template <class Columns, class S>
 void exchange_splits(Columns& columns, S& splits) {
-  auto& [train, select, calibrate, report, label_names] = splits;
+  auto& [train, select, calibrate, report, unlabelled, label_names] = splits;
   columns.lists(label_names);
-  for (auto* examples : {&train, &select, &calibrate, &report}) exchange(columns, *examples);
+  for (auto* examples : {&train, &select, &calibrate, &report, &unlabelled})
+    exchange(columns, *examples);
 }
 
 // Whether columns that belong together say so.
@@ -288,7 +289,7 @@ absl::StatusOr<Splits> read_splits(const std::string& path) {
   ColumnReader columns(file.bytes().subspan(kMagic.size(), columns_size));
   Splits out;
   exchange_splits(columns, out);
-  for (const Examples* examples : {&out.train, &out.select, &out.calibrate, &out.report})
+  for (const Examples* examples : out.each())
     if (!columns.ok() || !agree(*examples)) return damaged;
   return out;
 }

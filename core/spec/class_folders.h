@@ -9,6 +9,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "core/spec/archive.h"
@@ -26,6 +27,7 @@ struct ClassFolders {
   // Only what lies below this folder in it ("train" where there are train/ and test/); empty: all.
   std::string under;
   ArchiveLimits limits;
+  bool labelled = true;  // false: files may lie anywhere, in no folder too, and have no label
 };
 
 // Every file once, in the order in which it comes (a folder's: by path), so that nothing but the
@@ -35,6 +37,17 @@ struct ClassFolders {
 // says what they show. A class "train" among others is one.
 absl::Status visit_class_folders(const ClassFolders& folders,
                                  const std::function<absl::Status(ClassFile)>& take);
+
+// See ClassFolders.
+struct ClassPart {
+  std::string under;
+  bool labelled = true;
+};
+// The same for several folders of one archive in one pass, none of which lies in another: each is a
+// split of its own, and `take` is told the place of its folder in `parts`.
+absl::Status visit_class_folders(const std::string& path, const std::vector<ClassPart>& parts,
+                                 const ArchiveLimits& limits,
+                                 const std::function<absl::Status(size_t part, ClassFile)>& take);
 
 // Whether `path` looks like an archive of class folders by its name: .tar, .tar.gz, .tgz, .tar.xz,
 // .txz, .zip.

@@ -71,6 +71,10 @@ absl::Status append_json(const std::string& path, int64_t row, const std::string
   for (size_t c = 0; c < columns.size(); ++c) {
     const std::string& name = columns[c].name;
     auto it = object.find(name);
+    if (it == object.end() && columns[c].may_be_absent) {
+      out.columns[c].emplace_back();
+      continue;
+    }
     if (it == object.end()) {
       std::vector<std::string> found;
       for (const auto& [key, value] : object.items()) found.push_back(key);

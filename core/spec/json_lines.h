@@ -9,7 +9,7 @@
 
 namespace espalier {
 
-// As read_table(). Every object must have the wanted columns.
+// As read_table(). Every object must have the wanted columns, but for those that may be absent.
 absl::Status read_json_lines(const std::string& path, const std::vector<TextColumn>& columns,
                              const TakeBatch& take);
 

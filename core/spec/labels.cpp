@@ -35,6 +35,13 @@ std::vector<std::string> names_in(const Cell& cell, Objective objective) {
 
 }  // namespace
 
+std::string listed(const std::vector<std::string>& names) {
+  constexpr size_t kShown = 20;
+  const auto end = names.begin() + static_cast<int64_t>(std::min(names.size(), kShown));
+  return absl::StrCat(absl::StrJoin(names.begin(), end, ", "),
+                      names.size() > kShown ? ", ..." : "");
+}
+
 std::vector<std::string> pieces_of(const Cell& cell, char separator) {
   if (const auto* list = std::get_if<std::vector<std::string>>(&cell)) return *list;
   const auto* text = std::get_if<std::string>(&cell);
@@ -50,6 +57,14 @@ std::vector<std::string> next_sentence_names(bool has_pairs) {
 bool is_unlabelled(const Cell& cell) {
   const auto* text = std::get_if<std::string>(&cell);
   return is_null(cell) || (text != nullptr && text->empty());
+}
+
+void add_not_known(Objective objective, Targets& out) {
+  if (objective == Objective::kWords) {
+    out.add(static_cast<float>(NextSentence::kNotKnown));
+  } else {
+    out.add_unknown();
+  }
 }
 
 absl::Status DistinctLabels::add(const Cell& cell) {
@@ -95,14 +110,12 @@ LabelReader::LabelReader(LabelColumn column, std::vector<std::string> names, boo
 
 absl::Status LabelReader::add(int64_t row, const Cell& cell, Targets& out,
                               std::string_view file) const {
-  if (labelled_) {
-    ESPALIER_ASSIGN_OR_RETURN(const std::vector<float> known, target({row, file}, cell));
-    out.add(known);
-  } else if (column_.objective == Objective::kWords) {
-    out.add(static_cast<float>(NextSentence::kNotKnown));
-  } else {
-    out.add_unknown();
+  if (!labelled_) {
+    add_not_known(column_.objective, out);
+    return absl::OkStatus();
   }
+  ESPALIER_ASSIGN_OR_RETURN(const std::vector<float> known, target({row, file}, cell));
+  out.add(known);
   return absl::OkStatus();
 }
 
@@ -112,6 +125,13 @@ absl::Status LabelReader::bad(Place place, const std::string& what) const {
       place.file.empty() ? absl::StrCat("row ", place.row + 1, ", column ", column_.column)
                          : std::string(place.file),
       ": ", what));
+}
+
+absl::Status LabelReader::no_label(Place place) const {
+  const bool elsewhere = column_.of_train && needs_labels(column_.objective);
+  return bad(place,
+             absl::StrCat("the label is empty",
+                          elsewhere ? "; rows without labels can be the split unlabelled" : ""));
 }
 
 absl::StatusOr<float> LabelReader::number(Place place, const std::string& text) const {
@@ -131,13 +151,10 @@ absl::StatusOr<std::vector<float>> LabelReader::ids(Place place, const Cell& cel
       out.push_back(static_cast<float>(found->second));
       continue;
     }
-    const std::vector<std::string> known(names_.begin(),
-                                         names_.begin() + std::min<size_t>(names_.size(), 20));
     return bad(place, absl::StrCat(name.size() > kMaxLabelBytes
                                        ? absl::StrCat("unknown label of ", name.size(), " bytes")
                                        : absl::StrCat("unknown label \"", name, "\""),
-                                   "; known: ", absl::StrJoin(known, ", "),
-                                   names_.size() > 20 ? ", ..." : ""));
+                                   "; known: ", listed(names_)));
   }
   return out;
 }
@@ -145,7 +162,7 @@ absl::StatusOr<std::vector<float>> LabelReader::ids(Place place, const Cell& cel
 absl::StatusOr<std::vector<float>> LabelReader::target(Place place, const Cell& cell) const {
   // No label at all is an answer only where there may be any number of them.
   if (is_null(cell) || (is_unlabelled(cell) && column_.objective != Objective::kLabels))
-    return bad(place, "the label is empty");
+    return no_label(place);
   if (column_.objective == Objective::kValue) {
     ESPALIER_ASSIGN_OR_RETURN(const float value, number(place, std::get<std::string>(cell)));
     return std::vector<float>{value};

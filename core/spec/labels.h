@@ -31,10 +31,14 @@ enum class NextSentence { kNotKnown = -1, kFollows = 0, kRandom = 1 };
 // Their names; none without pairs.
 std::vector<std::string> next_sentence_names(bool has_pairs);
 
+// Appends the target of a row of which no label is known.
+void add_not_known(Objective objective, Targets& out);
+
 // A label column; its names are for messages.
 struct LabelColumn {
   std::string path, column, text_column;
   Objective objective = Objective::kClass;
+  bool of_train = false;  // whose rows without labels could be another split
 };
 
 // Whether a cell says nothing: it is null or an empty text.
@@ -75,6 +79,7 @@ class LabelReader {
     std::string_view file;
   };
   absl::Status bad(Place place, const std::string& what) const;
+  absl::Status no_label(Place place) const;
   absl::StatusOr<float> number(Place place, const std::string& text) const;
   absl::StatusOr<std::vector<float>> ids(Place place, const Cell& cell) const;
   absl::StatusOr<std::vector<float>> target(Place place, const Cell& cell) const;
@@ -84,6 +89,9 @@ class LabelReader {
   std::unordered_map<std::string, int32_t> ids_;
   bool labelled_;
 };
+
+// "a, b, c" for messages; of many names the first.
+std::string listed(const std::vector<std::string>& names);
 
 // Words or names of a cell: its list, or its text cut at `separator`, empty pieces left out.
 std::vector<std::string> pieces_of(const Cell& cell, char separator);

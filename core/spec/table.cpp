@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -95,8 +96,9 @@ absl::Status read_delimited(const std::string& path, bool tabs,
   auto convert = arrow::csv::ConvertOptions::Defaults();
   convert.check_utf8 = false;  // append_cells checks, and knows the row
   convert.strings_can_be_null = false;
+  convert.include_missing_columns = true;  // with nulls
   for (const TextColumn& column : columns) {
-    if (std::count(names.begin(), names.end(), column.name) == 0)
+    if (std::count(names.begin(), names.end(), column.name) == 0 && !column.may_be_absent)
       return no_column(path, column.name, names);
     convert.include_columns.push_back(column.name);
     convert.column_types[column.name] = arrow::utf8();
@@ -149,10 +151,12 @@ class ParquetColumns {
     std::shared_ptr<arrow::Schema> schema;
     if (auto status = reader_->GetSchema(&schema); !status.ok()) return from_arrow(path_, status);
     for (const TextColumn& column : columns_) {
+      auto& values = values_.emplace_back();
       const int index = schema->GetFieldIndex(column.name);
+      if (index < 0 && column.may_be_absent) continue;
       if (index < 0) return no_column(path_, column.name, schema->field_names());
       ESPALIER_RETURN_IF_ERROR(check_type(path_, *schema->field(index)->type(), column));
-      if (auto status = reader_->GetColumn(index, &values_.emplace_back()); !status.ok())
+      if (auto status = reader_->GetColumn(index, &values); !status.ok())
         return from_arrow(path_, status);
     }
     return absl::OkStatus();
@@ -161,7 +165,9 @@ class ParquetColumns {
   // The next rows of all columns; none at the end.
   absl::Status next(int64_t rows, TableBatch& out) {
     out.columns.assign(columns_.size(), {});
+    std::optional<size_t> length;
     for (size_t c = 0; c < columns_.size(); ++c) {
+      if (values_[c] == nullptr) continue;
       std::shared_ptr<arrow::ChunkedArray> values;
       if (auto status = values_[c]->NextBatch(rows, &values); !status.ok())
         return from_arrow(path_, status);
@@ -171,10 +177,12 @@ class ParquetColumns {
             append_cells(path_, columns_[c], first, *chunk, 0, chunk->length(), out.columns[c]));
         first += chunk->length();
       }
-      if (out.columns[c].size() == out.columns[0].size()) continue;
-      return bad_table(path_, absl::StrCat("columns ", columns_[0].name, " and ", columns_[c].name,
-                                           " are not equally long"));
+      if (!length) length = out.columns[c].size();
+      if (out.columns[c].size() == *length) continue;
+      return bad_table(path_, absl::StrCat("column ", columns_[c].name, " and the one before it ",
+                                           "are not equally long"));
     }
+    for (auto& cells : out.columns) cells.resize(length.value_or(0));
     return absl::OkStatus();
   }
 
@@ -182,7 +190,7 @@ class ParquetColumns {
   std::string path_;
   std::vector<TextColumn> columns_;
   std::unique_ptr<parquet::arrow::FileReader> reader_;
-  std::vector<std::unique_ptr<parquet::arrow::ColumnReader>> values_;
+  std::vector<std::unique_ptr<parquet::arrow::ColumnReader>> values_;  // null: not in the file
 };
 
 absl::Status read_parquet(const std::string& path, const std::vector<TextColumn>& columns,

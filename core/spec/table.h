@@ -29,6 +29,9 @@ struct TextColumn {
   // Parquet only: any bytes, such as an image file. Binary, or Hugging Face's struct of bytes and
   // path, of which the bytes are taken.
   bool is_bytes = false;
+  // A file, or a JSON line, without it has nulls. How many, the other columns tell: a Parquet file
+  // that has none of the wanted columns has no rows.
+  bool may_be_absent = false;
 };
 
 bool valid_utf8(std::string_view text);

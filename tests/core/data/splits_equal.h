@@ -30,6 +30,8 @@ inline Splits sample_splits(int32_t first = 7) {
   out.select.sample_of = {0, 0, 1};
   out.select.places = {{{-1, 0}, {3, 5}}, {{8, 9}}, {{0, 2}}};
   out.select.passages = {{"where it stands", {"it", "stands"}}, {"", {}}};
+  out.unlabelled.inputs = {{{6}, {0}, {}, {}, 0}};
+  out.unlabelled.targets.add_unknown();
   return out;
 }
 
@@ -63,6 +65,7 @@ inline void expect_equal(const Splits& a, const Splits& b) {
   expect_equal(a.select, b.select);
   expect_equal(a.calibrate, b.calibrate);
   expect_equal(a.report, b.report);
+  expect_equal(a.unlabelled, b.unlabelled);
 }
 
 }  // namespace espalier::testing

@@ -12,6 +12,7 @@ namespace espalier {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::IsEmpty;
 using testing::Refuses;
 using testing::Scratch;
 
@@ -46,8 +47,10 @@ absl::StatusOr<std::vector<Cell>> read_column(const std::string& path, const Tex
   return out;
 }
 
-// One column "image", two rows a row group.
-absl::StatusOr<std::vector<Cell>> image_column(const std::shared_ptr<arrow::Array>& column) {
+// Of a file with one column "image", two rows a row group.
+absl::StatusOr<std::vector<Cell>> image_column(const std::shared_ptr<arrow::Array>& column,
+                                               const TextColumn& wanted = {.name = "image",
+                                                                           .is_bytes = true}) {
   Scratch scratch;
   const std::string path = scratch.path() + "/a.parquet";
   auto table = arrow::Table::Make(arrow::schema({arrow::field("image", column->type())}), {column});
@@ -58,7 +61,7 @@ absl::StatusOr<std::vector<Cell>> image_column(const std::shared_ptr<arrow::Arra
             .ok());
     EXPECT_TRUE(out->Close().ok());
   }
-  return read_column(path, {.name = "image", .is_bytes = true});
+  return read_column(path, wanted);
 }
 
 TEST(Table, ReadsFilesOutOfParquetAsTheyAre) {
@@ -77,6 +80,17 @@ TEST(Table, RefusesFilesThatAreOnlyNamed) {
   ASSERT_TRUE(paths.Append("x.png").ok());
   EXPECT_THAT(image_column(*paths.Finish()).status(),
               Refuses("column image holds string; files must be binary, or a struct with bytes"));
+}
+
+TEST(Table, HasNullsInsteadOfAColumnThatMayBeAbsent) {
+  const TextColumn label = {.name = "label", .may_be_absent = true};
+  Scratch scratch;
+  EXPECT_THAT(*read_column(scratch.write("a.tsv", "text\na\nb\n"), label),
+              ElementsAre(Cell(), Cell()));
+  EXPECT_THAT(
+      *read_column(scratch.write("a.jsonl", "{\"text\": \"a\"}\n{\"label\": \"x\"}\n"), label),
+      ElementsAre(Cell(), Cell("x")));
+  EXPECT_THAT(*image_column(binary({"a", "b"}), label), IsEmpty());  // nothing tells their number
 }
 
 TEST(Table, RefusesFilesInFormatsOfText) {
