@@ -11,7 +11,7 @@
 #include "core/exit/policy_registry.h"
 #include "core/model/walk.h"
 #include "core/runtime/answers.h"
-#include "core/runtime/packed_backend.h"
+#include "core/runtime/fused_backend.h"
 #include "core/task/task.h"
 
 namespace espalier::runtime {
@@ -39,12 +39,12 @@ class LibTorchEngine : public Engine {
  public:
   LibTorchEngine(Artifact artifact, std::unique_ptr<Tokenizer> tokenizer,
                  std::unique_ptr<Task> task, std::unique_ptr<ExitPolicy> policy)
-      : plan_(std::make_shared<const Plan>(make_plan(std::move(artifact.model)))),
+      : plan_(std::make_shared<const FusedPlan>(make_fused_plan(std::move(artifact.model)))),
         backend_(*plan_),
         tokenizer_(std::move(tokenizer)),
         task_(std::move(task)),
         policy_(std::move(policy)) {
-    const ModelConfig& config = plan_->model.config;
+    const ModelConfig& config = plan_->plan.model.config;
     info_.task = artifact.spec.task;
     info_.objective = task_->objective();
     info_.reads = task_->reads();
@@ -74,7 +74,7 @@ class LibTorchEngine : public Engine {
   const ModelInfo& info() const override { return info_; }
 
   absl::StatusOr<std::vector<Features>> encode(const Sample& sample) const override {
-    return task_->encode({tokenizer_.get(), &plan_->model.config, info_.max_length}, sample);
+    return task_->encode({tokenizer_.get(), &plan_->plan.model.config, info_.max_length}, sample);
   }
 
   Row probe() const override {
@@ -97,7 +97,7 @@ class LibTorchEngine : public Engine {
             std::isnan(row.exit_threshold) ? info_.exit_threshold : row.exit_threshold));
         max_layer.push_back(row.max_exit_layer > 0 ? row.max_exit_layer : info_.layers);
       }
-      auto device = plan_->model.device();
+      auto device = plan_->plan.model.device();
       WalkOptions options;
       options.policy = policy_.get();
       if (policy_ != nullptr) {
@@ -106,7 +106,7 @@ class LibTorchEngine : public Engine {
       }
       const Trace trace = walk(backend_, pack(inputs), {}, options);
       std::vector<Answer> answers =
-          answers_of(info_.objective, plan_->model.config.head, trace, rows);
+          answers_of(info_.objective, plan_->plan.model.config.head, trace, rows);
       for (Answer& answer : answers) finish(answer);
       return answers;
     });
@@ -160,7 +160,7 @@ class LibTorchEngine : public Engine {
 
   template <class Bad>
   absl::Status check_image(const Input& input, const Bad& bad) const {
-    const ModelConfig& config = plan_->model.config;
+    const ModelConfig& config = plan_->plan.model.config;
     if (!input.ids.empty()) return bad("holds a text; this model reads images");
     if (input.pixels.size() != config.pixels()) {
       return bad(absl::StrCat("has ", input.pixels.size(), " bytes of pixels; this model takes ",
@@ -201,8 +201,8 @@ class LibTorchEngine : public Engine {
     return absl::OkStatus();
   }
 
-  std::shared_ptr<const Plan> plan_;
-  PackedBackend backend_;
+  std::shared_ptr<const FusedPlan> plan_;
+  FusedBackend backend_;
   std::unique_ptr<Tokenizer> tokenizer_;
   std::unique_ptr<Task> task_;
   std::unique_ptr<ExitPolicy> policy_;

@@ -4,31 +4,30 @@
 #include "core/model/attention.h"
 
 namespace espalier::runtime {
-namespace {
 
-// A program that serves passes no gates; what was gated has been folded.
-void check_no_gates(const LayerGates& gates) {
+void PackedBackend::check_no_gates(const LayerGates& gates) {
   bool any = gates.hidden.defined() || gates.attention.defined() || gates.ffn.defined() ||
              gates.head.defined() || gates.neuron.defined() || gates.all != nullptr;
   TORCH_CHECK(!any, "PackedBackend runs folded models only");
 }
 
-}  // namespace
+Linear joined_query_key_value(const Layer& layer) {
+  Linear out;
+  if (layer.has_attention() && !layer.query.factored() && !layer.key.factored() &&
+      !layer.value.factored()) {
+    out.weight = at::cat({layer.query.effective_weight(), layer.key.effective_weight(),
+                          layer.value.effective_weight()});
+    out.bias = at::cat({layer.query.bias, layer.key.bias, layer.value.bias});
+  }
+  return out;
+}
 
 Plan make_plan(Model model) {
   torch::NoGradGuard no_grad;
   Plan plan;
+  for (const Layer& layer : model.layers)
+    plan.query_key_value.push_back(joined_query_key_value(layer));
   plan.model = std::move(model);
-  for (const Layer& layer : plan.model.layers) {
-    Linear joined;
-    if (layer.has_attention() && !layer.query.factored() && !layer.key.factored() &&
-        !layer.value.factored()) {
-      joined.weight = at::cat({layer.query.effective_weight(), layer.key.effective_weight(),
-                               layer.value.effective_weight()});
-      joined.bias = at::cat({layer.query.bias, layer.key.bias, layer.value.bias});
-    }
-    plan.query_key_value.push_back(std::move(joined));
-  }
   return plan;
 }
 

@@ -23,7 +23,7 @@ from bad_models import LABELS, POSITIONS, WORDS, Folder, cast
 from cluster import Cluster, wait_for
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-REFUSED, MISUSED = 4, 2  # exit codes of the CLI
+JOB_FAILED, MISUSED, REFUSED = 1, 2, 4  # exit codes of the CLI
 SENTENCES = ["the plot is great and lovely.", "a dull and clumsy movie.", "fresh, warm, funny."]
 
 
@@ -209,7 +209,7 @@ class BadInput(unittest.TestCase):
         cls.folder, cls.numbers = cls.cluster.folder, itertools.count()
         (cls.folder / "good.tsv").write_text(TRAIN)
         cls.cluster.cli("datasets", "upload", "good", "--train", cls.folder / "good.tsv")
-        cls.publish("good", "--max-length", 512)
+        cls.publish("good")
         (cls.folder / "pictures.tar").write_bytes(GOOD_IMAGES)
         cls.cluster.cli("models", "upload", "vit", tiny.write_vit(cls.folder / "vit"))
         cls.cluster.cli("datasets", "upload", "pictures", "--train", cls.folder / "pictures.tar", *IMAGES)
@@ -293,13 +293,19 @@ class BadInput(unittest.TestCase):
             with self.subTest(what):
                 self.check_refused(done, words, code)
 
-    def test_a_model_does_not_read_more_than_its_positions_whatever_the_recipe_says(self):
-        """It asked for 512 tokens. Longer texts are cut, and the answer says so."""
+    def test_a_model_reads_at_most_its_positions(self):
+        """The default length is fitted to them; longer texts are cut, and the answer says so."""
         request = service_pb2.ModelConfigRequest(name="good")
         found = self.ask("ModelConfig", request).config.parameters["max_length"].string_value
         self.assertEqual(found, str(POSITIONS))
         for words, cut in ((POSITIONS - 2, False), (POSITIONS - 1, True)):  # [CLS] and [SEP] need room too
             self.assertEqual(self.infer({"text": ["film " * words]}).parameters["truncated"].bool_param, cut)
+
+    def test_a_length_beyond_the_positions_is_refused_by_the_job(self):
+        done = self.cluster.cli("jobs", "submit", "--base", "dense", "--model", "good", "--finetune-epochs", 0, "--max-length",
+                                512, "--watch", check=False)
+        self.check_refused(done, ["max_length is 512, but the model has positions for 64 tokens", "ask for at most 64"],
+                           JOB_FAILED)
 
     def test_a_model_and_a_data_set_must_be_of_one_kind(self):
         for model, dataset, reads in (("good", "pictures", "reads images, but the model, a bert, reads texts"),

@@ -7,7 +7,7 @@
 #include "core/model/embedding.h"
 #include "core/model/load.h"
 #include "core/model/walk.h"
-#include "core/runtime/packed_backend.h"
+#include "core/runtime/fused_backend.h"
 #include "tests/laws/method_bench.h"
 
 namespace espalier {
@@ -50,8 +50,8 @@ TEST(ExitLaw, APolicyThatNeverFiresChangesNothing) {
     auto policy = *make_exit_policy(entry.name);
     auto range = (*exit_methods().make(entry.name, nullptr))->range(3, 3);
     Batch batch = tiny_batch(tiny_examples(20, 5), 20);
-    runtime::Plan plan = runtime::make_plan(model);
-    runtime::PackedBackend backend(plan);
+    runtime::FusedPlan plan = runtime::make_fused_plan(model);
+    runtime::FusedBackend backend(plan);
     Answered with = answer(backend, policy.get(), batch, range.low);
     torch::NoGradGuard no_grad;
     EXPECT_EQ(max_gap(with.logits, walk(backend, batch).logits), 0);
@@ -64,8 +64,8 @@ TEST(ExitLaw, TheBoldestThresholdLeavesAtOnce) {
     Model model = with_exits(entry.name);
     auto policy = *make_exit_policy(entry.name);
     auto range = (*exit_methods().make(entry.name, nullptr))->range(3, 3);
-    runtime::Plan plan = runtime::make_plan(model);
-    runtime::PackedBackend backend(plan);
+    runtime::FusedPlan plan = runtime::make_fused_plan(model);
+    runtime::FusedBackend backend(plan);
     Answered all = answer(backend, policy.get(), tiny_batch(tiny_examples(20, 5), 20), range.high);
     EXPECT_TRUE(all.exit_layer.eq(1).all().item<bool>());
   }
@@ -76,8 +76,8 @@ TEST(ExitLaw, ARowAloneIsTheRowInACrowd) {
     Model model = with_exits(entry.name);
     auto policy = *make_exit_policy(entry.name);
     Examples examples = tiny_examples(24, 5);
-    runtime::Plan plan = runtime::make_plan(model);
-    runtime::PackedBackend packed(plan);
+    runtime::FusedPlan plan = runtime::make_fused_plan(model);
+    runtime::FusedBackend packed(plan);
     TrainBackend padded(model);
     // The first threshold at which rows leave at different layers: there is something to get wrong.
     auto depths = [](const Answered& a) { return std::get<0>(at::_unique(a.exit_layer)).size(0); };
@@ -107,8 +107,8 @@ TEST(ExitLaw, MaxLayerIsObeyed) {
   for (const auto& entry : exit_methods().entries()) {
     Model model = with_exits(entry.name);
     auto policy = *make_exit_policy(entry.name);
-    runtime::Plan plan = runtime::make_plan(model);
-    runtime::PackedBackend backend(plan);
+    runtime::FusedPlan plan = runtime::make_fused_plan(model);
+    runtime::FusedBackend backend(plan);
     Answered two = answer(backend, policy.get(), tiny_batch(tiny_examples(9, 5), 9), 0, 2);
     EXPECT_TRUE(two.exit_layer.eq(2).all().item<bool>());
   }
@@ -120,16 +120,20 @@ TEST(BatchLaw, PaddedPackedAndSingleAgree) {
   TrainBackend training(model);
   runtime::Plan plan = runtime::make_plan(model);
   runtime::PackedBackend packed(plan);
+  runtime::FusedPlan fused_plan = runtime::make_fused_plan(model);
+  runtime::FusedBackend fused(fused_plan);
   torch::NoGradGuard no_grad;
   Batch batch = tiny_batch(examples, 30);
   WalkOptions maps;  // recording them takes attention over a padded grid
   maps.record.attention = RecordAttention::kProbabilities;
   Tensor a = walk(training, batch).logits, b = walk(packed, batch).logits;
   EXPECT_LE(max_gap(a, b), 1e-5);
+  EXPECT_LE(max_gap(walk(fused, batch).logits, b), 1e-5);
   EXPECT_LE(max_gap(a, walk(training, batch, {}, maps).logits), 1e-5);
   for (int64_t row = 0; row < 30; ++row) {
     std::vector<int64_t> one = {row};
     EXPECT_LE(max_gap(walk(packed, make_batch(examples, one)).logits[0], b[row]), 1e-5);
+    EXPECT_LE(max_gap(walk(fused, make_batch(examples, one)).logits[0], b[row]), 1e-5);
     EXPECT_LE(max_gap(walk(training, make_batch(examples, one)).logits[0], a[row]), 1e-5);
   }
 }

@@ -24,7 +24,7 @@
 #include "core/model/load.h"
 #include "core/model/train_backend.h"
 #include "core/model/walk.h"
-#include "core/runtime/packed_backend.h"
+#include "core/runtime/fused_backend.h"
 
 namespace espalier {
 namespace {
@@ -33,7 +33,8 @@ using Tensors = std::map<std::string, Tensor>;
 
 struct Loaded {
   std::string name;  // of folder and fresh head
-  runtime::Plan plan;
+  Model model;
+  runtime::FusedPlan plan;  // of what serves
   Tensors fresh;
 };
 
@@ -78,7 +79,8 @@ const Loaded& load(const Json& asked, const std::string& usual) {
     model.reset_classifier(classes, /*seed=*/1);
     last.fresh = head_weights(model);
   }
-  last.plan = runtime::make_plan(std::move(model));
+  last.plan = runtime::make_fused_plan(model);
+  last.model = std::move(model);
   last.name = name;
   return last;
 }
@@ -121,12 +123,12 @@ Batch row_of(const Batch& batch, size_t row) {
   return out;
 }
 
-Trace run(const runtime::Plan& plan, const Batch& batch, const Request& request) {
+Trace run(const Loaded& loaded, const Batch& batch, const Request& request) {
   WalkOptions options;
   options.record.hidden = true;
   if (request.maps()) options.record.attention = RecordAttention::kProbabilities;
-  TrainBackend training(plan.model);
-  runtime::PackedBackend serving(plan);
+  TrainBackend training(loaded.model);
+  runtime::FusedBackend serving(loaded.plan);
   const bool serves = request.path == "engine" || (request.alone() && !request.maps());
   return walk(serves ? static_cast<Backend&>(serving) : training, batch, {}, options);
 }
@@ -175,16 +177,16 @@ Tensors joined(const std::vector<Tensors>& rows, int64_t longest) {
 absl::Status encode(const Json& asked, const std::string& usual_folder) {
   const Request request = read_request(asked);
   const Loaded& loaded = load(asked, usual_folder);
-  const ModelConfig& config = loaded.plan.model.config;
+  const ModelConfig& config = loaded.model.config;
   const Batch batch = config.reads_images() ? image_batch(asked, config) : text_batch(asked);
   std::vector<Tensors> parts;
   if (request.alone()) {
     for (size_t row = 0; row < batch.lengths.size(); ++row) {
       const Batch one = row_of(batch, row);
-      parts.push_back(answers(run(loaded.plan, one, request), request));
+      parts.push_back(answers(run(loaded, one, request), request));
     }
   } else {
-    parts.push_back(answers(run(loaded.plan, batch, request), request));
+    parts.push_back(answers(run(loaded, batch, request), request));
   }
   Tensors out = joined(parts, batch.longest());
   out.insert(loaded.fresh.begin(), loaded.fresh.end());

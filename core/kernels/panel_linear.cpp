@@ -1,0 +1,196 @@
+#include "core/kernels/panel_linear.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#include "core/kernels/lanes.h"
+#include "core/kernels/panel_tile.h"
+
+namespace espalier::kernels {
+namespace {
+
+constexpr int64_t kPanel = PanelLinear::kPanel;
+constexpr int64_t kVectors = kPanel / kLanes;
+// 8 x 3 sums and 3 vectors of weights fill AVX-512's registers; AVX2's, of which a vector takes
+// two, hold 4 x 1 and 1.
+constexpr int64_t kWideRows = 8, kNarrowRows = 4;
+
+// Some rows of one panel. What is behind f and the sum goes through `sums`, [rows][48] in the first
+// cache, so that there is one place for panels that are not full.
+struct Tile {
+  const float* x;
+  int64_t x_stride, depth;
+  const float *panel, *bias;
+  float* sums;
+  const char* ahead;  // fetched meanwhile, `lines` lines a step; null: nothing
+  int64_t lines;
+};
+
+template <int R, int V>
+ESPALIER_INLINE void multiply_tile(const Tile& tile, int64_t column) {
+  Lanes sums[R][V];
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 3
+    for (int v = 0; v < V; ++v) sums[r][v] = load(tile.bias + column + v * kLanes);
+  }
+  const float* panel = tile.panel + column;
+  const char* ahead = tile.ahead;
+  for (int64_t k = 0; k < tile.depth; ++k, panel += kPanel) {
+    Lanes right[V];
+#pragma GCC unroll 3
+    for (int v = 0; v < V; ++v) right[v] = load(panel + v * kLanes);
+    for (int64_t line = 0; line < tile.lines; ++line, ahead += 64) __builtin_prefetch(ahead, 0, 2);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+      const Lanes left = spread(tile.x[r * tile.x_stride + k]);
+#pragma GCC unroll 3
+      for (int v = 0; v < V; ++v) sums[r][v] += left * right[v];
+    }
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 3
+    for (int v = 0; v < V; ++v) store(tile.sums + r * kPanel + column + v * kLanes, sums[r][v]);
+  }
+}
+
+template <int R>
+ESPALIER_INLINE void multiply_narrow(const Tile& tile) {
+  for (int64_t column = 0; column < kPanel; column += kLanes) multiply_tile<R, 1>(tile, column);
+}
+
+ESPALIER_CLONES void multiply_wide_rows(const Tile& tile, int64_t rows) {
+  switch (rows) {
+    case 8:
+      return multiply_tile<8, kVectors>(tile, 0);
+    case 7:
+      return multiply_tile<7, kVectors>(tile, 0);
+    case 6:
+      return multiply_tile<6, kVectors>(tile, 0);
+    case 5:
+      return multiply_tile<5, kVectors>(tile, 0);
+    case 4:
+      return multiply_tile<4, kVectors>(tile, 0);
+    case 3:
+      return multiply_tile<3, kVectors>(tile, 0);
+    case 2:
+      return multiply_tile<2, kVectors>(tile, 0);
+    default:
+      return multiply_tile<1, kVectors>(tile, 0);
+  }
+}
+
+ESPALIER_CLONES void multiply_narrow_rows(const Tile& tile, int64_t rows) {
+  switch (rows) {
+    case 4:
+      return multiply_narrow<4>(tile);
+    case 3:
+      return multiply_narrow<3>(tile);
+    case 2:
+      return multiply_narrow<2>(tile);
+    default:
+      return multiply_narrow<1>(tile);
+  }
+}
+
+bool is_wide() {
+#if defined(__x86_64__)
+  static const bool wide = __builtin_cpu_supports("avx512f") != 0;
+  return wide;
+#else
+  return false;
+#endif
+}
+
+ESPALIER_CLONES void norm_rows(const float* x, int64_t rows, int64_t width, const float* weight,
+                               const float* bias, float eps, float* y) {
+  const int64_t whole = width / kLanes * kLanes;
+  const float share = 1.0F / static_cast<float>(width);
+  for (int64_t r = 0; r < rows; ++r, x += width, y += width) {
+    Lanes total = {};
+    for (int64_t c = 0; c < whole; c += kLanes) total += load(x + c);
+    float mean = sum(total);
+    for (int64_t c = whole; c < width; ++c) mean += x[c];
+    mean *= share;
+    Lanes squares = {};
+    for (int64_t c = 0; c < whole; c += kLanes) {
+      const Lanes away = load(x + c) - mean;
+      squares += away * away;
+    }
+    float variance = sum(squares);
+    for (int64_t c = whole; c < width; ++c) variance += (x[c] - mean) * (x[c] - mean);
+    const float scale = 1.0F / std::sqrt(variance * share + eps);
+    for (int64_t c = 0; c < whole; c += kLanes)
+      store(y + c, (load(x + c) - mean) * scale * load(weight + c) + load(bias + c));
+    for (int64_t c = whole; c < width; ++c) y[c] = (x[c] - mean) * scale * weight[c] + bias[c];
+  }
+}
+
+}  // namespace
+
+void AlignedFloats::Free::operator()(float* data) const { std::free(data); }
+
+AlignedFloats::AlignedFloats(int64_t count)
+    : data_(static_cast<float*>(std::aligned_alloc(
+          64, static_cast<size_t>(whole_lanes(std::max<int64_t>(count, 1))) * sizeof(float)))) {
+  if (data_ == nullptr) throw std::bad_alloc();
+}
+
+PanelLinear::PanelLinear(const float* weight, const float* bias, int64_t outputs, int64_t inputs)
+    : inputs_(inputs), outputs_(outputs), panels_(panels() * inputs * kPanel) {
+  bias_.assign(static_cast<size_t>(panels() * kPanel), 0);
+  if (bias != nullptr) std::copy_n(bias, outputs, bias_.begin());
+  float* to = panels_.get();
+  for (int64_t panel = 0; panel < panels(); ++panel) {
+    for (int64_t k = 0; k < inputs; ++k) {
+      for (int64_t n = panel * kPanel; n < (panel + 1) * kPanel; ++n)
+        *to++ = n < outputs ? weight[n * inputs + k] : 0;
+    }
+  }
+}
+
+void PanelLinear::multiply(int64_t first, int64_t last, const float* x, int64_t x_stride,
+                           int64_t rows, float* y, int64_t y_stride, After after, const float* add,
+                           int64_t add_stride) const {
+  const bool wide = is_wide();
+  const int64_t most = wide ? kWideRows : kNarrowRows;
+  const int64_t tiles = (rows + most - 1) / most;
+  alignas(64) float sums[kWideRows * kPanel];
+  for (int64_t panel = first; panel < last; ++panel) {
+    const float* weight = panels_.get() + panel * inputs_ * kPanel;
+    const int64_t column = panel * kPanel, columns = std::min(kPanel, outputs_ - column);
+    // The next panel's three lines a step, dealt out to the first tiles.
+    const char* ahead =
+        panel + 1 < last ? reinterpret_cast<const char*>(weight + inputs_ * kPanel) : nullptr;
+    const int64_t parts = std::min<int64_t>(tiles, kVectors),
+                  lines = (kVectors + parts - 1) / parts;
+    for (int64_t t = 0, begin = 0; t < tiles; ++t) {
+      const int64_t end = rows * (t + 1) / tiles, count = end - begin;
+      const bool fetches = ahead != nullptr && t * lines < kVectors;
+      const Tile tile = {x + begin * x_stride,
+                         x_stride,
+                         inputs_,
+                         weight,
+                         bias_.data() + column,
+                         sums,
+                         fetches ? ahead + t * lines * inputs_ * 64 : nullptr,
+                         fetches ? std::min(lines, kVectors - t * lines) : 0};
+      (wide ? multiply_wide_rows : multiply_narrow_rows)(tile, count);
+      finish_tile({sums, count, columns}, after,
+                  add == nullptr ? nullptr : add + begin * add_stride + column, add_stride,
+                  y + begin * y_stride + column, y_stride);
+      begin = end;
+    }
+  }
+}
+
+void layer_norm(const float* x, int64_t rows, int64_t width, const float* weight, const float* bias,
+                double eps, float* y) {
+  norm_rows(x, rows, width, weight, bias, static_cast<float>(eps), y);
+}
+
+}  // namespace espalier::kernels
