@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -102,5 +103,11 @@ class LargeLists {
   LargeArray<uint64_t> ends_;
   LargeArray<T> items_;
 };
+
+// Lists of characters are texts. Adding one: lists.add(std::string_view("text")); a literal alone
+// would bring its zero along.
+inline std::string_view text_of(const LargeLists<char>& lists, int64_t i) {
+  return {lists[i].data(), lists[i].size()};
+}
 
 }  // namespace espalier

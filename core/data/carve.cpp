@@ -18,8 +18,7 @@ std::vector<std::vector<int64_t>> groups_of(const Rows& rows) {
   std::vector<std::vector<int64_t>> out;
   for (int64_t row = 0; row < rows.size(); ++row) {
     size_t group = out.size();
-    if (by_context)
-      group = group_of.emplace(rows.pair[static_cast<size_t>(row)], group).first->second;
+    if (by_context) group = group_of.emplace(text_of(rows.pair, row), group).first->second;
     if (group == out.size()) out.emplace_back();
     out[group].push_back(row);
   }

@@ -41,7 +41,7 @@ absl::StatusOr<Examples> encode(const Rows& rows, std::span<const int64_t> which
     float follows = 0;
     if (rows.pairs_follow) {
       const SecondText second = draw_second_text(rows, which, place);
-      sample.pair = rows.pair[static_cast<size_t>(second.row)];
+      sample.pair = text_of(rows.pair, second.row);
       follows = static_cast<float>(second.label);
       sample.target = std::span(&follows, 1);
     }
@@ -95,16 +95,16 @@ absl::Status check_not_empty(const char* split, const Examples& examples) {
 }  // namespace
 
 Sample sample_of(const Rows& rows, int64_t i) {
-  const auto row = static_cast<size_t>(i);
   Sample out;
-  if (!rows.text.empty()) out.text = rows.text[row];
-  if (!rows.words.empty()) out.words = rows.words[row];
-  if (!rows.images.empty()) out.image = rows.images[row];
+  if (!rows.text.empty()) out.text = text_of(rows.text, i);
+  if (!rows.words.empty()) out.words = rows.words[i];
+  if (!rows.images.empty()) out.image = text_of(rows.images, i);
   out.has_pair = !rows.pair.empty();
-  if (out.has_pair) out.pair = rows.pair[row];
+  if (out.has_pair) out.pair = text_of(rows.pair, i);
   if (!rows.answers.empty()) {
-    out.answers = rows.answers[row].texts;
-    out.answer_begins = rows.answers[row].begins;
+    const RightAnswers& right = rows.answers[static_cast<size_t>(i)];
+    out.answers = right.texts;
+    out.answer_begins = right.begins;
   }
   out.target = rows.targets[i];
   return out;

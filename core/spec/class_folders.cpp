@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -160,17 +161,6 @@ absl::Status visit_class_folders(const ClassFolders& folders,
   return visit_class_folders(folders.path, {ClassPart{folders.under, folders.labelled}},
                              folders.limits,
                              [&](size_t, ClassFile file) { return take(std::move(file)); });
-}
-
-absl::StatusOr<std::vector<ClassFile>> read_class_folders(const ClassFolders& folders) {
-  std::vector<ClassFile> files;
-  ESPALIER_RETURN_IF_ERROR(visit_class_folders(folders, [&](ClassFile file) {
-    files.push_back(std::move(file));
-    return absl::OkStatus();
-  }));
-  std::sort(files.begin(), files.end(),
-            [](const ClassFile& a, const ClassFile& b) { return a.path < b.path; });
-  return files;
 }
 
 bool is_archive_name(std::string_view path) {

@@ -12,7 +12,6 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "core/spec/archive.h"
 
 namespace espalier {
@@ -31,11 +30,11 @@ struct ClassFolders {
   bool labelled = true;  // false: files may lie anywhere, in no folder too, and have no label
 };
 
-// Every file once, in the order in which it comes, so that nothing needs to be held: for a full
-// scan. INVALID_ARGUMENT also where there is no file at all, where one lies in no folder,
-// where a class has two folders (train/cat and test/cat without `under`), or where there are no
-// classes but train, test and the like at the top: folders of splits, of whose files nobody says
-// what they show. A class "train" among others is one.
+// Every file once, in the order in which it comes (a folder's: by path), so that nothing but the
+// paths needs to be held. INVALID_ARGUMENT also where there is no file at all, where one lies in no
+// folder, where a class has two folders (train/cat and test/cat without `under`), or where there
+// are no classes but train, test and the like at the top: folders of splits, of whose files nobody
+// says what they show. A class "train" among others is one.
 absl::Status visit_class_folders(const ClassFolders& folders,
                                  const std::function<absl::Status(ClassFile)>& take);
 
@@ -49,9 +48,6 @@ struct ClassPart {
 absl::Status visit_class_folders(const std::string& path, const std::vector<ClassPart>& parts,
                                  const ArchiveLimits& limits,
                                  const std::function<absl::Status(size_t part, ClassFile)>& take);
-
-// All of them, sorted by path.
-absl::StatusOr<std::vector<ClassFile>> read_class_folders(const ClassFolders& folders);
 
 // Whether `path` looks like an archive of class folders by its name: .tar, .tar.gz, .tgz, .tar.xz,
 // .txz, .zip.

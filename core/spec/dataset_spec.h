@@ -10,10 +10,12 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "core/base/large_array.h"
 #include "core/base/options.h"
 #include "core/spec/class_weights.h"
 #include "core/spec/targets.h"
 #include "core/spec/tasks.h"
+#include "core/spec/word_lists.h"
 
 namespace espalier {
 
@@ -69,15 +71,16 @@ struct RightAnswers {
   std::vector<int32_t> begins;
 };
 
-// One split, as columns.
+// One split, as columns, which lie on disk once they are large (large_array.h).
 struct Rows {
   // pair empty for single texts. Question answering: the question, and its context as the pair.
-  std::vector<std::string> text, pair;
-  std::vector<RightAnswers> answers;  // question answering only
+  LargeLists<char> text, pair;
+  // Question answering only. In memory, as a SQuAD file is while it is read; its size is bounded.
+  std::vector<RightAnswers> answers;
   // Instead of texts: encoded files, and their names where they come from an archive.
-  std::vector<std::string> images, image_names;
+  LargeLists<char> images, image_names;
   // Instead of texts where every word has a label: a list, or a text cut at its spaces.
-  std::vector<std::vector<std::string>> words;
+  WordLists words;
   // kClass: the id; kValue: the number; kLabels: 0 or 1 for every label; kTokenClasses: an id for
   // every word; kSpan: 1 if there is an answer, else 0; kWords: a NextSentence. Not known in a
   // split without labels; in kUnlabelled words have kUnknownClass each.
@@ -91,17 +94,19 @@ struct Rows {
 // answering is read from SQuAD's files (squad_file.h), images from archives or Parquet
 // (image_split.h), everything else from tables.
 //
-// Reads one split, tables through Arrow. Of kUnlabelled no label is read: the column, the class
-// folders or the answers need not be there. Nor need the column of calibrate where rows have one
-// class each: exits can be calibrated without labels.
+// Reads one split, tables through Arrow; what it holds in memory does not grow with the file, but
+// for a SQuAD file's answers. Images of an archive are sorted by name. Of kUnlabelled no label is
+// read: the column, the class folders or the answers need not be there. Nor need the column of
+// calibrate where rows have one class each: exits can be calibrated without labels.
 //
 // TSV: quotes are literal and a BOM is skipped. Errors name the file, the row and the column; a
 // missing column names the columns found; an unknown label names the known ones. Text that is not
 // UTF-8 is an error with its row.
 absl::StatusOr<Rows> read_split(const DatasetSpec& spec, const std::string& split);
 
-// What a full scan found: label names resolved, rows a split. Every split is read. What the spec
-// says about labels (metric, class weights) is checked against the names.
+// What a full scan found: label names resolved, rows a split. Every split is read, an archive of
+// several once, and no row is kept. What the spec says about labels (metric, class weights) is
+// checked against the names.
 struct DatasetFacts {
   std::vector<std::string> label_names;
   std::map<std::string, int64_t> rows;

@@ -1,5 +1,6 @@
 #include "core/spec/image_split.h"
 
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -10,20 +11,38 @@ namespace espalier {
 namespace {
 
 ClassFolders folders_of(const ImageSplit& split) {
-  ClassFolders out{split.path, split.under, {}, split.labelled};
-  out.limits.total_bytes = kMaxImagesBytes;
-  return out;
+  return {split.path, split.under, {}, split.labelled};
 }
 
-absl::StatusOr<LabelledImages> read_archived(const ImageSplit& split) {
-  ESPALIER_ASSIGN_OR_RETURN(std::vector<ClassFile> files, read_class_folders(folders_of(split)));
-  LabelledImages out;
-  for (ClassFile& file : files) {
-    out.files.push_back(std::move(file.bytes));
-    out.names.push_back(std::move(file.path));
-    if (split.labelled) out.labels.emplace_back(std::move(file.label));
-  }
-  return out;
+TextColumn label_column(const DatasetSpec& spec, const ImageSplit& split) {
+  return {.name = spec.label_column, .may_be_absent = split.labels_may_be_absent};
+}
+
+absl::Status null_image(const DatasetSpec& spec, const std::string& path, int64_t row) {
+  return absl::InvalidArgumentError(
+      absl::StrCat(path, ": row ", row + 1, ", column ", spec.image_column, ": the image is null"));
+}
+
+// Scans the splits of one archive.
+absl::Status scan_archive(const DatasetSpec& spec, const std::vector<std::string>& names,
+                          const LookAtImage& look, std::map<std::string, ArchivedSplit>& out) {
+  ESPALIER_ASSIGN_OR_RETURN(const std::string archive, split_path(spec, names.front()));
+  std::vector<ClassPart> parts;
+  for (const std::string& name : names)
+    parts.push_back({under_of(spec, name), name != kUnlabelled});
+  std::vector<std::set<std::string>> seen(parts.size());  // labels
+  const auto take = [&](size_t part, ClassFile file) -> absl::Status {
+    if (const absl::Status fine = look ? look(file.bytes) : absl::OkStatus(); !fine.ok()) {
+      return absl::Status(fine.code(),
+                          absl::StrCat(archive, ": ", file.path, ": ", fine.message()));
+    }
+    ArchivedSplit& split = out[names[part]];
+    ++split.images;
+    if (parts[part].labelled && seen[part].insert(file.label).second)
+      split.labels.push_back({std::move(file.label), std::move(file.path)});
+    return absl::OkStatus();
+  };
+  return visit_class_folders(archive, parts, {}, take);
 }
 
 }  // namespace
@@ -44,69 +63,52 @@ absl::Status check_image_format(const DatasetSpec& spec, const std::string& path
                    "no format set) or a Parquet file with a column of images"));
 }
 
-absl::StatusOr<LabelledImages> read_images(const DatasetSpec& spec, const ImageSplit& split) {
-  if (in_class_folders(spec, split.path)) return read_archived(split);
-  const TextColumn images = {.name = spec.image_column, .is_bytes = true};
-  std::vector<TextColumn> wanted = {images};
-  if (split.labelled) {
-    wanted.insert(wanted.begin(),
-                  {.name = spec.label_column, .may_be_absent = split.labels_may_be_absent});
+absl::Status visit_images(const DatasetSpec& spec, const ImageSplit& split,
+                          const std::function<absl::Status(const LabelledImage&)>& take) {
+  if (in_class_folders(spec, split.path)) {
+    return visit_class_folders(folders_of(split), [&](ClassFile file) {
+      const Cell label = split.labelled ? Cell(std::move(file.label)) : Cell();
+      return take({file.bytes, file.path, label});
+    });
   }
-  ESPALIER_ASSIGN_OR_RETURN(auto columns, read_table(split.path, spec.format, wanted));
-  LabelledImages out;
-  if (split.labelled) out.labels = std::move(columns.front());
-  out.files.reserve(columns.back().size());
-  for (Cell& cell : columns.back()) {
-    if (is_null(cell)) {
-      return absl::InvalidArgumentError(absl::StrCat(split.path, ": row ", out.files.size() + 1,
-                                                     ", column ", spec.image_column,
-                                                     ": the image is null"));
+  std::vector<TextColumn> wanted = {{.name = spec.image_column, .is_bytes = true}};
+  if (split.labelled) wanted.push_back(label_column(spec, split));
+  const auto take_batch = [&](const TableBatch& batch) -> absl::Status {
+    const Cell none;
+    for (size_t i = 0; i < batch.columns[0].size(); ++i) {
+      const auto* file = std::get_if<std::string>(&batch.columns[0][i]);
+      if (file == nullptr)
+        return null_image(spec, split.path, batch.first + static_cast<int64_t>(i));
+      ESPALIER_RETURN_IF_ERROR(take({*file, "", split.labelled ? batch.columns[1][i] : none}));
     }
-    out.files.push_back(std::move(std::get<std::string>(cell)));
-  }
-  return out;
-}
-
-absl::StatusOr<std::vector<Cell>> read_image_labels(const DatasetSpec& spec,
-                                                    const ImageSplit& split) {
-  if (!in_class_folders(spec, split.path)) {
-    ESPALIER_ASSIGN_OR_RETURN(auto columns,
-                              read_table(split.path, spec.format, {{.name = spec.label_column}}));
-    return std::move(columns[0]);
-  }
-  std::vector<Cell> out;
-  ESPALIER_RETURN_IF_ERROR(visit_class_folders(folders_of(split), [&](ClassFile file) {
-    out.emplace_back(std::move(file.label));
     return absl::OkStatus();
-  }));
-  return out;
+  };
+  return read_table(split.path, spec.format, wanted, {}, take_batch);
 }
 
-absl::StatusOr<std::map<std::string, LabelledImages>> scan_archives(const DatasetSpec& spec,
-                                                                    const LookAtImage& look) {
+absl::Status visit_image_labels(const DatasetSpec& spec, const ImageSplit& split,
+                                const std::function<absl::Status(const Cell& label)>& take) {
+  if (in_class_folders(spec, split.path)) {
+    return visit_class_folders(folders_of(split),
+                               [&](ClassFile file) { return take(Cell(std::move(file.label))); });
+  }
+  return read_table(split.path, spec.format, {label_column(spec, split)}, {},
+                    [&](const TableBatch& batch) -> absl::Status {
+                      for (const Cell& label : batch.columns[0])
+                        ESPALIER_RETURN_IF_ERROR(take(label));
+                      return absl::OkStatus();
+                    });
+}
+
+absl::StatusOr<std::map<std::string, ArchivedSplit>> scan_archives(const DatasetSpec& spec,
+                                                                   const LookAtImage& look) {
   std::map<std::string, std::vector<std::string>> splits_of;  // by archive
   for (const auto& [name, path] : spec.splits) {
     if (in_class_folders(spec, path)) splits_of[path].push_back(name);
   }
-  std::map<std::string, LabelledImages> out;
-  for (const auto& [path, names] : splits_of) {
-    ESPALIER_ASSIGN_OR_RETURN(const std::string archive, split_path(spec, names.front()));
-    std::vector<ClassPart> parts;
-    for (const std::string& name : names)
-      parts.push_back({under_of(spec, name), name != kUnlabelled});
-    const auto take = [&](size_t i, ClassFile file) -> absl::Status {
-      if (const absl::Status seen = look ? look(file.bytes) : absl::OkStatus(); !seen.ok()) {
-        return absl::Status(seen.code(),
-                            absl::StrCat(archive, ": ", file.path, ": ", seen.message()));
-      }
-      LabelledImages& split = out[names[i]];
-      split.names.push_back(std::move(file.path));
-      if (parts[i].labelled) split.labels.emplace_back(std::move(file.label));
-      return absl::OkStatus();
-    };
-    ESPALIER_RETURN_IF_ERROR(
-        visit_class_folders(archive, parts, folders_of({archive, ""}).limits, take));
-  }
+  std::map<std::string, ArchivedSplit> out;
+  for (const auto& [path, names] : splits_of)
+    ESPALIER_RETURN_IF_ERROR(scan_archive(spec, names, look, out));
   return out;
 }
 

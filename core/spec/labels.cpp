@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <set>
-#include <unordered_map>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -14,8 +12,6 @@
 
 namespace espalier {
 namespace {
-
-using LabelIds = std::unordered_map<std::string, int32_t>;
 
 void sort_labels(std::vector<std::string>& labels) {
   const bool numbers = std::all_of(labels.begin(), labels.end(), [](const std::string& text) {
@@ -30,83 +26,11 @@ void sort_labels(std::vector<std::string>& labels) {
   }
 }
 
-bool is_unlabelled(const Cell& cell) {
-  const auto* text = std::get_if<std::string>(&cell);
-  return is_null(cell) || (text != nullptr && text->empty());
-}
-
 // The names in a cell that is not null.
 std::vector<std::string> names_in(const Cell& cell, Objective objective) {
   if (objective == Objective::kLabels) return pieces_of(cell, '|');
   if (objective == Objective::kTokenClasses) return pieces_of(cell, ' ');
   return {std::get<std::string>(cell)};
-}
-
-absl::Status bad_label(const LabelCells& column, size_t row, const std::string& what) {
-  return absl::InvalidArgumentError(
-      absl::StrCat(column.path, ": ",
-                   column.files.empty() ? absl::StrCat("row ", row + 1, ", column ", column.column)
-                                        : column.files[row],
-                   ": ", what));
-}
-
-absl::StatusOr<float> number_of(const LabelCells& column, size_t row) {
-  const std::string& text = std::get<std::string>(column.cells[row]);
-  double value = 0;
-  if (absl::SimpleAtod(text, &value) &&
-      std::abs(value) <= static_cast<double>(std::numeric_limits<float>::max()))
-    return static_cast<float>(value);
-  return bad_label(column, row,
-                   text.size() > kMaxLabelBytes
-                       ? absl::StrCat("a text of ", text.size(), " bytes is no number")
-                       : absl::StrCat("\"", text, "\" is no finite number"));
-}
-
-absl::StatusOr<std::vector<float>> ids_of(const LabelCells& column, size_t row,
-                                          const std::vector<std::string>& names,
-                                          const LabelIds& ids) {
-  std::vector<float> out;
-  for (const std::string& name : names_in(column.cells[row], column.objective)) {
-    if (const auto found = ids.find(name); found != ids.end()) {
-      out.push_back(static_cast<float>(found->second));
-      continue;
-    }
-    return bad_label(column, row,
-                     absl::StrCat(name.size() > kMaxLabelBytes
-                                      ? absl::StrCat("unknown label of ", name.size(), " bytes")
-                                      : absl::StrCat("unknown label \"", name, "\""),
-                                  "; known: ", listed(names)));
-  }
-  return out;
-}
-
-// `is_train`: where other rows without labels may be, if this task has use for them.
-absl::Status no_label(const LabelCells& column, size_t row, bool is_train) {
-  const bool elsewhere = is_train && needs_labels(column.objective);
-  return bad_label(
-      column, row,
-      absl::StrCat("the label is empty",
-                   elsewhere ? "; rows without labels can be the split unlabelled" : ""));
-}
-
-absl::StatusOr<std::vector<float>> target_of(const LabelCells& column, size_t row,
-                                             const std::vector<std::string>& names,
-                                             const LabelIds& ids, bool is_train) {
-  // No label at all is an answer only where there may be any number of them.
-  if (is_null(column.cells[row]) ||
-      (is_unlabelled(column.cells[row]) && column.objective != Objective::kLabels))
-    return no_label(column, row, is_train);
-  if (column.objective == Objective::kValue) {
-    ESPALIER_ASSIGN_OR_RETURN(const float value, number_of(column, row));
-    return std::vector<float>{value};
-  }
-  ESPALIER_ASSIGN_OR_RETURN(std::vector<float> chosen, ids_of(column, row, names, ids));
-  if (chosen.empty() && column.objective == Objective::kTokenClasses)
-    return bad_label(column, row, "there are no labels");
-  if (column.objective != Objective::kLabels) return chosen;
-  std::vector<float> yes(names.size(), 0);
-  for (const float id : chosen) yes[static_cast<size_t>(id)] = 1;
-  return yes;
 }
 
 }  // namespace
@@ -130,71 +54,126 @@ std::vector<std::string> next_sentence_names(bool has_pairs) {
   return {"0", "1"};
 }
 
-Targets classes_not_known(std::span<const std::vector<std::string>> words) {
-  Targets out;
-  for (const auto& row : words) out.add(std::vector<float>(row.size(), kUnknownClass));
-  return out;
+bool is_unlabelled(const Cell& cell) {
+  const auto* text = std::get_if<std::string>(&cell);
+  return is_null(cell) || (text != nullptr && text->empty());
 }
 
-Targets sentences_not_known(size_t rows) {
-  Targets out;
-  for (size_t row = 0; row < rows; ++row) out.add(static_cast<float>(NextSentence::kNotKnown));
-  return out;
+void add_not_known(Objective objective, Targets& out) {
+  if (objective == Objective::kWords) {
+    out.add(static_cast<float>(NextSentence::kNotKnown));
+  } else {
+    out.add_unknown();
+  }
 }
 
-absl::StatusOr<std::vector<std::string>> distinct_labels(const LabelCells& column) {
-  std::set<std::string> seen;
-  size_t bytes = 0;
-  const std::string holder = column.column.empty()
-                                 ? "the names of its folders give"
-                                 : absl::StrCat("column ", column.column, " holds");
-  const auto too_long = [&](const std::string& what, size_t most) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        column.path, ": ", holder, " ", what, "; at most ", most, " bytes are allowed",
-        column.text_column.empty()
-            ? ""
-            : absl::StrCat("; is it mixed up with the text column (", column.text_column, ")?")));
-  };
-  for (const Cell& cell : column.cells) {
-    if (is_unlabelled(cell)) continue;
-    for (const std::string& name : names_in(cell, column.objective)) {
-      if (name.size() > kMaxLabelBytes)
-        return too_long(absl::StrCat("a label of ", name.size(), " bytes"), kMaxLabelBytes);
-      if (seen.insert(name).second) bytes += name.size();
-      if (bytes > kMaxLabelsBytes)
-        return too_long("labels that are too long in all", kMaxLabelsBytes);
-      if (seen.size() > kMaxLabels) {
-        return absl::InvalidArgumentError(absl::StrCat(column.path, ": ", holder, " more than ",
-                                                       kMaxLabels,
-                                                       " different labels; are they the labels?"));
-      }
+absl::Status DistinctLabels::add(const Cell& cell) {
+  if (is_unlabelled(cell)) return absl::OkStatus();
+  for (const std::string& name : names_in(cell, column_.objective)) {
+    if (name.size() > kMaxLabelBytes)
+      return too_long(absl::StrCat("a label of ", name.size(), " bytes"), kMaxLabelBytes);
+    if (seen_.insert(name).second) bytes_ += name.size();
+    if (bytes_ > kMaxLabelsBytes)
+      return too_long("labels that are too long in all", kMaxLabelsBytes);
+    if (seen_.size() > kMaxLabels) {
+      return absl::InvalidArgumentError(absl::StrCat(column_.path, ": ", holder(), " more than ",
+                                                     kMaxLabels,
+                                                     " different labels; are they the labels?"));
     }
   }
-  std::vector<std::string> labels(seen.begin(), seen.end());
+  return absl::OkStatus();
+}
+
+std::vector<std::string> DistinctLabels::sorted() const {
+  std::vector<std::string> labels(seen_.begin(), seen_.end());
   sort_labels(labels);
   return labels;
 }
 
-absl::StatusOr<Targets> read_targets(const LabelCells& column,
-                                     const std::vector<std::string>& names, bool is_train) {
-  LabelIds ids;
-  for (const std::string& name : names) ids.emplace(name, static_cast<int32_t>(ids.size()));
-  const bool labelled =
-      is_train || !std::all_of(column.cells.begin(), column.cells.end(), is_unlabelled);
-  if (!labelled && column.objective == Objective::kWords)
-    return sentences_not_known(column.cells.size());
-  Targets out;
-  out.reserve(static_cast<int64_t>(column.cells.size()));
-  for (size_t row = 0; row < column.cells.size(); ++row) {
-    if (!labelled) {
-      out.add_unknown();
+std::string DistinctLabels::holder() const {
+  return column_.column.empty() ? "the names of its folders give"
+                                : absl::StrCat("column ", column_.column, " holds");
+}
+
+absl::Status DistinctLabels::too_long(const std::string& what, size_t most) const {
+  return absl::InvalidArgumentError(absl::StrCat(
+      column_.path, ": ", holder(), " ", what, "; at most ", most, " bytes are allowed",
+      column_.text_column.empty()
+          ? ""
+          : absl::StrCat("; is it mixed up with the text column (", column_.text_column, ")?")));
+}
+
+LabelReader::LabelReader(LabelColumn column, std::vector<std::string> names, bool labelled)
+    : column_(std::move(column)), names_(std::move(names)), labelled_(labelled) {
+  for (const std::string& name : names_) ids_.emplace(name, static_cast<int32_t>(ids_.size()));
+}
+
+absl::Status LabelReader::add(int64_t row, const Cell& cell, Targets& out,
+                              std::string_view file) const {
+  if (!labelled_) {
+    add_not_known(column_.objective, out);
+    return absl::OkStatus();
+  }
+  ESPALIER_ASSIGN_OR_RETURN(const std::vector<float> known, target({row, file}, cell));
+  out.add(known);
+  return absl::OkStatus();
+}
+
+absl::Status LabelReader::bad(Place place, const std::string& what) const {
+  return absl::InvalidArgumentError(absl::StrCat(
+      column_.path, ": ",
+      place.file.empty() ? absl::StrCat("row ", place.row + 1, ", column ", column_.column)
+                         : std::string(place.file),
+      ": ", what));
+}
+
+absl::Status LabelReader::no_label(Place place) const {
+  const bool elsewhere = column_.of_train && needs_labels(column_.objective);
+  return bad(place,
+             absl::StrCat("the label is empty",
+                          elsewhere ? "; rows without labels can be the split unlabelled" : ""));
+}
+
+absl::StatusOr<float> LabelReader::number(Place place, const std::string& text) const {
+  double value = 0;
+  if (absl::SimpleAtod(text, &value) &&
+      std::abs(value) <= static_cast<double>(std::numeric_limits<float>::max()))
+    return static_cast<float>(value);
+  return bad(place, text.size() > kMaxLabelBytes
+                        ? absl::StrCat("a text of ", text.size(), " bytes is no number")
+                        : absl::StrCat("\"", text, "\" is no finite number"));
+}
+
+absl::StatusOr<std::vector<float>> LabelReader::ids(Place place, const Cell& cell) const {
+  std::vector<float> out;
+  for (const std::string& name : names_in(cell, column_.objective)) {
+    if (const auto found = ids_.find(name); found != ids_.end()) {
+      out.push_back(static_cast<float>(found->second));
       continue;
     }
-    ESPALIER_ASSIGN_OR_RETURN(const std::vector<float> target,
-                              target_of(column, row, names, ids, is_train));
-    out.add(target);
+    return bad(place, absl::StrCat(name.size() > kMaxLabelBytes
+                                       ? absl::StrCat("unknown label of ", name.size(), " bytes")
+                                       : absl::StrCat("unknown label \"", name, "\""),
+                                   "; known: ", listed(names_)));
   }
   return out;
+}
+
+absl::StatusOr<std::vector<float>> LabelReader::target(Place place, const Cell& cell) const {
+  // No label at all is an answer only where there may be any number of them.
+  if (is_null(cell) || (is_unlabelled(cell) && column_.objective != Objective::kLabels))
+    return no_label(place);
+  if (column_.objective == Objective::kValue) {
+    ESPALIER_ASSIGN_OR_RETURN(const float value, number(place, std::get<std::string>(cell)));
+    return std::vector<float>{value};
+  }
+  ESPALIER_ASSIGN_OR_RETURN(std::vector<float> chosen, ids(place, cell));
+  if (chosen.empty() && column_.objective == Objective::kTokenClasses)
+    return bad(place, "there are no labels");
+  if (column_.objective != Objective::kLabels) return chosen;
+  std::vector<float> yes(names_.size(), 0);
+  for (const float id : chosen) yes[static_cast<size_t>(id)] = 1;
+  return yes;
 }
 
 }  // namespace espalier

@@ -6,10 +6,15 @@
 //   kWords         of pairs: "0" where the second text follows the first, "1" where it does not
 #pragma once
 
-#include <span>
+#include <cstdint>
+#include <set>
 #include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "core/spec/table.h"
 #include "core/spec/targets.h"
@@ -25,29 +30,65 @@ inline constexpr size_t kMaxLabels = 10000, kMaxLabelBytes = 200, kMaxLabelsByte
 enum class NextSentence { kNotKnown = -1, kFollows = 0, kRandom = 1 };
 // Their names; none without pairs.
 std::vector<std::string> next_sentence_names(bool has_pairs);
-// Targets of `rows` rows of no label.
-Targets sentences_not_known(size_t rows);
 
-// Targets of rows of words without labels.
-Targets classes_not_known(std::span<const std::vector<std::string>> words);
+// Appends the target of a row of which no label is known.
+void add_not_known(Objective objective, Targets& out);
 
 // A label column; its names are for messages.
-struct LabelCells {
+struct LabelColumn {
   std::string path, column, text_column;
   Objective objective = Objective::kClass;
-  std::span<const Cell> cells;
-  // Labels that are the names of folders, and so in no column: the file of each row.
-  std::span<const std::string> files = {};
+  bool of_train = false;  // whose rows without labels could be another split
 };
 
-// The different names in it, sorted: "0", "2", "10" in the order of numbers, else by letters.
-// INVALID_ARGUMENT for names that are too many or too long to be labels.
-absl::StatusOr<std::vector<std::string>> distinct_labels(const LabelCells& column);
+// Whether a cell says nothing: it is null or an empty text.
+bool is_unlabelled(const Cell& cell);
 
-// The ids or numbers of every row. A split in which every cell is empty has no labels, unless it is
-// train; else an empty cell is an error, and so is a name that is not among `names`.
-absl::StatusOr<Targets> read_targets(const LabelCells& column,
-                                     const std::vector<std::string>& names, bool is_train);
+// The different names in a column, cell by cell.
+class DistinctLabels {
+ public:
+  explicit DistinctLabels(LabelColumn column) : column_(std::move(column)) {}
+  // INVALID_ARGUMENT for names that are too many or too long to be labels.
+  absl::Status add(const Cell& cell);
+  // "0", "2", "10" in the order of numbers, else by letters.
+  std::vector<std::string> sorted() const;
+
+ private:
+  absl::Status too_long(const std::string& what, size_t most) const;
+  std::string holder() const;
+
+  LabelColumn column_;
+  std::set<std::string> seen_;
+  size_t bytes_ = 0;  // of them
+};
+
+// The ids or numbers of a column, cell by cell.
+class LabelReader {
+ public:
+  // `labelled`: false for a split that is known to have no label in any row. Else an empty cell is
+  // an error, and so is a name that is not among `names`.
+  LabelReader(LabelColumn column, std::vector<std::string> names, bool labelled);
+
+  // Appends the target of the row, counted from 0. `file`: its name, where the label is that of a
+  // folder and so in no column.
+  absl::Status add(int64_t row, const Cell& cell, Targets& out, std::string_view file = "") const;
+
+ private:
+  struct Place {
+    int64_t row;
+    std::string_view file;
+  };
+  absl::Status bad(Place place, const std::string& what) const;
+  absl::Status no_label(Place place) const;
+  absl::StatusOr<float> number(Place place, const std::string& text) const;
+  absl::StatusOr<std::vector<float>> ids(Place place, const Cell& cell) const;
+  absl::StatusOr<std::vector<float>> target(Place place, const Cell& cell) const;
+
+  LabelColumn column_;
+  std::vector<std::string> names_;
+  std::unordered_map<std::string, int32_t> ids_;
+  bool labelled_;
+};
 
 // "a, b, c" for messages; of many names the first.
 std::string listed(const std::vector<std::string>& names);

@@ -140,10 +140,10 @@ class SquadReader {
     bool impossible = false;
     fields.boolean("is_impossible", impossible);
     ESPALIER_RETURN_IF_ERROR(fields.status());
-    ESPALIER_ASSIGN_OR_RETURN(std::string text, text_in(fields, "question"));
+    ESPALIER_ASSIGN_OR_RETURN(const std::string text, text_in(fields, "question"));
     RightAnswers answers;
     if (answers_ == SquadAnswers::kIgnored) {
-      add(where, std::move(text), context.text(), {}, false);
+      add(where, text, context.text(), {}, false);
       return absl::OkStatus();
     }
     const bool known = impossible || fields.has("answers");
@@ -158,7 +158,7 @@ class SquadReader {
                        "has no answers; train needs them, and questions without any can be the "
                        "split unlabelled");
     }
-    add(where, std::move(text), context.text(), std::move(answers), known);
+    add(where, text, context.text(), std::move(answers), known);
     return absl::OkStatus();
   }
 
@@ -181,7 +181,7 @@ class SquadReader {
     return out;
   }
 
-  void add(const std::string& where, std::string question, const std::string& context,
+  void add(const std::string& where, const std::string& question, const std::string& context,
            RightAnswers answers, bool known) {
     answered_ = answered_ || known;
     if (!known && unanswered_.empty()) unanswered_ = where;
@@ -190,8 +190,8 @@ class SquadReader {
     } else {
       rows_.targets.add_unknown();
     }
-    rows_.text.push_back(std::move(question));
-    rows_.pair.push_back(context);
+    rows_.text.add(question);
+    rows_.pair.add(context);
     rows_.answers.push_back(std::move(answers));
   }
 

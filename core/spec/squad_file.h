@@ -14,8 +14,10 @@
 
 namespace espalier {
 
-// The official files have 45 MB at most. Every question takes its own copy of the context, so all
-// of these together are bounded too. A text is no longer than the inference server would take it.
+// The official files have 45 MB at most. A file is one JSON document, which is read whole and takes
+// some times its bytes of memory meanwhile. Every question takes its own copy of the context, on
+// disk once they are large, and all of these together are bounded too. A text is no longer than the
+// inference server would take it.
 inline constexpr size_t kMaxSquadBytes = 256 << 20, kMaxSquadTextBytes = 256 << 10,
                         kMaxSquadContextsBytes = 1 << 30;
 

@@ -1,13 +1,17 @@
-// Columns of a table file as text, whatever the format: what stands in a TSV or CSV cell, a JSON
-// value's text, a Parquet value's text ("3", "0.5", "true"); lists of such where they are wanted;
-// and files that a Parquet table holds, as they are.
+// Columns of a table file as text, some rows at a time, whatever the format: what stands in a TSV
+// or CSV cell, a JSON value's text, a Parquet value's text ("3", "0.5", "true"); lists of such
+// where they are wanted; and files that a Parquet table holds, as they are.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "core/spec/dataset_spec.h"
 
@@ -25,18 +29,33 @@ struct TextColumn {
   // Parquet only: any bytes, such as an image file. Binary, or Hugging Face's struct of bytes and
   // path, of which the bytes are taken.
   bool is_bytes = false;
-  bool may_be_absent = false;  // a file, or a JSON line, without it has nulls
+  // A file, or a JSON line, without it has nulls. How many, the other columns tell: a Parquet file
+  // that has none of the wanted columns has no rows.
+  bool may_be_absent = false;
 };
 
 bool valid_utf8(std::string_view text);
 
-// The named columns, one vector each, equally long. Errors name the file, the row (1-based, data
-// rows only) and the column; a missing column names the columns found. All text is UTF-8.
-// `format`: of a table, so not kSquad. `column_names`: of a TSV or CSV file whose first row is data
-// already; empty: it is a header.
-absl::StatusOr<std::vector<std::vector<Cell>>> read_table(
-    const std::string& path, TableFormat format, const std::vector<TextColumn>& columns,
-    const std::vector<std::string>& column_names = {});
+// Some rows of a table: the wanted columns in their order, equally long.
+struct TableBatch {
+  int64_t first = 0;  // rows of the table before these
+  std::vector<std::vector<Cell>> columns;
+  int64_t rows() const { return static_cast<int64_t>(columns.front().size()); }
+};
+using TakeBatch = std::function<absl::Status(const TableBatch& batch)>;
+
+// A row of a text format has no more bytes than this. A longer one is most often a quote that is
+// never closed, or one JSON document where there should be lines.
+inline constexpr size_t kMaxRowBytes = size_t{1} << 20, kMaxLineBytes = size_t{64} << 20;
+
+// Reads the named columns from the first row to the last and hands them to `take`, a thousand rows
+// or so at a time, so that no file needs to fit into memory; an error of `take` ends it. Errors
+// name the file, the row (1-based, data rows only) and the column; a missing column names the
+// columns found. All text is UTF-8. `format`: of a table, so not kSquad. `column_names`: of a TSV
+// or CSV file whose first row is data already; empty: it is a header.
+absl::Status read_table(const std::string& path, TableFormat format,
+                        const std::vector<TextColumn>& columns,
+                        const std::vector<std::string>& column_names, const TakeBatch& take);
 
 // The format that a file's extension tells: .tsv, .csv, .jsonl, .ndjson, .parquet; .json is
 // SQuAD's, which is no table (squad_file.h).

@@ -13,12 +13,12 @@
 
 namespace espalier {
 
-// Views.
+// Views, but for the list of words.
 struct Sample {
   std::string_view text, pair;  // question and context, where a question is asked
   bool has_pair = false;
-  std::span<const std::string> words;  // of a data set of words: instead of the text
-  std::string_view image;              // an encoded file: instead of the text
+  std::vector<std::string_view> words;  // of a data set of words: instead of the text
+  std::string_view image;               // an encoded file: instead of the text
   // Right answers to a question, and the code point of the context where each begins.
   std::span<const std::string> answers;
   std::span<const int32_t> answer_begins;

@@ -13,11 +13,8 @@ SecondText draw_second_text(const Rows& rows, std::span<const int64_t> among, si
   if (among.size() < 2 || random.uniform() < 0.5) return {row, NextSentence::kFollows};
   const size_t other = (place + 1 + random.below(among.size() - 1)) % among.size();
   // Two rows may go on alike.
-  const auto text = [&](int64_t i) -> const std::string& {
-    return rows.pair[static_cast<size_t>(i)];
-  };
-  return {among[other],
-          text(among[other]) == text(row) ? NextSentence::kFollows : NextSentence::kRandom};
+  const bool alike = text_of(rows.pair, among[other]) == text_of(rows.pair, row);
+  return {among[other], alike ? NextSentence::kFollows : NextSentence::kRandom};
 }
 
 }  // namespace espalier

@@ -18,7 +18,7 @@ std::vector<PlacedWord> placed_words(const Sample& sample) {
   if (sample.words.empty()) return words_of(sample.text);
   std::vector<PlacedWord> out;
   int32_t begin = 0;
-  for (const std::string& word : sample.words) {
+  for (const std::string_view word : sample.words) {
     const int32_t end = begin + count_characters(word);
     out.push_back({word, {begin, end}});
     begin = end + 1;

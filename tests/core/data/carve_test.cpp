@@ -17,8 +17,8 @@ using ::testing::SizeIs;
 Rows questions_about(int contexts, int questions) {
   Rows out;
   for (int i = 0; i < contexts * questions; ++i) {
-    out.text.push_back(std::to_string(i));
-    out.pair.push_back("context " + std::to_string(i % contexts));
+    out.text.add(std::to_string(i));
+    out.pair.add("context " + std::to_string(i % contexts));
     out.answers.emplace_back();
     out.targets.add(0);
   }
@@ -43,11 +43,11 @@ TEST(Carve, KeepsTheQuestionsAboutAContextTogether) {
   EXPECT_THAT(carved.parts, ElementsAre(SizeIs(8), SizeIs(8), SizeIs(8)));
   EXPECT_THAT(carved.rest, SizeIs(56));
   std::set<std::string> trained;
-  for (const int64_t row : carved.rest) trained.insert(rows.pair[static_cast<size_t>(row)]);
+  for (const int64_t row : carved.rest) trained.emplace(text_of(rows.pair, row));
   EXPECT_THAT(trained, SizeIs(14));
   for (const auto& part : carved.parts) {
     for (const int64_t row : part)
-      EXPECT_FALSE(trained.contains(rows.pair[static_cast<size_t>(row)]));
+      EXPECT_FALSE(trained.contains(std::string(text_of(rows.pair, row))));
   }
 }
 

@@ -7,6 +7,7 @@
 #include "gtest/gtest.h"
 #include "tests/core/data/splits_equal.h"
 #include "tests/core/spec/scratch.h"
+#include "tests/testing/texts.h"
 
 namespace espalier {
 namespace {
@@ -34,7 +35,7 @@ Batch both(const Examples& examples) {
 
 TEST(SampleOf, IsAnImageWhereThereAreSome) {
   Rows rows;
-  rows.images = {"one", "two"};
+  rows.images = testing::texts({"one", "two"});
   rows.targets = {0, 1};
   EXPECT_EQ(sample_of(rows, 1).image, "two");
   EXPECT_FALSE(sample_of(rows, 1).has_pair);

@@ -1,5 +1,7 @@
 #include "core/spec/class_folders.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "tests/core/spec/pack.h"
 
@@ -11,19 +13,22 @@ using testing::Pack;
 using testing::Refuses;
 using testing::Scratch;
 
-// "path label bytes" of every file.
+// "path label bytes" of every file, sorted.
 std::vector<std::string> contents(const ClassFolders& folders) {
-  auto files = read_class_folders(folders);
-  EXPECT_TRUE(files.ok()) << files.status();
   std::vector<std::string> out;
-  if (!files.ok()) return out;
-  for (const ClassFile& file : *files)
+  const absl::Status status = visit_class_folders(folders, [&](const ClassFile& file) {
     out.push_back(file.path + " " + file.label + " " + file.bytes);
+    return absl::OkStatus();
+  });
+  EXPECT_TRUE(status.ok()) << status;
+  std::sort(out.begin(), out.end());
   return out;
 }
-absl::Status refusal(const ClassFolders& folders) { return read_class_folders(folders).status(); }
+absl::Status refusal(const ClassFolders& folders) {
+  return visit_class_folders(folders, [](const ClassFile&) { return absl::OkStatus(); });
+}
 
-TEST(ClassFolders, AreReadFromEveryKindOfArchiveSortedByPath) {
+TEST(ClassFolders, AreReadFromEveryKindOfArchive) {
   for (const char* name : {"a.tar", "a.tar.gz", "a.tar.xz", "a.zip"}) {
     Pack pack(name);
     pack.file("dog/2.PNG", "two").folder("cat/").file("cat/9.jpeg", "nine").file("cat/1.jpg", "");

@@ -5,6 +5,7 @@
 #include "core/spec/dataset_spec.h"
 #include "core/spec/tasks.h"
 #include "tests/core/spec/scratch.h"
+#include "tests/testing/texts.h"
 
 namespace espalier {
 namespace {
@@ -12,6 +13,7 @@ namespace {
 using ::testing::ElementsAre;
 using testing::Refuses;
 using testing::Scratch;
+using testing::texts_in;
 
 // One train split of a task.
 class TaskFile {
@@ -76,8 +78,8 @@ std::string squad(const std::string& second) {
 TEST(QuestionData, IsASquadFile) {
   TaskFile file("question-answering", "a.json", squad(""));
   Rows rows = file.rows();
-  EXPECT_THAT(rows.text, ElementsAre("Who?", "Why?"));
-  EXPECT_THAT(rows.pair, ElementsAre("Paul came.", "Paul came."));
+  EXPECT_THAT(texts_in(rows.text), ElementsAre("Who?", "Why?"));
+  EXPECT_THAT(texts_in(rows.pair), ElementsAre("Paul came.", "Paul came."));
   EXPECT_THAT(rows.answers[0].texts, ElementsAre("Paul"));
   EXPECT_THAT(target(rows, 0), ElementsAre(1));
   EXPECT_THAT(target(rows, 1), ElementsAre(0));
@@ -164,7 +166,7 @@ TEST(WordsData, NeedsNoLabels) {
   TaskFile file("fill-mask", "a.tsv", "text\na b\nc\n");
   file.spec.label_column = "";
   Rows rows = file.rows();
-  EXPECT_THAT(rows.text, ElementsAre("a b", "c"));
+  EXPECT_THAT(texts_in(rows.text), ElementsAre("a b", "c"));
   EXPECT_THAT(target(rows, 1), ElementsAre(-1));
   EXPECT_FALSE(rows.pairs_follow);
   EXPECT_TRUE(inspect_dataset(file.spec)->label_names.empty());
@@ -174,7 +176,7 @@ TEST(WordsData, HoldsTextsAndWhatFollowsThem) {
   TaskFile file("fill-mask", "a.tsv", "text\tthen\tnext\na\tb\t1\nc\td\t0\n");
   file.spec.text_pair_column = "then";
   file.spec.label_column = "";
-  EXPECT_THAT(file.rows().pair, ElementsAre("b", "d"));
+  EXPECT_THAT(texts_in(file.rows().pair), ElementsAre("b", "d"));
   EXPECT_TRUE(file.rows().pairs_follow);
   EXPECT_THAT(target(file.rows(), 0), ElementsAre(-1));
   EXPECT_THAT(inspect_dataset(file.spec)->label_names, ElementsAre("0", "1"));
@@ -187,7 +189,7 @@ TEST(ColumnNames, StandForAHeader) {
   TaskFile file("text-classification", "a.tsv", "x\t1\t*\tFirst row.\ny\t0\t\tSecond.\n");
   file.spec.column_names = {"source", "label", "mark", "text"};
   Rows rows = file.rows();
-  EXPECT_THAT(rows.text, ElementsAre("First row.", "Second."));
+  EXPECT_THAT(texts_in(rows.text), ElementsAre("First row.", "Second."));
   EXPECT_THAT(target(rows, 0), ElementsAre(1));
   file.spec.column_names.pop_back();
   file.spec.text_column = "source";

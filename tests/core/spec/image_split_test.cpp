@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/base/options.h"
 #include "tests/core/spec/pack.h"
+#include "tests/testing/texts.h"
 
 namespace espalier {
 namespace {
@@ -16,6 +17,7 @@ using ::testing::IsEmpty;
 using testing::Pack;
 using testing::Refuses;
 using testing::Scratch;
+using testing::texts_in;
 
 DatasetSpec images_in(const std::string& train) {
   DatasetSpec spec;
@@ -36,8 +38,8 @@ TEST(ImageSplit, IsAnArchiveWhoseFoldersAreTheLabels) {
   const DatasetSpec spec = images_in(animals(pack).folders().path);
   auto rows = read_split(spec, "train");
   ASSERT_TRUE(rows.ok()) << rows.status();
-  EXPECT_THAT(rows->images, ElementsAre("one", "two", "three"));
-  EXPECT_THAT(rows->image_names, ElementsAre("cat/1.jpg", "cat/2.jpg", "dog/3.png"));
+  EXPECT_THAT(texts_in(rows->images), ElementsAre("one", "two", "three"));
+  EXPECT_THAT(texts_in(rows->image_names), ElementsAre("cat/1.jpg", "cat/2.jpg", "dog/3.png"));
   EXPECT_EQ(rows->targets[2][0], 1);
   EXPECT_EQ(row_name(*rows, 1), "cat/2.jpg");
   EXPECT_THAT(inspect_dataset(spec)->label_names, ElementsAre("cat", "dog"));
@@ -49,7 +51,7 @@ TEST(ImageSplit, NeedsNoFoldersWhereItHasNoLabels) {
   spec.splits["unlabelled"] = others.file("4.png", "four").file("x/5.png", "five").folders().path;
   const auto rows = read_split(spec, "unlabelled");
   ASSERT_TRUE(rows.ok()) << rows.status();
-  EXPECT_THAT(rows->images, ElementsAre("four", "five"));
+  EXPECT_THAT(texts_in(rows->images), ElementsAre("four", "five"));
   EXPECT_FALSE(rows->targets.known(0) || rows->targets.known(1));
   EXPECT_EQ(inspect_dataset(spec)->rows.at("unlabelled"), 2);
 }
@@ -78,8 +80,8 @@ TEST(ImageSplit, IsAParquetTableWithAColumnOfFiles) {
   spec.image_column = "img";
   auto rows = read_split(spec, "train");
   ASSERT_TRUE(rows.ok()) << rows.status();
-  EXPECT_THAT(rows->images, ElementsAre("one", "two"));
-  EXPECT_THAT(rows->image_names, IsEmpty());
+  EXPECT_THAT(texts_in(rows->images), ElementsAre("one", "two"));
+  EXPECT_THAT(texts_in(rows->image_names), IsEmpty());
   EXPECT_EQ(rows->targets[0][0], 1);
   EXPECT_EQ(row_name(*rows, 1), "row 2");
   EXPECT_THAT(inspect_dataset(spec)->label_names, ElementsAre("9", "10"));
@@ -95,7 +97,7 @@ TEST(ImageSplit, NeedsNoColumnOfLabelsWhereItHasNone) {
     spec.splits[split] = spec.splits["train"];
     const auto rows = read_split(spec, split);
     ASSERT_TRUE(rows.ok()) << rows.status();
-    EXPECT_THAT(rows->images, ElementsAre("one", "two"));
+    EXPECT_THAT(texts_in(rows->images), ElementsAre("one", "two"));
     EXPECT_FALSE(rows->targets.known(0) || rows->targets.known(1));
   }
   EXPECT_THAT(read_split(spec, "train").status(), Refuses("has no column none"));

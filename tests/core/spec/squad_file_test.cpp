@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "tests/core/spec/scratch.h"
+#include "tests/testing/texts.h"
 
 namespace espalier {
 namespace {
@@ -12,6 +13,7 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using testing::Refuses;
 using testing::Scratch;
+using testing::texts_in;
 
 absl::StatusOr<Rows> read(const std::string& content,
                           SquadAnswers answers = SquadAnswers::kOfEach) {
@@ -36,9 +38,9 @@ TEST(SquadFile, IsOneRowAQuestion) {
                                                      {"text": "Paul Šafařík", "answer_start": 0}]},
          {"id": "2", "question": "Where?", "answers": [{"text": "Kobeliarovo", "answer_start": 25}]})"));
   ASSERT_TRUE(rows.ok()) << rows.status();
-  EXPECT_THAT(rows->text, ElementsAre("Who?", "Where?"));
-  EXPECT_EQ(rows->pair[0], "Paul Šafařík was born in Kobeliarovo.");
-  EXPECT_EQ(rows->pair[1], rows->pair[0]);
+  EXPECT_THAT(texts_in(rows->text), ElementsAre("Who?", "Where?"));
+  EXPECT_EQ(text_of(rows->pair, 0), "Paul Šafařík was born in Kobeliarovo.");
+  EXPECT_EQ(text_of(rows->pair, 1), text_of(rows->pair, 0));
   EXPECT_THAT(rows->answers[0].texts, ElementsAre("Šafařík", "Paul Šafařík"));
   EXPECT_THAT(rows->answers[0].begins, ElementsAre(5, 0));
   EXPECT_THAT(rows->answers[1].begins, ElementsAre(25));  // code points, not bytes
@@ -76,7 +78,7 @@ TEST(SquadFile, HasQuestionsOnlyWhereAnswersAreIgnored) {
       [{"text": "nowhere", "answer_start": 3}], "is_impossible": true})"),
                          SquadAnswers::kIgnored);
   ASSERT_TRUE(rows.ok()) << rows.status();
-  EXPECT_THAT(rows->text, ElementsAre("Who?", "Where?"));
+  EXPECT_THAT(texts_in(rows->text), ElementsAre("Who?", "Where?"));
   EXPECT_FALSE(rows->targets.known(0) || rows->targets.known(1));
   EXPECT_THAT(rows->answers[1].texts, IsEmpty());
 }

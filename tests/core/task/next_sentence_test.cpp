@@ -3,6 +3,7 @@
 #include <numeric>
 
 #include "gtest/gtest.h"
+#include "tests/testing/texts.h"
 
 namespace espalier {
 namespace {
@@ -10,7 +11,7 @@ namespace {
 // Row i is followed by the text "i".
 Rows rows_with_followers(int64_t count) {
   Rows out;
-  for (int64_t i = 0; i < count; ++i) out.pair.push_back(std::to_string(i));
+  for (int64_t i = 0; i < count; ++i) out.pair.add(std::to_string(i));
   return out;
 }
 
@@ -41,7 +42,7 @@ TEST(NextSentence, FollowsWhereOnlyThatTextIsThere) {
   const std::vector<int64_t> one = {1};
   EXPECT_EQ(draw_second_text(rows, one, 0).label, NextSentence::kFollows);
   Rows alike;
-  alike.pair = {"so", "so", "so", "so", "so", "so", "so", "so"};
+  alike.pair = testing::texts({"so", "so", "so", "so", "so", "so", "so", "so"});
   const std::vector<int64_t> all = {0, 1, 2, 3, 4, 5, 6, 7};
   for (size_t place = 0; place < all.size(); ++place)
     EXPECT_EQ(draw_second_text(alike, all, place).label, NextSentence::kFollows);

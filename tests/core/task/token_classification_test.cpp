@@ -48,7 +48,7 @@ Features encode(const Sample& sample, int max_length) {
 Features encode(const std::vector<std::string>& words, const std::vector<float>& target,
                 int max_length) {
   Sample sample;
-  sample.words = words;
+  sample.words.assign(words.begin(), words.end());
   sample.target = target;
   return encode(sample, max_length);
 }
