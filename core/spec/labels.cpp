@@ -165,7 +165,6 @@ absl::StatusOr<Targets> read_targets(const LabelCells& column,
   if (!labelled && column.objective == Objective::kWords)
     return sentences_not_known(column.cells.size());
   Targets out;
-  out.reserve(static_cast<int64_t>(column.cells.size()));
   for (size_t row = 0; row < column.cells.size(); ++row) {
     if (!labelled) {
       out.add_unknown();

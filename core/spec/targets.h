@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <initializer_list>
 #include <span>
-#include <vector>
+#include <utility>
+
+#include "core/base/large_array.h"
 
 namespace espalier {
 
@@ -17,30 +19,21 @@ class Targets {
   Targets(std::initializer_list<float> values) {
     for (const float value : values) add(value);
   }
+  explicit Targets(LargeLists<float> lists) : lists_(std::move(lists)) {}
 
-  int64_t size() const { return static_cast<int64_t>(ends_.size()); }
-  void reserve(int64_t examples) {
-    values_.reserve(static_cast<size_t>(examples));
-    ends_.reserve(static_cast<size_t>(examples));
-  }
+  int64_t size() const { return lists_.size(); }
   // Appends an example's target; an empty one is not known.
-  void add(std::span<const float> target) {
-    values_.insert(values_.end(), target.begin(), target.end());
-    ends_.push_back(values_.size());
-  }
+  void add(std::span<const float> target) { lists_.add(target); }
   void add(float value) { add(std::span(&value, 1)); }
-  void add_unknown() { ends_.push_back(values_.size()); }
+  void add_unknown() { lists_.add({}); }
 
   // Valid until the next change.
-  std::span<const float> operator[](int64_t i) const {
-    const size_t begin = i == 0 ? 0 : ends_[static_cast<size_t>(i) - 1];
-    return {values_.data() + begin, ends_[static_cast<size_t>(i)] - begin};
-  }
-  bool known(int64_t i) const { return !(*this)[i].empty(); }
+  std::span<const float> operator[](int64_t i) const { return lists_[i]; }
+  bool known(int64_t i) const { return lists_.length(i) > 0; }
+  const LargeLists<float>& lists() const { return lists_; }
 
  private:
-  std::vector<float> values_;
-  std::vector<size_t> ends_;  // [examples], the end of each in values_
+  LargeLists<float> lists_;
 };
 
 }  // namespace espalier
