@@ -21,13 +21,9 @@ Sample sample_of(const Rows& rows, int64_t i);
 // Reads and encodes every split; `spec` must have its label names, see inspect_dataset(). A split
 // that the data set has no file for is carved from train (carve.h): a tenth each for select,
 // calibrate and report. INVALID_ARGUMENT when a label is missing or nothing is left of a split.
+// What is large goes to disk, see LargeBytes; throws as that does where there is no room.
 absl::StatusOr<Splits> load_splits(const DatasetSpec& spec, const Task& task,
                                    const Reading& reading);
-
-// Pixels of all rows stay in memory, a byte each, and while a split is read its encoded files too.
-inline constexpr double kMaxPixelBytes = 8.0 * (1 << 30);
-// INVALID_ARGUMENT where the pixels of a data set are more than that. Texts are no matter.
-absl::Status check_pixel_memory(const DatasetFacts& facts, const ModelConfig& config);
 
 // A packed batch of these inputs; labels (see Batch) undefined when `with_labels` is false, else
 // every target must be known.

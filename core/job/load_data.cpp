@@ -26,13 +26,7 @@ void Job::load_data() {
   std::string key;
   if (cache.enabled()) key = value_or_throw(examples_key(spec, input_.model_folder, reading()));
   std::optional<Splits> known = cache.find(key);
-  if (!known) {
-    const DatasetFacts facts = value_or_throw(inspect_dataset(spec));
-    throw_if_error(check_pixel_memory(facts, config));
-    spec.label_names = facts.label_names;
-  } else {
-    spec.label_names = known->label_names;
-  }
+  spec.label_names = known ? known->label_names : value_or_throw(inspect_dataset(spec)).label_names;
   task_ = value_or_throw(make_task(spec.task, spec.label_names, spec.metric));
   throw_if_error(check_metric(task_->objective(), spec.label_names, recipe_.constraint_metric));
   splits_ = known ? *std::move(known) : value_or_throw(load_splits(spec, *task_, reading()));
