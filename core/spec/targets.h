@@ -25,7 +25,7 @@ class Targets {
   // Appends an example's target; an empty one is not known.
   void add(std::span<const float> target) { lists_.add(target); }
   void add(float value) { add(std::span(&value, 1)); }
-  void add_unknown() { lists_.add({}); }
+  void add_unknown() { add(std::span<const float>()); }
 
   // Valid until the next change.
   std::span<const float> operator[](int64_t i) const { return lists_[i]; }
