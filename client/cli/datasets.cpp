@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "client/cli/app.h"
+#include "client/cli/class_weights.h"
 #include "client/cli/output.h"
 #include "client/cli/table.h"
 #include "client/cli/transfer_view.h"
@@ -15,6 +16,7 @@ namespace {
 
 struct UploadFlags {
   std::string id, format, task, text_column, text_pair_column, image_column, label_column, metric;
+  std::string class_weights;  // see parse_class_weights()
   std::vector<std::string> label_names, column_names;
   std::map<std::string, std::string> splits;  // split -> local file
   std::map<std::string, std::string> under;   // split -> folder in its archive
@@ -50,6 +52,8 @@ std::string text_of(const v1::Dataset& dataset) {
   absl::StrAppend(&text, "task     ", dataset.task(), "\ncolumns  ", columns_text(dataset));
   absl::StrAppend(&text, "\nlabels   ", absl::StrJoin(dataset.label_names(), ", "), "\n");
   if (!dataset.metric().empty()) absl::StrAppend(&text, "metric   ", dataset.metric(), "\n");
+  if (dataset.has_class_weights())
+    absl::StrAppend(&text, "weights  ", class_weights_text(dataset.class_weights()), "\n");
   for (const auto& split : dataset.splits()) {
     absl::StrAppend(&text, "split    ", split.name(), "  ", split.rows(), " rows  ", split.path());
     if (!split.under().empty()) absl::StrAppend(&text, "  under ", split.under());
@@ -83,6 +87,11 @@ ExitCode upload(const Context& context, const UploadFlags& flags) {
   dataset.set_label_column(flags.label_column);
   for (const auto& name : flags.label_names) dataset.add_label_names(name);
   for (const auto& name : flags.column_names) dataset.add_column_names(name);
+  if (!flags.class_weights.empty()) {
+    auto weights = parse_class_weights(flags.class_weights);
+    if (!weights.ok()) return report_error(weights.status());
+    *dataset.mutable_class_weights() = *std::move(weights);
+  }
   if (flags.format == "tsv") dataset.set_format(v1::Dataset::FORMAT_TSV);
   if (flags.format == "csv") dataset.set_format(v1::Dataset::FORMAT_CSV);
   if (flags.format == "jsonl") dataset.set_format(v1::Dataset::FORMAT_JSONL);
@@ -115,12 +124,15 @@ ExitCode upload(const Context& context, const UploadFlags& flags) {
 void add_split_options(CLI::App& command, UploadFlags& flags) {
   command
       .add_option("--train", flags.splits["train"],
-                  "File to train on; missing splits are carved from it")
+                  "File to train on; select, calibrate and report are carved from it if missing")
       ->required();
   command.add_option("--select", flags.splits["select"], "File to choose checkpoints on");
-  command.add_option("--calibrate", flags.splits["calibrate"], "File to choose exit thresholds on");
+  command.add_option("--calibrate", flags.splits["calibrate"],
+                     "File to choose exit thresholds on; labels of single classes may be left out");
   command.add_option("--report", flags.splits["report"], "File to report figures on");
-  for (const char* split : {"train", "select", "calibrate", "report"}) {
+  command.add_option("--unlabelled", flags.splits["unlabelled"],
+                     "File of further rows for distillation; labels in it are ignored");
+  for (const char* split : {"train", "select", "calibrate", "report", "unlabelled"}) {
     command.add_option(absl::StrCat("--", split, "-under"), flags.under[split],
                        "Folder in that file, an archive of images, that holds this split");
   }
@@ -153,6 +165,9 @@ void add_content_options(CLI::App& command, UploadFlags& flags) {
       ->delimiter(',');
   command.add_option("--metric", flags.metric,
                      "The metric that decides, for example matthews; default: the task's first");
+  command.add_option("--class-weights", flags.class_weights,
+                     "What labels count in training: balanced (rare ones more), or their weights, "
+                     "as a=1,b=3; labels that are not named have 1");
 }
 
 using Flags = std::shared_ptr<UploadFlags>;

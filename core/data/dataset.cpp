@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 #include <optional>
+#include <string_view>
 
 #include "absl/strings/str_cat.h"
 #include "core/base/random.h"
@@ -14,20 +15,25 @@ namespace espalier {
 namespace {
 
 constexpr int64_t kWindow = 32;  // batches that are sorted by length together
+constexpr char kCalibrate[] = "calibrate";
 
-absl::StatusOr<std::vector<Features>> encode_known(const Task& task, const Reading& reading,
-                                                   const Sample& sample) {
-  if (!sample.target.empty()) return task.encode(reading, sample);
-  return absl::InvalidArgumentError(
-      task.objective() == Objective::kSpan
+bool may_be_unlabelled(std::string_view split, Objective objective) {
+  return split == kUnlabelled || (split == kCalibrate && objective == Objective::kClass);
+}
+
+absl::StatusOr<std::vector<Features>> no_label(std::string_view split, Objective objective) {
+  return absl::InvalidArgumentError(absl::StrCat(
+      objective == Objective::kSpan
           ? "the question has no \"answers\"; every question needs them, an empty list where there "
             "is none"
-          : "there is no label; every row needs one");
+          : "there is no label; every row needs one",
+      split == kCalibrate ? "; only classes of whole rows can be calibrated without labels" : ""));
 }
 
 // Errors name the split and the row in its file, counted from 1, or the image.
 absl::StatusOr<Examples> encode(const Rows& rows, std::span<const int64_t> which, const char* split,
                                 const Task& task, const Reading& reading) {
+  const bool needs_label = !may_be_unlabelled(split, task.objective());
   Examples out;
   out.objective = task.objective();
   for (size_t place = 0; place < which.size(); ++place) {
@@ -40,7 +46,9 @@ absl::StatusOr<Examples> encode(const Rows& rows, std::span<const int64_t> which
       follows = static_cast<float>(second.label);
       sample.target = std::span(&follows, 1);
     }
-    absl::StatusOr<std::vector<Features>> windows = encode_known(task, reading, sample);
+    absl::StatusOr<std::vector<Features>> windows = needs_label && sample.target.empty()
+                                                        ? no_label(split, task.objective())
+                                                        : task.encode(reading, sample);
     if (!windows.ok()) {
       return absl::Status(windows.status().code(),
                           absl::StrCat("split '", split, "', ", row_name(rows, i), ": ",
@@ -51,13 +59,22 @@ absl::StatusOr<Examples> encode(const Rows& rows, std::span<const int64_t> which
   return out;
 }
 
-// The splits beside train.
+// A split that has a file.
+absl::StatusOr<Examples> encode_file(const DatasetSpec& spec, const char* split, const Task& task,
+                                     const Reading& reading) {
+  ESPALIER_ASSIGN_OR_RETURN(const Rows rows, read_split(spec, split));
+  std::vector<int64_t> all(static_cast<size_t>(rows.size()));
+  std::iota(all.begin(), all.end(), 0);
+  return encode(rows, all, split, task, reading);
+}
+
+// The splits beside train that are carved from it where they have no file.
 struct Part {
   const char* name;
   Examples Splits::*examples;
 };
 constexpr Part kParts[] = {
-    {"select", &Splits::select}, {"calibrate", &Splits::calibrate}, {"report", &Splits::report}};
+    {"select", &Splits::select}, {kCalibrate, &Splits::calibrate}, {"report", &Splits::report}};
 
 absl::Status too_few_to_carve(const char* split, const Rows& train) {
   return absl::InvalidArgumentError(absl::StrCat(
@@ -107,10 +124,7 @@ absl::StatusOr<Splits> load_splits(const DatasetSpec& spec, const Task& task,
   for (const Part& part : kParts) {
     Examples& out = splits.*part.examples;
     if (spec.splits.contains(part.name)) {
-      ESPALIER_ASSIGN_OR_RETURN(Rows rows, read_split(spec, part.name));
-      std::vector<int64_t> all(static_cast<size_t>(rows.size()));
-      std::iota(all.begin(), all.end(), 0);
-      ESPALIER_ASSIGN_OR_RETURN(out, encode(rows, all, part.name, task, reading));
+      ESPALIER_ASSIGN_OR_RETURN(out, encode_file(spec, part.name, task, reading));
     } else if (next->empty()) {
       return too_few_to_carve(part.name, train);
     } else {
@@ -123,6 +137,9 @@ absl::StatusOr<Splits> load_splits(const DatasetSpec& spec, const Task& task,
   // The sampler shuffles; encoding keeps the file's order.
   ESPALIER_ASSIGN_OR_RETURN(splits.train, encode(train, carved.rest, "train", task, reading));
   ESPALIER_RETURN_IF_ERROR(check_not_empty("train", splits.train));
+  if (!spec.splits.contains(kUnlabelled)) return splits;
+  ESPALIER_ASSIGN_OR_RETURN(splits.unlabelled, encode_file(spec, kUnlabelled, task, reading));
+  ESPALIER_RETURN_IF_ERROR(check_not_empty(kUnlabelled, splits.unlabelled));
   return splits;
 }
 
@@ -150,26 +167,44 @@ void add_words(const TargetsOfInputs& targets, Batch& batch) {
   weigh_sentences({&batch, 1});
 }
 
-// Batch::labels of the inputs' targets, and how many tokens count.
+// A class for every token: how many count, and of how many of these the class is not known.
+void count_tokens(const std::vector<float>& classes, Batch& batch) {
+  const auto uncounted = std::count(classes.begin(), classes.end(), static_cast<float>(kUncounted));
+  batch.counted = static_cast<int64_t>(classes.size()) - uncounted;
+  batch.unlabelled = std::count(classes.begin(), classes.end(), kUnknownClass);
+}
+
+// Which rows have a label, where not all have.
+void find_labelled(const TargetsOfInputs& targets, Batch& batch) {
+  std::vector<int64_t> rows;
+  for (size_t i = 0; i < targets.size(); ++i)
+    if (!targets[i].empty()) rows.push_back(static_cast<int64_t>(i));
+  batch.unlabelled = batch.rows() - static_cast<int64_t>(rows.size());
+  if (batch.unlabelled > 0) batch.labelled = torch::tensor(rows, torch::kInt64);
+}
+
+// Batch::labels of the inputs' targets, and for how many of them there are some.
 void add_labels(Objective objective, const TargetsOfInputs& targets, Batch& batch) {
   if (objective == Objective::kWords) return add_words(targets, batch);
   const std::vector<float> numbers = joined(targets);
   Tensor labels = torch::tensor(numbers, torch::kFloat32);
+  if (objective == Objective::kTokenClasses) {
+    count_tokens(numbers, batch);
+  } else {
+    find_labelled(targets, batch);
+  }
+  const int64_t rows = batch.rows() - batch.unlabelled;  // with labels, where rows have them
   switch (objective) {
     case Objective::kValue:
       batch.labels = labels;
       break;
     case Objective::kLabels:
-      batch.labels = labels.view({batch.rows(), -1});
+      batch.labels = labels.view({rows, rows == 0 ? 0 : -1});
       break;
     case Objective::kSpan:
-      batch.labels = labels.view({batch.rows(), 2}).to(torch::kInt64);
+      batch.labels = labels.view({rows, 2}).to(torch::kInt64);
       break;
     case Objective::kTokenClasses:
-      batch.counted = std::count_if(numbers.begin(), numbers.end(), [](float number) {
-        return number != static_cast<float>(kUncounted);
-      });
-      [[fallthrough]];
     case Objective::kWords:
     case Objective::kClass:
       batch.labels = labels.to(torch::kInt64);
@@ -191,15 +226,15 @@ Batch make_batch(const Examples& examples, std::span<const int64_t> inputs, bool
   return batch;
 }
 
-Batch make_drawn_batch(const Examples& examples, std::span<const int64_t> inputs, const Task& task,
-                       const Reading& reading, uint64_t seed) {
+Batch make_drawn_batch(const ExamplePool& examples, std::span<const int64_t> inputs,
+                       const Task& task, const Reading& reading, uint64_t seed) {
   std::vector<Features> drawn;
   std::vector<InputView> read;
   TargetsOfInputs targets;
   drawn.reserve(inputs.size());  // it is looked into while it grows
   for (int64_t i : inputs) {
     read.push_back(examples.input(i));
-    targets.push_back(examples.targets[i]);
+    targets.push_back(examples.target(i));
     std::optional<Features> other =
         task.redraw(derive_seed(seed, "redraw", i, 0, ""), reading, read.back(), targets.back());
     if (!other) continue;
@@ -208,11 +243,11 @@ Batch make_drawn_batch(const Examples& examples, std::span<const int64_t> inputs
     targets.back() = drawn.back().target;
   }
   Batch batch = pack(read);
-  add_labels(examples.objective, targets, batch);
+  add_labels(examples.objective(), targets, batch);
   return batch;
 }
 
-Sampler::Sampler(const Examples& examples, int batch_size, uint64_t seed, std::string phase)
+Sampler::Sampler(const ExamplePool& examples, int batch_size, uint64_t seed, std::string phase)
     : examples_(examples),
       batch_size_(std::min<int64_t>(batch_size, examples.size())),
       batches_(examples.size() / batch_size_),
@@ -230,7 +265,7 @@ void Sampler::shuffle(int64_t epoch) {
     auto first = order.begin() + begin;
     auto last = order.begin() + std::min(begin + window, used);
     std::stable_sort(first, last, [&](int64_t a, int64_t b) {
-      return examples_.tokens(a) < examples_.tokens(b);
+      return examples_.input(a).tokens() < examples_.input(b).tokens();
     });
   }
   order_.clear();

@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "core/data/example_pool.h"
 #include "core/data/splits.h"
 #include "core/model/batch.h"
 #include "core/spec/dataset_spec.h"
@@ -20,18 +21,17 @@ Sample sample_of(const Rows& rows, int64_t i);
 
 // Reads and encodes every split; `spec` must have its label names, see inspect_dataset(). A split
 // that the data set has no file for is carved from train (carve.h): a tenth each for select,
-// calibrate and report. INVALID_ARGUMENT when a label is missing or nothing is left of a split.
-// What is large goes to disk, see LargeBytes; throws as that does where there is no room.
+// calibrate and report. INVALID_ARGUMENT when a label is missing (see Splits) or nothing is left of
+// a split. What is large goes to disk, see LargeBytes; throws as that does where there is no room.
 absl::StatusOr<Splits> load_splits(const DatasetSpec& spec, const Task& task,
                                    const Reading& reading);
 
-// A packed batch of these inputs; labels (see Batch) undefined when `with_labels` is false, else
-// every target must be known.
+// A packed batch of these inputs; labels (see Batch) undefined when `with_labels` is false.
 Batch make_batch(const Examples& examples, std::span<const int64_t> inputs,
                  bool with_labels = true);
 // Their redrawn forms: see Task::redraw(). `seed` is the step's.
-Batch make_drawn_batch(const Examples& examples, std::span<const int64_t> inputs, const Task& task,
-                       const Reading& reading, uint64_t seed);
+Batch make_drawn_batch(const ExamplePool& examples, std::span<const int64_t> inputs,
+                       const Task& task, const Reading& reading, uint64_t seed);
 
 // The batches of one epoch. Rows are shuffled, cut into windows of some batches, sorted by length
 // inside a window (so that a batch wastes little padding) and the batches shuffled again: a
@@ -40,7 +40,7 @@ Batch make_drawn_batch(const Examples& examples, std::span<const int64_t> inputs
 // than one batch.
 class Sampler {
  public:
-  Sampler(const Examples& examples, int batch_size, uint64_t seed, std::string phase);
+  Sampler(const ExamplePool& examples, int batch_size, uint64_t seed, std::string phase);
   int64_t batches_per_epoch() const { return batches_; }
   int64_t batch_size() const { return batch_size_; }  // of every batch
   // Rows of the batch at a global step, shuffled lengths and all.
@@ -49,7 +49,7 @@ class Sampler {
  private:
   void shuffle(int64_t epoch);
 
-  const Examples& examples_;
+  ExamplePool examples_;
   int64_t batch_size_, batches_;
   uint64_t seed_;
   std::string phase_;

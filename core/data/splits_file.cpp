@@ -22,7 +22,7 @@
 namespace espalier {
 namespace {
 
-constexpr std::string_view kMagic = "espalierexample3";
+constexpr std::string_view kMagic = "espalierexample4";
 constexpr size_t kDigestDigits = 64;
 static_assert(kMagic.size() == 16);
 
@@ -173,9 +173,10 @@ void exchange(Columns& columns, E& examples) {
 
 template <class Columns, class S>
 void exchange_splits(Columns& columns, S& splits) {
-  auto& [train, select, calibrate, report, label_names] = splits;
+  auto& [train, select, calibrate, report, unlabelled, label_names] = splits;
   columns.column(label_names);
-  for (auto* examples : {&train, &select, &calibrate, &report}) exchange(columns, *examples);
+  for (auto* examples : {&train, &select, &calibrate, &report, &unlabelled})
+    exchange(columns, *examples);
 }
 
 bool agree(const Passages& passages) {
@@ -279,7 +280,7 @@ absl::StatusOr<Splits> read_splits(const std::string& path) {
                        file);
   Splits out;
   exchange_splits(columns, out);
-  for (const Examples* examples : {&out.train, &out.select, &out.calibrate, &out.report})
+  for (const Examples* examples : out.each())
     if (!columns.ok() || !agree(*examples)) return damaged;
   return out;
 }

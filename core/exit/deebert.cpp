@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
+#include "core/model/task_loss.h"
 
 namespace espalier {
 
@@ -18,8 +19,7 @@ void DeeBert::prepare(Session& session) {
 Tensor DeeBert::loss(const Pass& pass) {
   Tensor total;
   for (const Tensor& logits : pass.student.exit_logits) {
-    Tensor loss = at::cross_entropy_loss(
-        logits, pass.batch.labels.to(logits.device(), /*non_blocking=*/true));
+    Tensor loss = task_loss(Objective::kClass, logits, pass.batch);
     total = total.defined() ? total + loss : loss;
   }
   return total;

@@ -1,7 +1,7 @@
 // DeeBERT (Xin et al., ACL 2020, arXiv 2004.12993), the part that trains: an exit head after every
 // layer but the last (own pooler, tanh, classifier), trained on a frozen backbone with the sum of
-// their cross-entropies, equal weights. The first stage of the paper (backbone and final
-// classifier) is our ordinary fine-tuning or recovery before it.
+// their cross-entropies, equal weights; labels may have weights, as in task_loss(). The first stage
+// of the paper (backbone and final classifier) is our ordinary fine-tuning or recovery before it.
 //
 // Differences: the head of the last layer does not exist (the paper trains it with no loss and
 // still tests it); entropy comes from log_softmax (the released code gives NaN or overflows).

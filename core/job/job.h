@@ -32,7 +32,7 @@ class Job {
   };
   // --- compress.cpp: the plan and the trainings
   void prepare();
-  void load_data();  // load_data.cpp: task and splits
+  void load_data();  // load_data.cpp: task, splits and class weights
   std::vector<Phase> plan() const;
   void fit_head();
   Reading reading() const;
@@ -62,15 +62,18 @@ class Job {
   const JobInput& input_;
   const JobHooks& hooks_;
   RecipeSpec recipe_;
+  int max_length_ = 0;  // tokens of the longest input
   std::unique_ptr<Tokenizer> tokenizer_;
   std::unique_ptr<Task> task_;
   Splits splits_;
+  std::vector<double> class_weights_;  // by label id; empty: all the same
   bool labelled_ = false;
   std::unique_ptr<ExitMethod> exit_;
   std::unique_ptr<Reporter> reporter_;
   JobState state_;
   std::unique_ptr<Trainer> trainer_;  // of the phase that just trained
   bool resumed_ = false;
+  bool artifacts_saved_ = false;  // by this process, which may have taken the job up at its end
   std::chrono::steady_clock::time_point last_checkpoint_ = std::chrono::steady_clock::now();
   double last_write_seconds_ = 0;
 };

@@ -4,7 +4,6 @@
 #include "core/base/build.h"
 #include "core/base/files.h"
 #include "core/base/guard.h"
-#include "core/base/hash.h"
 #include "core/job/job.h"
 #include "core/job/measure.h"
 #include "core/model/walk.h"
@@ -16,6 +15,14 @@ namespace {
 constexpr int64_t kGoldenRows = 8;
 constexpr int kLatencyRows = 100;
 constexpr int kThresholds = 20;  // candidates that calibration tries
+
+// What the model says to these rows as what is right; without the rows, which no figure needs.
+Examples answers_of(const std::vector<Prediction>& predictions) {
+  Examples out;
+  for (const Prediction& one : predictions)
+    out.targets.add(static_cast<float>(largest(one.logits)));
+  return out;
+}
 
 double nonzero_parameters(const Model& model) {
   double out = 0;
@@ -29,6 +36,14 @@ double nonzero_parameters(const Model& model) {
     out += static_cast<double>(tensor.numel()) - tensor.count_nonzero().item<double>();
   });
   return out;
+}
+
+// As the data set's field has them, but all of them.
+Json class_weights_json(const ClassWeights& asked, const std::vector<double>& weights,
+                        const std::vector<std::string>& labels) {
+  Json by_name = Json::object();
+  for (size_t id = 0; id < weights.size(); ++id) by_name[labels[id]] = weights[id];
+  return {{"balanced", asked.balanced}, {"weights", by_name}};
 }
 
 }  // namespace
@@ -47,7 +62,7 @@ ArtifactSpec Job::artifact_spec(bool with_exits) const {
   ArtifactSpec spec;
   spec.task = task_->name();
   spec.label_names = splits_.label_names;
-  spec.max_length = recipe_.max_length;
+  spec.max_length = max_length_;
   spec.precision = recipe_.precision;
   if (with_exits && exit_ != nullptr) {
     auto classes = static_cast<int>(splits_.label_names.size());
@@ -75,13 +90,17 @@ Golden Job::golden(const Model& model) const {
   return out;
 }
 
+// Whoever needs them first: from calibrate() on nothing trains any more, and it puts the threshold
+// that it chooses into what is saved itself.
 void Job::save_artifacts() {
+  if (artifacts_saved_) return;
   for (const std::string& role : roles()) {
     bool compressed = role == "compressed";
     const Model& model = compressed ? state_.model : *state_.dense;
     throw_if_error(save_artifact(folder(role), model, artifact_spec(compressed),
                                  input_.model_folder, golden(model)));
   }
+  artifacts_saved_ = true;
 }
 
 void Job::calibrate() {
@@ -93,14 +112,20 @@ void Job::calibrate() {
   for (int i = 0; i < kThresholds; ++i)
     tried.push_back(all[i * (all.size() - 1) / (kThresholds - 1)]);
 
-  // From careful to bold: the boldest before the first that costs too much.
+  // From careful to bold: the boldest before the first that costs too much. Where no label is
+  // known, what the last layer says is what is right, and the cost is the share of rows to which an
+  // exit says something else.
+  const bool labelled = splits_.calibrate.targets.known(0);
+  Examples last_layer;
   Json curve = Json::array();
   double full = 0, chosen = tried.front();
   bool holds = true;
   for (int i = 0; i < kThresholds; ++i) {
     auto predictions =
         value_or_throw(predict_all(*engine, splits_.calibrate, *task_, tried[i], [] {}));
-    double metric = task_->figure(predictions, splits_.calibrate);
+    if (i == 0 && !labelled) last_layer = answers_of(predictions);  // nobody left
+    const double metric = labelled ? task_->figure(predictions, splits_.calibrate)
+                                   : task_->figure(predictions, last_layer, "accuracy");
     if (i == 0) full = metric;
     holds = holds && metric >= full - recipe_.exit_max_metric_drop;
     if (holds) chosen = tried[i];
@@ -110,6 +135,7 @@ void Job::calibrate() {
     reporter_->step(i + 1, kThresholds, {{"threshold", tried[i]}, {"metric", metric}});
   }
   state_.facts["calibrate"]["threshold"] = chosen;
+  state_.facts["calibrate"]["judged_by"] = labelled ? "labels" : kAgreement;
   state_.facts["calibrate"]["curve"] = curve;
   throw_if_error(save_spec(folder("compressed"), artifact_spec(true)));
 }
@@ -205,26 +231,31 @@ JobOutput Job::publish() {
     splits = {{"train", splits_.train.size()},
               {"select", splits_.select.size()},
               {"calibrate", splits_.calibrate.size()},
-              {"report", splits_.report.size()}};
+              {"report", splits_.report.size()},
+              {"unlabelled", splits_.unlabelled.size()}};
     for (const auto& [split, path] : input_.dataset->splits) {
-      digests[split] =
-          value_or_throw(sha256_of_file(value_or_throw(split_path(*input_.dataset, split))));
+      digests[split] = value_or_throw(split_digest(*input_.dataset, split));
     }
   }
+  int64_t truncated = 0, left_out = 0;
+  for (const Examples* examples : splits_.each()) {
+    truncated += examples->truncated;
+    left_out += examples->left_out;
+  }
   if (measured.contains("constraint")) report["constraint"] = measured["constraint"];
-  report["data"] = {{"splits", splits},
-                    {"sha256", digests},
-                    {"truncated", splits_.train.truncated + splits_.select.truncated +
-                                      splits_.calibrate.truncated + splits_.report.truncated},
-                    {"left_out", splits_.train.left_out + splits_.select.left_out +
-                                     splits_.calibrate.left_out + splits_.report.left_out},
-                    {"mean_tokens", measured.at("mean_tokens")}};
+  report["data"] = {{"splits", splits},          {"sha256", digests},
+                    {"max_length", max_length_}, {"truncated", truncated},
+                    {"left_out", left_out},      {"mean_tokens", measured.at("mean_tokens")}};
+  if (!class_weights_.empty()) {
+    report["data"]["class_weights"] =
+        class_weights_json(input_.dataset->class_weights, class_weights_, splits_.label_names);
+  }
   for (const std::string& role : roles()) report[role] = measured.at(role);
   if (measured.contains("paired_test")) report["paired_test"] = measured["paired_test"];
 
   JobOutput out;
+  save_artifacts();
   for (const std::string& role : roles()) {
-    if (!std::filesystem::exists(folder(role) + "/espalier.json")) save_artifacts();
     throw_if_error(write_file(folder(role) + "/report.json", report.dump(2) + "\n"));
     throw_if_error(write_file(folder(role) + "/README.md", model_card(report, role)));
     out.artifacts.push_back({folder(role), task_->name(), summary_of(report, role)});

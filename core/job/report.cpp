@@ -78,6 +78,10 @@ std::string model_card(const Json& report, const std::string& role) {
   if (column.contains("exit_threshold")) {
     row("mean exit layer", absl::StrFormat("%.2f", column.at("mean_exit_layer").get<double>()));
     row("exit threshold", absl::StrFormat("%.4f", column.at("exit_threshold").get<double>()));
+    for (const Json& phase : report.at("phases")) {
+      if (phase.value("judged_by", "") == kAgreement)
+        row("chosen by", absl::StrCat(kAgreement, ", without labels"));
+    }
   }
   card +=
       absl::StrFormat("\nLatency was measured on: %s.\n", report.at("machine").get<std::string>());

@@ -9,6 +9,10 @@
 
 namespace espalier {
 
+// What the thresholds of exits were judged by where the calibrate split has no labels; in the facts
+// of that phase as "judged_by".
+inline constexpr char kAgreement[] = "agreement with the last layer";
+
 // One model's column of the table.
 struct Column {
   ModelConfig config;

@@ -5,7 +5,8 @@
 // gates and penalty -> after_backward -> clip, optimiser -> after_step. So accumulation counts a
 // penalty once and a sampled gate is sampled once a step. When memory runs out between `gates` and
 // the last micro-batch, that part of the step is done again on smaller micro-batches (the gates are
-// kept): loss() must not count on being asked once.
+// kept): loss() must not count on being asked once. When it runs out in a before_step, inside
+// Session::task_gradients, the step itself begins with the smaller ones.
 #pragma once
 
 #include <functional>
@@ -66,6 +67,10 @@ class Session {
   virtual uint64_t seed(const std::string& purpose, int64_t step) const = 0;
   // Gradients of the task loss on a batch of the train split, for calibration before training; they
   // land in the .grad of the gates' tensors that require grad. `draw` numbers the batch.
+  //
+  // A method that looks at rows but not at their labels (statistics of activations, Fisher
+  // information over the model's own answers) will get batches of train and unlabelled rows by a
+  // hook beside this one: the trainer's ExamplePool holds both.
   virtual void task_gradients(const Gates& gates, int64_t draw) = 0;
 };
 
@@ -81,6 +86,8 @@ struct ParamGroup {
 
 struct Needs {
   Record student, teacher;
+  // Asks for teachers' traces. They can speak about any row, so micro-batches then hold rows
+  // without labels too (Batch::labelled), where the data set has some.
   bool teachers = false;
   bool whole_batch = false;  // the loss is no mean over units: a step may not be split
 };
@@ -90,6 +97,7 @@ class Method {
   virtual ~Method() = default;
   virtual void prepare(Session&) {}
   virtual void before_step(Session&, const Step&) {}
+  // A mean over the micro-batch's answers (Batch::answers), labelled or not.
   virtual Tensor loss(const Pass&) { return {}; }
   virtual Tensor penalty(const Step&) { return {}; }
   virtual double task_weight(const Step&) const { return 1; }
@@ -125,7 +133,8 @@ class Distiller : public Method {};
 class ExitMethod : public Method {
  public:
   // Range of exit_threshold, from "never leaves" to "leaves at once", and in which order
-  // calibration tries values: candidates() goes from the most careful to the boldest.
+  // calibration tries values: candidates() goes from the most careful, with which no row leaves
+  // before the last layer, to the boldest.
   struct Range {
     double low = 0, high = 1;
   };

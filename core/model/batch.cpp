@@ -20,7 +20,8 @@ std::vector<int64_t> Batch::offsets() const {
 }
 
 void Batch::pin() {
-  for (Tensor* tensor : {&ids, &types, &pixels, &asked, &labels, &sentences})
+  for (Tensor* tensor :
+       {&ids, &types, &pixels, &asked, &labels, &labelled, &sentences, &class_weights})
     if (tensor->defined()) *tensor = tensor->pin_memory();
 }
 

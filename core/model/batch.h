@@ -24,17 +24,27 @@ struct Batch {
   std::vector<int64_t> lengths;  // [B], their sum is N, each at least 1
   Tensor asked;  // [n] int64: places in `ids` whose words are asked for; undefined: all
   // Undefined, or by the task's objective: kClass [B] int64; kValue [B] float; kLabels [B,C] float;
-  // kTokenClasses [N] int64, kUncounted where a token has none; kSpan [B,2] int64, the first and
-  // the last token, counted from the row's own first; kWords [n] int64, the words of `asked`.
+  // kTokenClasses [N] int64, kUncounted where a token has none and kUnknownClass where it has one
+  // that is not known; kSpan [B,2] int64, the first and the last token, counted from the row's own
+  // first; kWords [n] int64, the words of `asked`. Instead of all B rows those of `labelled`.
   Tensor labels;
-  int64_t counted = -1;  // tokens that have a label, where tokens have them
+  Tensor labelled;         // int64, rising: rows whose label is known; undefined: all
+  int64_t counted = -1;    // tokens that have a label, known or not, where tokens have them
+  int64_t unlabelled = 0;  // of these, or of the rows: whose label is not known
   // kWords: [B] int64, whether the row's second text follows its first (0) or not (1); kUncounted
   // where that is not known. And the words asked for to each label of these, see weigh_sentences().
   Tensor sentences;
   double words_per_sentence = 0;
+  // [C] double, what each label counts; undefined: all the same. And the mean over the units of the
+  // whole step of what their labels count; both from weigh_classes(), see task_loss.h.
+  Tensor class_weights;
+  double mean_class_weight = 1;
 
-  // What the task's loss is a mean over: rows, or the tokens that count. Micro-batches weigh by it.
-  int64_t units() const { return counted < 0 ? rows() : counted; }
+  // What a model is asked for: rows, or the tokens that count. Losses that need no labels are means
+  // over these.
+  int64_t answers() const { return counted < 0 ? rows() : counted; }
+  // Those whose label is known: what the task's loss is a mean over. Micro-batches weigh by both.
+  int64_t units() const { return answers() - unlabelled; }
   int64_t rows() const { return static_cast<int64_t>(lengths.size()); }
   int64_t tokens() const;
   int64_t longest() const;

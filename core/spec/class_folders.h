@@ -28,6 +28,7 @@ struct ClassFolders {
   // Only what lies below this folder in it ("train" where there are train/ and test/); empty: all.
   std::string under;
   ArchiveLimits limits;
+  bool labelled = true;  // false: files may lie anywhere, in no folder too, and have no label
 };
 
 // Every file once, in the order in which it comes, so that nothing needs to be held: for a full
@@ -37,6 +38,17 @@ struct ClassFolders {
 // what they show. A class "train" among others is one.
 absl::Status visit_class_folders(const ClassFolders& folders,
                                  const std::function<absl::Status(ClassFile)>& take);
+
+// See ClassFolders.
+struct ClassPart {
+  std::string under;
+  bool labelled = true;
+};
+// The same for several folders of one archive in one pass, none of which lies in another: each is a
+// split of its own, and `take` is told the place of its folder in `parts`.
+absl::Status visit_class_folders(const std::string& path, const std::vector<ClassPart>& parts,
+                                 const ArchiveLimits& limits,
+                                 const std::function<absl::Status(size_t part, ClassFile)>& take);
 
 // All of them, sorted by path.
 absl::StatusOr<std::vector<ClassFile>> read_class_folders(const ClassFolders& folders);

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/base/files.h"
+#include "core/base/hash.h"
 #include "core/base/status_macros.h"
 #include "core/spec/class_folders.h"
 #include "core/spec/fields.h"
@@ -31,7 +32,8 @@ absl::StatusOr<TableFormat> read_format(const std::string& text) {
 }
 
 void read_splits(Fields& fields, const Json& list, DatasetSpec& out) {
-  static const std::set<std::string> kKnown = {"train", "select", "calibrate", "report"};
+  static const std::set<std::string> kKnown = {"train", "select", "calibrate", "report",
+                                               kUnlabelled};
   if (!list.is_array()) return fields.fail("splits must be a list of {name, path}");
   for (size_t i = 0; i < list.size(); ++i) {
     Fields split(list[i], absl::StrCat("splits[", i, "]"));
@@ -61,6 +63,18 @@ void read_splits(Fields& fields, const Json& list, DatasetSpec& out) {
   }
   if (out.splits.count("train") == 0)
     fields.fail("splits has no train; it is required, the others are carved from it");
+}
+
+void read_digests(Fields& fields, const Json& list, DatasetSpec& out) {
+  if (!list.is_array()) return fields.fail("files must be a list of {path, sha256}");
+  for (size_t i = 0; i < list.size(); ++i) {
+    Fields file(list[i], absl::StrCat("files[", i, "]"));
+    std::string path, sha256;
+    file.string("path", path);
+    file.string("sha256", sha256);
+    if (!sha256.empty()) out.digests[path] = sha256;
+    fields.check(file.status());
+  }
 }
 
 // The labels of masked language modelling say whether a second text follows the first.
@@ -113,6 +127,13 @@ absl::Status check_label_names(const DatasetSpec& spec, Objective objective) {
       spec.label_column, " or mixed up with the text column (", spec.text_column, ")?"));
 }
 
+absl::Status check_unlabelled(const DatasetSpec& spec, Objective objective) {
+  if (needs_labels(objective) || !spec.splits.contains(kUnlabelled)) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("splits has ", kUnlabelled, ", but ", spec.task,
+                   " needs none: its train rows need no labels, so these can be train's too"));
+}
+
 // The defaults may stand in fields that say nothing: the service once wrote them there.
 absl::Status check_no_columns(const DatasetSpec& spec) {
   const DatasetSpec unset;
@@ -123,6 +144,21 @@ absl::Status check_no_columns(const DatasetSpec& spec) {
   if (set == nullptr) return absl::OkStatus();
   return absl::InvalidArgumentError(
       absl::StrCat(set, " is set, but ", spec.task, " reads SQuAD files, which have no columns"));
+}
+
+// As above; tables beside archives may need columns.
+absl::Status check_no_image_columns(const DatasetSpec& spec) {
+  const DatasetSpec unset;
+  const char* set = spec.image_column != unset.image_column   ? "image_column"
+                    : spec.label_column != unset.label_column ? "label_column"
+                                                              : nullptr;
+  if (set == nullptr) return absl::OkStatus();
+  for (const auto& [name, path] : spec.splits) {
+    if (!in_class_folders(spec, path)) return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      set, " is set, but ", spec.splits.at("train"), " is an archive, which has no columns: its ",
+      "files are the images, and the folders that hold them the labels; leave it out"));
 }
 
 // Fields that are of texts are for texts, those of images for images. `text`, `image`: the columns
@@ -140,6 +176,7 @@ absl::Status check_columns(const DatasetSpec& spec, const TaskKind& kind, const 
   if (images && !spec.column_names.empty())
     return refuse("column_names", "Parquet files name their columns, archives have none");
   if (!images && !image.empty()) return refuse("image_column", "set text_column, or neither");
+  if (images) ESPALIER_RETURN_IF_ERROR(check_no_image_columns(spec));
   for (const auto& [name, under] : spec.under) {
     const auto split = spec.splits.find(name);
     if (split == spec.splits.end() || in_class_folders(spec, split->second)) continue;
@@ -185,6 +222,13 @@ absl::StatusOr<std::string> split_path(const DatasetSpec& spec, const std::strin
       absl::StrCat("the data set has no split ", split, "; it has: ", absl::StrJoin(known, ", ")));
 }
 
+absl::StatusOr<std::string> split_digest(const DatasetSpec& spec, const std::string& split) {
+  ESPALIER_ASSIGN_OR_RETURN(const std::string file, split_path(spec, split));
+  const auto known = spec.digests.find(spec.splits.at(split));
+  if (known != spec.digests.end()) return known->second;
+  return sha256_of_file(file);
+}
+
 std::string under_of(const DatasetSpec& spec, const std::string& split) {
   const auto found = spec.under.find(split);
   return found == spec.under.end() ? "" : found->second;
@@ -228,6 +272,7 @@ absl::StatusOr<DatasetSpec> read_dataset_spec(const Json& dataset, const std::st
   fields.string("metric", out.metric);
   fields.require({"splits"});
   if (const Json* splits = fields.find("splits")) read_splits(fields, *splits, out);
+  if (const Json* files = fields.find("files")) read_digests(fields, *files, out);
   ESPALIER_RETURN_IF_ERROR(fields.status());
   ESPALIER_ASSIGN_OR_RETURN(out.format, read_format(format));
   // Proto's empty string is an unset field.
@@ -240,14 +285,20 @@ absl::StatusOr<DatasetSpec> read_dataset_spec(const Json& dataset, const std::st
     return absl::InvalidArgumentError(
         absl::StrCat("text_pair_column is set, but ", out.task, " reads single texts"));
   }
+  if (const Json* weights = fields.find("class_weights")) {
+    ESPALIER_ASSIGN_OR_RETURN(out.class_weights, read_class_weights(*weights));
+  }
+  ESPALIER_RETURN_IF_ERROR(check_class_weights(out.class_weights, kind));
   if (kind.objective == Objective::kSpan) ESPALIER_RETURN_IF_ERROR(check_no_columns(out));
   ESPALIER_RETURN_IF_ERROR(check_label_names(out, kind.objective));
+  ESPALIER_RETURN_IF_ERROR(check_unlabelled(out, kind.objective));
   // Without names it can only be checked when train has been read.
   if (!out.label_names.empty() || fewest_labels(kind.objective) == 0) {
     const bool follow = kind.objective == Objective::kWords && out.label_names.empty();
     ESPALIER_RETURN_IF_ERROR(check_metric(
         kind.objective,
         follow ? next_sentence_names(!out.text_pair_column.empty()) : out.label_names, out.metric));
+    ESPALIER_RETURN_IF_ERROR(check_weighed_names(out.class_weights, out.label_names));
   }
   for (const auto& [name, path] : out.splits)
     ESPALIER_RETURN_IF_ERROR(check_format(out, kind, path));

@@ -10,7 +10,7 @@ namespace espalier {
 namespace {
 
 ClassFolders folders_of(const ImageSplit& split) {
-  ClassFolders out{split.path, split.under, {}};
+  ClassFolders out{split.path, split.under, {}, split.labelled};
   out.limits.total_bytes = kMaxImagesBytes;
   return out;
 }
@@ -21,7 +21,7 @@ absl::StatusOr<LabelledImages> read_archived(const ImageSplit& split) {
   for (ClassFile& file : files) {
     out.files.push_back(std::move(file.bytes));
     out.names.push_back(std::move(file.path));
-    out.labels.emplace_back(std::move(file.label));
+    if (split.labelled) out.labels.emplace_back(std::move(file.label));
   }
   return out;
 }
@@ -47,12 +47,16 @@ absl::Status check_image_format(const DatasetSpec& spec, const std::string& path
 absl::StatusOr<LabelledImages> read_images(const DatasetSpec& spec, const ImageSplit& split) {
   if (in_class_folders(spec, split.path)) return read_archived(split);
   const TextColumn images = {.name = spec.image_column, .is_bytes = true};
-  ESPALIER_ASSIGN_OR_RETURN(
-      auto columns, read_table(split.path, spec.format, {{.name = spec.label_column}, images}));
+  std::vector<TextColumn> wanted = {images};
+  if (split.labelled) {
+    wanted.insert(wanted.begin(),
+                  {.name = spec.label_column, .may_be_absent = split.labels_may_be_absent});
+  }
+  ESPALIER_ASSIGN_OR_RETURN(auto columns, read_table(split.path, spec.format, wanted));
   LabelledImages out;
-  out.labels = std::move(columns[0]);
-  out.files.reserve(columns[1].size());
-  for (Cell& cell : columns[1]) {
+  if (split.labelled) out.labels = std::move(columns.front());
+  out.files.reserve(columns.back().size());
+  for (Cell& cell : columns.back()) {
     if (is_null(cell)) {
       return absl::InvalidArgumentError(absl::StrCat(split.path, ": row ", out.files.size() + 1,
                                                      ", column ", spec.image_column,
@@ -76,6 +80,45 @@ absl::StatusOr<std::vector<Cell>> read_image_labels(const DatasetSpec& spec,
     return absl::OkStatus();
   }));
   return out;
+}
+
+absl::StatusOr<std::map<std::string, LabelledImages>> scan_archives(const DatasetSpec& spec,
+                                                                    const LookAtImage& look) {
+  std::map<std::string, std::vector<std::string>> splits_of;  // by archive
+  for (const auto& [name, path] : spec.splits) {
+    if (in_class_folders(spec, path)) splits_of[path].push_back(name);
+  }
+  std::map<std::string, LabelledImages> out;
+  for (const auto& [path, names] : splits_of) {
+    ESPALIER_ASSIGN_OR_RETURN(const std::string archive, split_path(spec, names.front()));
+    std::vector<ClassPart> parts;
+    for (const std::string& name : names)
+      parts.push_back({under_of(spec, name), name != kUnlabelled});
+    const auto take = [&](size_t i, ClassFile file) -> absl::Status {
+      if (const absl::Status seen = look ? look(file.bytes) : absl::OkStatus(); !seen.ok()) {
+        return absl::Status(seen.code(),
+                            absl::StrCat(archive, ": ", file.path, ": ", seen.message()));
+      }
+      LabelledImages& split = out[names[i]];
+      split.names.push_back(std::move(file.path));
+      if (parts[i].labelled) split.labels.emplace_back(std::move(file.label));
+      return absl::OkStatus();
+    };
+    ESPALIER_RETURN_IF_ERROR(
+        visit_class_folders(archive, parts, folders_of({archive, ""}).limits, take));
+  }
+  return out;
+}
+
+absl::Status check_pixel_room(int64_t images, int64_t channels, int64_t side) {
+  const double bytes = static_cast<double>(images) * static_cast<double>(channels) *
+                       static_cast<double>(side) * static_cast<double>(side);
+  if (bytes <= kMaxPixelBytes) return absl::OkStatus();
+  constexpr double kGiB = 1 << 30;
+  return absl::InvalidArgumentError(absl::StrCat(
+      "the data set's ", images, " images of ", channels, " x ", side, " x ", side, " pixels take ",
+      bytes / kGiB, " GiB of disk, and a job gets at most ", kMaxPixelBytes / kGiB,
+      "; fewer images or a model of a smaller image_size would fit"));
 }
 
 bool overlap(const std::string& under, const std::string& other) {

@@ -71,25 +71,31 @@ absl::StatusOr<std::vector<float>> ids_of(const LabelCells& column, size_t row,
       out.push_back(static_cast<float>(found->second));
       continue;
     }
-    const std::vector<std::string> known(names.begin(),
-                                         names.begin() + std::min<size_t>(names.size(), 20));
-    return bad_label(
-        column, row,
-        absl::StrCat(name.size() > kMaxLabelBytes
-                         ? absl::StrCat("unknown label of ", name.size(), " bytes")
-                         : absl::StrCat("unknown label \"", name, "\""),
-                     "; known: ", absl::StrJoin(known, ", "), names.size() > 20 ? ", ..." : ""));
+    return bad_label(column, row,
+                     absl::StrCat(name.size() > kMaxLabelBytes
+                                      ? absl::StrCat("unknown label of ", name.size(), " bytes")
+                                      : absl::StrCat("unknown label \"", name, "\""),
+                                  "; known: ", listed(names)));
   }
   return out;
 }
 
+// `is_train`: where other rows without labels may be, if this task has use for them.
+absl::Status no_label(const LabelCells& column, size_t row, bool is_train) {
+  const bool elsewhere = is_train && needs_labels(column.objective);
+  return bad_label(
+      column, row,
+      absl::StrCat("the label is empty",
+                   elsewhere ? "; rows without labels can be the split unlabelled" : ""));
+}
+
 absl::StatusOr<std::vector<float>> target_of(const LabelCells& column, size_t row,
                                              const std::vector<std::string>& names,
-                                             const LabelIds& ids) {
+                                             const LabelIds& ids, bool is_train) {
   // No label at all is an answer only where there may be any number of them.
   if (is_null(column.cells[row]) ||
       (is_unlabelled(column.cells[row]) && column.objective != Objective::kLabels))
-    return bad_label(column, row, "the label is empty");
+    return no_label(column, row, is_train);
   if (column.objective == Objective::kValue) {
     ESPALIER_ASSIGN_OR_RETURN(const float value, number_of(column, row));
     return std::vector<float>{value};
@@ -105,6 +111,13 @@ absl::StatusOr<std::vector<float>> target_of(const LabelCells& column, size_t ro
 
 }  // namespace
 
+std::string listed(const std::vector<std::string>& names) {
+  constexpr size_t kShown = 20;
+  const auto end = names.begin() + static_cast<int64_t>(std::min(names.size(), kShown));
+  return absl::StrCat(absl::StrJoin(names.begin(), end, ", "),
+                      names.size() > kShown ? ", ..." : "");
+}
+
 std::vector<std::string> pieces_of(const Cell& cell, char separator) {
   if (const auto* list = std::get_if<std::vector<std::string>>(&cell)) return *list;
   const auto* text = std::get_if<std::string>(&cell);
@@ -115,6 +128,12 @@ std::vector<std::string> pieces_of(const Cell& cell, char separator) {
 std::vector<std::string> next_sentence_names(bool has_pairs) {
   if (!has_pairs) return {};
   return {"0", "1"};
+}
+
+Targets classes_not_known(std::span<const std::vector<std::string>> words) {
+  Targets out;
+  for (const auto& row : words) out.add(std::vector<float>(row.size(), kUnknownClass));
+  return out;
 }
 
 Targets sentences_not_known(size_t rows) {
@@ -170,7 +189,8 @@ absl::StatusOr<Targets> read_targets(const LabelCells& column,
       out.add_unknown();
       continue;
     }
-    ESPALIER_ASSIGN_OR_RETURN(const std::vector<float> target, target_of(column, row, names, ids));
+    ESPALIER_ASSIGN_OR_RETURN(const std::vector<float> target,
+                              target_of(column, row, names, ids, is_train));
     out.add(target);
   }
   return out;

@@ -28,6 +28,9 @@ std::vector<std::string> next_sentence_names(bool has_pairs);
 // Targets of `rows` rows of no label.
 Targets sentences_not_known(size_t rows);
 
+// Targets of rows of words without labels.
+Targets classes_not_known(std::span<const std::vector<std::string>> words);
+
 // A label column; its names are for messages.
 struct LabelCells {
   std::string path, column, text_column;
@@ -45,6 +48,9 @@ absl::StatusOr<std::vector<std::string>> distinct_labels(const LabelCells& colum
 // train; else an empty cell is an error, and so is a name that is not among `names`.
 absl::StatusOr<Targets> read_targets(const LabelCells& column,
                                      const std::vector<std::string>& names, bool is_train);
+
+// "a, b, c" for messages; of many names the first.
+std::string listed(const std::vector<std::string>& names);
 
 // Words or names of a cell: its list, or its text cut at `separator`, empty pieces left out.
 std::vector<std::string> pieces_of(const Cell& cell, char separator);

@@ -86,7 +86,7 @@ absl::StatusOr<std::string> text_in(Fields& fields, const std::string& name) {
 
 class SquadReader {
  public:
-  explicit SquadReader(bool is_train) : is_train_(is_train) {}
+  explicit SquadReader(SquadAnswers answers) : answers_(answers) {}
 
   absl::StatusOr<Rows> read(const Json& file) {
     const Fields fields(file, "");
@@ -142,6 +142,10 @@ class SquadReader {
     ESPALIER_RETURN_IF_ERROR(fields.status());
     ESPALIER_ASSIGN_OR_RETURN(std::string text, text_in(fields, "question"));
     RightAnswers answers;
+    if (answers_ == SquadAnswers::kIgnored) {
+      add(where, std::move(text), context.text(), {}, false);
+      return absl::OkStatus();
+    }
     const bool known = impossible || fields.has("answers");
     if (fields.has("answers")) {
       ESPALIER_ASSIGN_OR_RETURN(answers, read_answers(fields, where, context));
@@ -149,7 +153,11 @@ class SquadReader {
         return bad_place(where, absl::StrCat("is_impossible is ", impossible ? "true" : "false",
                                              ", but there are ", answers.texts.size(), " answers"));
     }
-    if (!known && is_train_) return bad_place(where, "has no answers; train needs them");
+    if (!known && answers_ == SquadAnswers::kOfEach) {
+      return bad_place(where,
+                       "has no answers; train needs them, and questions without any can be the "
+                       "split unlabelled");
+    }
     add(where, std::move(text), context.text(), std::move(answers), known);
     return absl::OkStatus();
   }
@@ -187,7 +195,7 @@ class SquadReader {
     rows_.answers.push_back(std::move(answers));
   }
 
-  const bool is_train_;
+  const SquadAnswers answers_;
   Rows rows_;
   size_t contexts_bytes_ = 0;
   bool answered_ = false;
@@ -196,10 +204,10 @@ class SquadReader {
 
 }  // namespace
 
-absl::StatusOr<Rows> read_squad(const std::string& path, bool is_train) {
+absl::StatusOr<Rows> read_squad(const std::string& path, SquadAnswers answers) {
   return guard("reading a SQuAD file", [&]() -> absl::StatusOr<Rows> {
     ESPALIER_ASSIGN_OR_RETURN(const Json file, read_bounded_json(path, kMaxSquadBytes));
-    absl::StatusOr<Rows> rows = SquadReader(is_train).read(file);
+    absl::StatusOr<Rows> rows = SquadReader(answers).read(file);
     if (rows.ok() || !absl::IsInvalidArgument(rows.status())) return rows;
     return absl::InvalidArgumentError(absl::StrCat(path, ": ", rows.status().message()));
   });

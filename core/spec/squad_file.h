@@ -19,15 +19,22 @@ namespace espalier {
 inline constexpr size_t kMaxSquadBytes = 256 << 20, kMaxSquadTextBytes = 256 << 10,
                         kMaxSquadContextsBytes = 1 << 30;
 
+// Which questions of a file must have answers.
+enum class SquadAnswers {
+  kOfEach,       // all: to train on
+  kOfAllOrNone,  // all, if one has
+  kIgnored,      // none, and nobody looks at them
+};
+
 // One row a question, in the order of the file: `text` the question, `pair` the context, `answers`
 // the right ones. The target is 1 where there is an answer and 0 where there is none (an empty list
 // of answers, or is_impossible). A file in which no question has the field `answers` or
-// is_impossible has no targets, unless it is train.
+// is_impossible has no targets, and where they are ignored none has.
 //
 // INVALID_ARGUMENT names the file, the article, the paragraph and the question. Unlike Hugging
 // Face's loading, which believes the file, an answer must stand in its context at `answer_start`,
 // counted in code points, and is_impossible must not contradict the list of answers; SQuAD's own
 // files pass.
-absl::StatusOr<Rows> read_squad(const std::string& path, bool is_train);
+absl::StatusOr<Rows> read_squad(const std::string& path, SquadAnswers answers);
 
 }  // namespace espalier

@@ -208,8 +208,10 @@ absl::StatusOr<Columns> read_delimited(const std::string& path, bool tabs,
   convert.check_utf8 = false;  // cells_of checks, and knows the row
   convert.strings_can_be_null = false;
   for (const TextColumn& column : columns) {
-    if (std::count(names.begin(), names.end(), column.name) == 0)
+    if (std::count(names.begin(), names.end(), column.name) == 0) {
+      if (column.may_be_absent) continue;
       return no_column(path, column.name, names);
+    }
     convert.include_columns.push_back(column.name);
     convert.column_types[column.name] = arrow::utf8();
   }
@@ -235,8 +237,12 @@ absl::StatusOr<Columns> read_delimited(const std::string& path, bool tabs,
   if (!table.ok()) return from_arrow(path, table.status());
   Columns out;
   for (const TextColumn& column : columns) {
-    ESPALIER_RETURN_IF_ERROR(
-        append_cells(path, *(*table)->GetColumnByName(column.name), column, out.emplace_back()));
+    const auto found = (*table)->GetColumnByName(column.name);
+    if (found == nullptr) {
+      out.emplace_back(static_cast<size_t>((*table)->num_rows()));
+      continue;
+    }
+    ESPALIER_RETURN_IF_ERROR(append_cells(path, *found, column, out.emplace_back()));
   }
   return out;
 }
@@ -252,6 +258,11 @@ absl::StatusOr<Columns> read_parquet(const std::string& path,
   Columns out;
   for (const TextColumn& column : columns) {
     const int index = schema->GetFieldIndex(column.name);
+    if (index < 0 && column.may_be_absent) {
+      const auto rows = (*reader)->parquet_reader()->metadata()->num_rows();
+      out.emplace_back(static_cast<size_t>(rows));
+      continue;
+    }
     if (index < 0) return no_column(path, column.name, schema->field_names());
     ESPALIER_RETURN_IF_ERROR(check_type(path, *schema->field(index)->type(), column));
     out.emplace_back();
@@ -308,6 +319,10 @@ absl::StatusOr<Columns> read_json_lines(const std::string& path,
     for (size_t c = 0; c < columns.size(); ++c) {
       const std::string& name = columns[c].name;
       auto it = object.find(name);
+      if (it == object.end() && columns[c].may_be_absent) {
+        out[c].emplace_back();
+        continue;
+      }
       if (it == object.end()) {
         std::vector<std::string> found;
         for (const auto& [key, value] : object.items()) found.push_back(key);

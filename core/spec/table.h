@@ -25,6 +25,7 @@ struct TextColumn {
   // Parquet only: any bytes, such as an image file. Binary, or Hugging Face's struct of bytes and
   // path, of which the bytes are taken.
   bool is_bytes = false;
+  bool may_be_absent = false;  // a file, or a JSON line, without it has nulls
 };
 
 bool valid_utf8(std::string_view text);

@@ -11,6 +11,10 @@
 
 namespace espalier {
 
+// Instead of the class of a word that is asked for, in a split without labels: a teacher may say
+// it.
+inline constexpr float kUnknownClass = -101;
+
 // Class ids are stored as floats, which hold whole numbers exactly up to 2^24.
 class Targets {
  public:

@@ -27,7 +27,7 @@ MaskVocabulary vocabulary_of(const Reading& reading) {
 }
 
 // `sentences`: whether the second text follows the first, see NextSentence.
-Features features_of(Masked masked, std::vector<int32_t> types, float sentences) {
+Features masked_features(Masked masked, std::vector<int32_t> types, float sentences) {
   Features out;
   out.input.ids = std::move(masked.ids);
   out.input.types = std::move(types);
@@ -44,7 +44,7 @@ std::vector<Features> masked_text(const Reading& reading, const MaskVocabulary& 
       reading.tokenizer->encode(sample.text, sample.pair, sample.has_pair, reading.max_length);
   Masked masked = draw_masks(text.ids, vocabulary, kFixedMasks);
   if (masked.asked.empty()) return {};
-  Features out = features_of(std::move(masked), std::move(text.types), sample.target[0]);
+  Features out = masked_features(std::move(masked), std::move(text.types), sample.target[0]);
   out.truncated = text.truncated;
   return {std::move(out)};
 }
@@ -105,8 +105,8 @@ double perplexity_of(std::span<const double> totals) {
 
 }  // namespace
 
-absl::StatusOr<std::vector<Features>> FillMask::encode(const Reading& reading,
-                                                       const Sample& sample) const {
+absl::StatusOr<std::vector<Features>> FillMask::features_of(const Reading& reading,
+                                                            const Sample& sample) const {
   const MaskVocabulary vocabulary = vocabulary_of(reading);
   if (vocabulary.mask < 0) {
     return absl::InvalidArgumentError(absl::StrCat("the tokenizer has no mask token, which ",
@@ -125,8 +125,8 @@ std::optional<Features> FillMask::redraw(uint64_t seed, const Reading& reading,
   std::vector<int32_t> words(input.ids.begin(), input.ids.end());
   for (size_t k = 0; k < input.asked.size(); ++k)
     words[static_cast<size_t>(input.asked[k])] = static_cast<int32_t>(target[k]);
-  return features_of(draw_masks(words, vocabulary_of(reading), seed),
-                     {input.types.begin(), input.types.end()}, target.back());
+  return masked_features(draw_masks(words, vocabulary_of(reading), seed),
+                         {input.types.begin(), input.types.end()}, target.back());
 }
 
 Prediction FillMask::prediction(std::vector<float> logits, int exit_layer, const Examples& examples,

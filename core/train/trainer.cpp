@@ -50,11 +50,23 @@ std::vector<Method*> methods_of(const Training& training) {
   return out;
 }
 
-// At least 1: a batch may have no token that counts.
-double units_of(const std::vector<Batch>& micro) {
-  int64_t units = 0;
-  for (const Batch& batch : micro) units += batch.units();
-  return static_cast<double>(std::max<int64_t>(units, 1));
+Needs needs_of(const std::vector<Method*>& methods) {
+  Needs out;
+  for (const Method* method : methods) {
+    const Needs wanted = method->needs();
+    out.student = out.student | wanted.student;
+    out.teacher = out.teacher | wanted.teacher;
+    out.teachers = out.teachers || wanted.teachers;
+    out.whole_batch = out.whole_batch || wanted.whole_batch;
+  }
+  return out;
+}
+
+// At least 1: a batch may have no token that counts, or no label.
+double total_of(const std::vector<Batch>& micro, int64_t (Batch::*count)() const) {
+  int64_t total = 0;
+  for (const Batch& batch : micro) total += (batch.*count)();
+  return static_cast<double>(std::max<int64_t>(total, 1));
 }
 
 std::vector<Gates> leaves_of(const std::vector<Gates>& gates, const ModelConfig& config) {
@@ -90,9 +102,11 @@ Trainer::Trainer(Model& model, const Training& training, const State* resume)
     : model_(model),
       training_(training),
       methods_(methods_of(training)),
+      needs_(needs_of(methods_)),
+      pool_(*training.train, needs_.teachers ? training.unlabelled : nullptr),
       backend_(model, training.spec.dropout),
-      sampler_(*training.train, training.spec.batch_size, training.seed, training.phase),
-      total_(training_steps(training.spec, training.train->size())),
+      sampler_(pool_, training.spec.batch_size, training.seed, training.phase),
+      total_(training_steps(training.spec, pool_.size())),
       micro_batch_size_(training.spec.micro_batch_size),
       on_cuda_(model.device().is_cuda()),
       // Where units leave, the loss rises by design.
@@ -104,13 +118,6 @@ Trainer::Trainer(Model& model, const Training& training, const State* resume)
   for (const Teacher* teacher : training_.teachers) {
     teacher_backends_.emplace_back(teacher->model);
     teacher_backends_.back().set_precision(training_.spec.precision);
-  }
-  for (const Method* method : methods_) {
-    Needs wanted = method->needs();
-    needs_.student = needs_.student | wanted.student;
-    needs_.teacher = needs_.teacher | wanted.teacher;
-    needs_.teachers = needs_.teachers || wanted.teachers;
-    needs_.whole_batch = needs_.whole_batch || wanted.whole_batch;
   }
   throw_if_error(
       needs_.teachers && training_.teachers.empty()
@@ -144,10 +151,12 @@ std::vector<Batch> Trainer::micro_batches(const std::vector<int64_t>& rows, int6
   std::vector<Batch> out;
   for (size_t begin = 0; begin < rows.size(); begin += micro) {
     size_t count = std::min(micro, rows.size() - begin);
-    out.push_back(make_drawn_batch(*training_.train, std::span(rows).subspan(begin, count),
-                                   *training_.task, training_.reading, seed("redraw", draw)));
+    out.push_back(make_drawn_batch(pool_, std::span(rows).subspan(begin, count), *training_.task,
+                                   training_.reading, seed("redraw", draw)));
   }
   weigh_sentences(out);
+  if (!training_.class_weights.empty())
+    weigh_classes(training_.task->objective(), training_.class_weights, out);
   if (on_cuda_)
     for (Batch& batch : out) batch.pin();
   return out;
@@ -157,6 +166,7 @@ void Trainer::task_gradients(const Gates& gates, int64_t draw) {
   Sampler sampler(*training_.train, training_.spec.batch_size, training_.seed,
                   training_.phase + ".calibrate");
   const std::vector<int64_t> rows = sampler.rows(draw);
+  const bool training = backend_.training();
   backend_.set_training(false);
   const std::vector<Tensor> open = gates.tensors();
   std::vector<Tensor> before;  // an earlier draw's gradients
@@ -166,7 +176,7 @@ void Trainer::task_gradients(const Gates& gates, int64_t draw) {
     for (size_t i = 0; i < open.size(); ++i)
       open[i].mutable_grad() = before[i].defined() ? before[i].clone() : Tensor();
     const std::vector<Batch> micro = micro_batches(rows, draw);
-    const double units = units_of(micro);
+    const double units = total_of(micro, &Batch::units);
     for (const Batch& batch : micro) {
       Trace trace = walk(backend_, batch, gates);
       double share = static_cast<double>(batch.units()) / units;
@@ -175,14 +185,17 @@ void Trainer::task_gradients(const Gates& gates, int64_t draw) {
   };
   while (!fits(pass)) {
   }
+  backend_.set_training(training);
   model_.for_each([](const std::string&, Tensor& tensor) { tensor.mutable_grad() = Tensor(); });
 }
 
 Tensor Trainer::run_micro(const Step& step, const Batch& batch, int64_t micro,
-                          const std::vector<Gates>& leaves, double share) {
+                          const std::vector<Gates>& leaves, const Share& share) {
   Tensor sum = at::zeros({}, at::TensorOptions(model_.device()).dtype(at::kDouble));
   double task_weight = 1;
   for (const Method* method : methods_) task_weight *= method->task_weight(step);
+  // All parts are weighed by their share of the answers below; 1 where all answers have labels.
+  const double labels = share.answers > 0 ? share.labelled / share.answers : 1;
   TeacherTraces teachers(teacher_backends_, batch, needs_.teacher);
   for (const Gates& gates : leaves) {
     at::manual_seed(derive_seed(training_.seed, training_.phase, step.index, micro, "dropout"));
@@ -193,12 +206,13 @@ Tensor Trainer::run_micro(const Step& step, const Batch& batch, int64_t micro,
     Pass pass{step, batch, gates, student, teachers};
     Tensor loss;
     auto add = [&](const Tensor& part) { loss = loss.defined() ? loss + part : part; };
-    if (task_weight > 0) add(task_loss(training_.task->objective(), student, batch) * task_weight);
+    if (task_weight > 0)
+      add(task_loss(training_.task->objective(), student, batch) * (task_weight * labels));
     for (Method* method : methods_) {
       if (Tensor part = method->loss(pass); part.defined()) add(part);
     }
     TORCH_CHECK(loss.defined(), "phase ", training_.phase, " has no loss");
-    loss = loss * (share / static_cast<double>(leaves.size()));
+    loss = loss * (share.answers / static_cast<double>(leaves.size()));
     loss.backward();
     sum += loss.detach();
   }
@@ -256,7 +270,13 @@ void Trainer::step() {
   Step step{step_, total_, micro, training_.spec.learning_rate * factor};
   backend_.set_training(true);
   optimiser_->zero_grad();
+  const auto remake = [&] {
+    micro = batches_.take(step_);
+    step.micro = micro;
+  };
+  const int64_t size = micro_batch_size_;
   for (Method* method : methods_) method->before_step(*this, step);
+  if (micro_batch_size_ != size) remake();  // one that walked has found that less fits
 
   // Gates become leaves, so that micro-batches accumulate into them and the pruner's own graph is
   // walked backward once.
@@ -268,17 +288,17 @@ void Trainer::step() {
     backend_.weights_moved();
     leaves = leaves_of(gates, model_.config);
     sum = Tensor();
-    const double units = units_of(micro);
+    const double answers = total_of(micro, &Batch::answers), units = total_of(micro, &Batch::units);
     for (size_t i = 0; i < micro.size(); ++i) {
-      double share = static_cast<double>(micro[i].units()) / units;
+      const Share share = {static_cast<double>(micro[i].answers()) / answers,
+                           static_cast<double>(micro[i].units()) / units};
       Tensor part = run_micro(step, micro[i], static_cast<int64_t>(i), leaves, share);
       sum = sum.defined() ? sum + part : part;
     }
   };
   while (!fits(pass)) {
     optimiser_->zero_grad();
-    micro = batches_.take(step_);
-    step.micro = micro;
+    remake();
   }
   // Gates and penalties may share a graph, which can be walked once.
   torch::autograd::variable_list roots, root_grads;

@@ -33,11 +33,15 @@ struct Training {
   const Task* task = nullptr;
   Reading reading;  // of the model that is trained
   const Examples* train = nullptr;
+  // May be null. Where a method asks for teachers, steps draw these rows too, and epochs count
+  // them; else nobody could learn from them, and they are left alone.
+  const Examples* unlabelled = nullptr;
   const Examples* select = nullptr;  // null: the last state is the result
   std::vector<const Teacher*> teachers;
   Pruner* pruner = nullptr;
   std::vector<Distiller*> distillers;
   ExitMethod* exit = nullptr;
+  std::vector<double> class_weights;  // by label id, see spec/class_weights.h; empty: all the same
 };
 
 class Trainer : public Session {
@@ -49,6 +53,8 @@ class Trainer : public Session {
 
   int64_t step_index() const { return step_; }
   int64_t total_steps() const { return total_; }
+  // That steps draw from: those of train, and unlabelled ones where somebody teaches.
+  int64_t rows() const { return pool_.size(); }
   // After the last step, or when `patience` evaluations in a row brought nothing better.
   bool done() const { return step_ >= total_ || stopped_early(); }
   bool stopped_early() const {
@@ -82,9 +88,14 @@ class Trainer : public Session {
  private:
   class TeacherTraces;
   std::vector<Batch> micro_batches(const std::vector<int64_t>& rows, int64_t draw) const;
+  // A micro-batch's part in its step. The task's loss is a mean over the answers whose label is
+  // known, those of methods are means over all.
+  struct Share {
+    double answers = 1, labelled = 1;
+  };
   // The loss of it all, float64, without gradients.
   Tensor run_micro(const Step& step, const Batch& batch, int64_t micro,
-                   const std::vector<Gates>& leaves, double share);
+                   const std::vector<Gates>& leaves, const Share& share);
   // Runs `pass`, a walk forward and backward over micro_batches(). False: memory ran out, and
   // micro-batches are half as large from now on; RESOURCE_EXHAUSTED is thrown when they cannot be.
   bool fits(const std::function<void()>& pass);
@@ -97,6 +108,7 @@ class Trainer : public Session {
   Training training_;
   std::vector<Method*> methods_;
   Needs needs_;
+  ExamplePool pool_;  // what steps draw
   TrainBackend backend_;
   std::vector<TrainBackend> teacher_backends_;  // one for each teacher; its casts are kept
   Sampler sampler_;
@@ -111,7 +123,7 @@ class Trainer : public Session {
   Prefetch batches_;  // the micro-batches of each step; last, for it reads the rest
 };
 
-// Optimiser steps of a training over `examples` rows.
+// Optimiser steps of a training over `examples` rows, labelled or not.
 int64_t training_steps(const TrainingSpec& spec, int64_t examples);
 
 }  // namespace espalier

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/base/build.h"
 #include "core/base/status_macros.h"
+#include "server/common/command_line.h"
 
 namespace espalier::server {
 namespace {
@@ -79,14 +80,10 @@ ServeFlags parse_flags_or_exit(int argc, char** argv) {
   app.add_option("--grace-seconds", grace_seconds, "Time for requests in flight at the end")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    std::exit(app.exit(error) == 0 ? 0 : 2);
-  }
+  if (const auto code = parse_command_line(app, argc, argv)) std::exit(*code);
   if (const absl::Status status = check(flags, models); !status.ok()) {
     std::cerr << "espalier-serve: " << std::string(status.message()) << "\n";
-    std::exit(2);
+    std::exit(kWrongUsage);
   }
   const auto milliseconds = [](double seconds) {
     return std::chrono::milliseconds(static_cast<int64_t>(seconds * 1000));

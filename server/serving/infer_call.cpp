@@ -53,7 +53,8 @@ absl::Status InferCall::begin(const ModelRepository& repository) {
     outputs_ = parsed.outputs;
     parameters_ = parsed.parameters;
     ESPALIER_ASSIGN_OR_RETURN(EncodedRequest encoded,
-                              encode_request(std::move(parsed), model->engine()));
+                              encode_request(std::move(parsed), model->engine(),
+                                             [this, until = deadline()] { return go_on(until); }));
     times_.encode = SteadyClock::now() - start;
     const absl::Status status = submit(*model, std::move(encoded));
     // A model that was just replaced refuses; its successor is in the snapshot by then.
@@ -116,6 +117,17 @@ runtime::TimePoint InferCall::deadline() const {
     deadline = std::min(deadline, start_ + runtime::Duration(*parameters_.timeout));
   }
   return deadline;
+}
+
+absl::Status InferCall::go_on(runtime::TimePoint deadline) const {
+  // OnCancel comes only when start() has returned.
+  if (context_->IsCancelled()) {
+    return absl::CancelledError("the caller cancelled the request while its inputs were read");
+  }
+  if (SteadyClock::now() >= deadline) {
+    return absl::DeadlineExceededError("the request's time ran out while its inputs were read");
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace espalier::server

@@ -36,6 +36,8 @@ class InferCall : public grpc::ServerUnaryReactor {
   void answer(const absl::StatusOr<runtime::BatchedAnswer>& batched, bool truncated);
   void fail(const absl::Status& status);
   runtime::TimePoint deadline() const;
+  // CANCELLED or DEADLINE_EXCEEDED once nobody waits for the answer.
+  absl::Status go_on(runtime::TimePoint deadline) const;
 
   grpc::CallbackServerContext* const context_;
   const inference::ModelInferRequest* const request_;

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/base/status_macros.h"
+#include "core/image/decode.h"
 #include "server/common/status.h"
 #include "server/serving/answer_size.h"
 #include "server/serving/context_tokens.h"
@@ -224,6 +225,17 @@ absl::Status parse_pixels(const InputTensor& input, const ModelInfo& info, Parse
   return absl::OkStatus();
 }
 
+// Files without a header that can be read count nothing: decoding says what is wrong with them.
+absl::Status check_request_pixels(const InputTensor& input,
+                                  std::span<const std::string_view> files) {
+  int64_t pixels = 0;
+  for (const std::string_view file : files) pixels += pixels_of(file).value_or(0);
+  if (pixels <= kMaxRequestPixels) return absl::OkStatus();
+  return bad_input(input, absl::StrCat("holds ", pixels, " pixels in ", files.size(),
+                                       " rows; a request takes at most ", kMaxRequestPixels,
+                                       ": send fewer images at once, or smaller ones"));
+}
+
 absl::Status parse_images(const Inputs& inputs, const ModelInfo& info, ParsedRequest& parsed) {
   if (inputs.size() != 1) {
     return bad_inputs(absl::StrCat("the request has ",
@@ -232,9 +244,9 @@ absl::Status parse_images(const Inputs& inputs, const ModelInfo& info, ParsedReq
   }
   if (const auto pixels = inputs.find("pixels"); pixels != inputs.end())
     return parse_pixels(pixels->second, info, parsed);
-  ESPALIER_ASSIGN_OR_RETURN(parsed.images,
-                            read_column(inputs.at("image"), "an image", kMaxImageBytes));
-  return absl::OkStatus();
+  const InputTensor& image = inputs.at("image");
+  ESPALIER_ASSIGN_OR_RETURN(parsed.images, read_column(image, "an image", kMaxImageBytes));
+  return check_request_pixels(image, parsed.images);
 }
 
 absl::StatusOr<std::vector<Output>> parse_outputs(const inference::ModelInferRequest& request,
@@ -332,13 +344,14 @@ absl::StatusOr<ParsedRequest> parse_infer_request(const inference::ModelInferReq
   return parsed;
 }
 
-absl::StatusOr<EncodedRequest> encode_request(ParsedRequest request,
-                                              const runtime::Engine& engine) {
+absl::StatusOr<EncodedRequest> encode_request(ParsedRequest request, const runtime::Engine& engine,
+                                              const std::function<absl::Status()>& go_on) {
   EncodedRequest encoded;
   encoded.rows = std::move(request.rows);
   encoded.read = std::move(request.read);
   const size_t rows = std::max(request.texts.size(), request.images.size());
   for (size_t i = 0; i < rows; ++i) {
+    if (go_on) ESPALIER_RETURN_IF_ERROR(go_on());
     ReadRow read;
     read.sample = sample_of(request, i);
     absl::StatusOr<std::vector<Features>> windows = engine.encode(read.sample);

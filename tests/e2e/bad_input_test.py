@@ -70,7 +70,8 @@ DATA_REFUSED = [
      'train.tsv: row 3, column label: unknown label "2"; known: 0, 1'),
     ("an unknown label among several", {"train.jsonl": jsonl(text="ab", label=[["x"], ["x", "z"]])},
      [*SEVERAL, "--label-names", "x,y"], 'row 2, column label: unknown label "z"; known: x, y'),
-    ("a row without its label", {"train.tsv": TRAIN + "a film\t\n"}, [], "row 21, column label: the label is empty"),
+    ("a row without its label", {"train.tsv": TRAIN + "a film\t\n"}, [],
+     "row 21, column label: the label is empty; rows without labels can be the split unlabelled"),
     ("one label only", {"train.tsv": tsv(text="ab", label="xx")}, [], "train holds 1 different labels", "at least 2"),
     ("labels and texts mixed up", {"train.tsv": tsv(text="ab", label=["x", "word " * 50])}, [],
      "column label holds a label of 250 bytes", "is it mixed up with the text column (text)?"),
@@ -113,11 +114,29 @@ DATA_REFUSED = [
     ("the same rows in two splits", {"report.tsv": TRAIN}, [],
      "splits report and train hold the same bytes; a row must serve one of them"),
 
+    # rows without labels
+    ("no text in rows without labels", {"unlabelled.tsv": tsv(sentence="ab")}, [],
+     "unlabelled.tsv: has no column text; columns found: sentence"),
+    ("train's rows again", {"unlabelled.tsv": TRAIN}, [], "splits train and unlabelled hold the same bytes"),
+    ("rows without labels where none have labels", {"train.tsv": tsv(text="ab"), "unlabelled.tsv": tsv(text="cd")},
+     ["--task", "fill-mask"], "splits has unlabelled, but fill-mask needs none: its train rows need no labels"),
+    ("no labels to report on", {"report.tsv": tsv(text="ab")}, [], "report.tsv: has no column label; columns found: text"),
+
     # what the task cannot be
     ("an unknown task", {}, ["--task", "sentiment"], 'task is "sentiment"; known: text-classification'),
     ("a metric of another task", {}, ["--metric", "pearson"], 'metric is "pearson"; this data set can be judged by: accuracy'),
     ("names for labels that are numbers", {"train.tsv": tsv(text="a", label=[1])}, [*NUMBERS, "--label-names", "a,b"],
      "the labels of regression are numbers"),
+
+    # class weights
+    ("a weight for an unknown label", {}, ["--class-weights", "superb=2"],
+     'class_weights names the label "superb", which is unknown; known: negative, positive'),
+    ("a weight that is none", {}, ["--class-weights", "positive=0"],
+     "class_weights.weights.positive is 0; it must be at least 1e-06 and at most 1e+06"),
+    ("a weight that is no number", {}, ["--class-weights", "positive=nan"],
+     'class_weights.weights.positive must be a number, found "NaN"'),
+    ("weights for numbers", {"train.tsv": tsv(text="ab", label=[0.5, 1])}, [*NUMBERS, "--class-weights", "balanced"],
+     "class_weights is set, but regression has no labels to weigh"),
 
     # images
     ("an image that is none", {"train.tar": tar(cat_1=PICTURES[0], dog_2=b"GIF89a")}, IMAGES,

@@ -89,10 +89,10 @@ class Cluster:
     def json(self, *arguments):
         return json.loads(self.cli(*arguments, "--output", "json").stdout)
 
-    def upload_dataset(self, name, folder, check=True):
+    def upload_dataset(self, name, folder, *more, check=True):
         splits = [word for split in ("train", "select", "calibrate", "report")
                   for word in (f"--{split}", folder / f"{split}.tsv")]
-        return self.cli("datasets", "upload", name, *splits, check=check)
+        return self.cli("datasets", "upload", name, *splits, *more, check=check)
 
     def get(self, admin, path):
         return urllib.request.urlopen(f"http://{admin}{path}", timeout=5).read().decode()

@@ -99,6 +99,29 @@ class Service(unittest.TestCase):
         self.assertIn("the constraint is broken", job["failure"]["message"])
         self.assertFalse(job.get("artifacts"))
 
+    def test_rows_without_labels_are_distilled_and_exits_calibrated_without_labels(self):
+        folder = self.folder / "half-labelled"
+        shutil.copytree(self.dataset, folder)
+        texts = [line.split("\t")[0] for line in (folder / "calibrate.tsv").read_text().splitlines()]
+        (folder / "calibrate.tsv").write_text("".join(f"{text}\n" for text in texts))
+        more = tiny.write_dataset(self.folder / "more", seed=2, train=256) / "train.tsv"  # its labels are ignored
+        self.cluster.upload_dataset("half-labelled", folder, "--unlabelled", more)
+        self.cluster.cli("jobs", "submit", "--model", "tiny", "--dataset", "half-labelled", "--name", "half-labelled",
+                         "--recipe", self.folder / "recipe.yaml", "--watch")
+        artifact = self.cluster.json("jobs", "get", "half-labelled")["artifacts"][0].rsplit("/", 1)[1]
+        report, other = (self.cluster.json("artifacts", "report", one) for one in (artifact, self.compressed))
+        self.assertEqual(report["data"]["splits"]["unlabelled"], 256)
+        self.assertEqual(other["data"]["splits"]["unlabelled"], 0)
+        (phases, others) = ({phase["name"]: phase for phase in one["phases"]} for one in (report, other))
+        for name, rows in (("finetune", 512), ("prune", 768), ("recover", 768), ("exits", 512)):
+            with self.subTest(name):
+                self.assertEqual((phases[name]["rows"], others[name]["rows"]), (rows, 512))
+                self.assertEqual(phases[name]["steps"], rows / 512 * others[name]["steps"])
+        self.assertEqual(phases["calibrate"]["judged_by"], "agreement with the last layer")
+        self.assertEqual(phases["calibrate"]["curve"][0]["metric"], 100)
+        self.assertEqual(others["calibrate"]["judged_by"], "labels")
+        self.assertGreater(report["compressed"]["metric"]["value"], 80)
+
     def test_a_fine_tuned_model_is_published_as_it_is_without_a_data_set(self):
         self.cluster.cli("artifacts", "download", self.dense, self.folder / "dense")
         self.cluster.cli("models", "upload", "tuned", self.folder / "dense")

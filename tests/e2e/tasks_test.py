@@ -67,7 +67,8 @@ ROWS = {
     "token-classification": lambda one: {"text": one, "label": [tag(word) for word in one]},
     "fill-mask": what_it_says,
 }
-COLUMNS = {"fill-mask": ("--text-pair-column", "then")}
+FLAGS = {"fill-mask": ("--text-pair-column", "then"), "multi-label-classification": ("--class-weights", "good=1.25"),
+         "token-classification": ("--class-weights", "O=1,B-BAD=1.25,B-GOOD=1.25")}
 # task -> the metric that decides, and what the tiny model must reach (in points; the majority class is far below)
 GOALS = {"regression": ("pearson", 80), "multi-label-classification": ("micro_f1", 85), "token-classification": ("entity_f1", 85),
          "fill-mask": ("masked_accuracy", 80), "question-answering": ("f1", 80), "image-classification": ("accuracy", 90)}
@@ -96,7 +97,7 @@ class Tasks(unittest.TestCase):
                 path = folder / f"{split}.json"
                 path.write_text(json.dumps({"version": "v2.0", "data": [{"paragraphs": [asked(rng) for _ in range(size)]}]}))
             files += [f"--{split}", path]
-        return self.cluster.cli("datasets", "upload", name, *files, "--task", task, *COLUMNS.get(task, ()))
+        return self.cluster.cli("datasets", "upload", name, *files, "--task", task, *FLAGS.get(task, ()))
 
     def run_job(self, name, model, *probe):
         """The report of a job on the data set of that name, whose artifact is then served."""
@@ -121,15 +122,22 @@ class Tasks(unittest.TestCase):
         self.assertGreaterEqual(metric["value"], goal)
         self.assertTrue(metric["low"] <= metric["value"] <= metric["high"], metric)
 
+    def problem_of(self, artifact):
+        return json.loads((self.cluster.folder / f"{artifact}-artifact/config.json").read_text()).get("problem_type")
+
     def test_regression_is_trained_and_served(self):
         report, ask = self.run_task("regression")
         self.check_metric("regression", report)
+        self.assertNotIn("class_weights", report["data"])
+        self.assertEqual(self.problem_of("regression"), "regression")
         good, bad = (answer["value"] for answer in ask("great fine lovely the film", "awful dull the a film"))
         self.assertGreater(good, bad + 1)
 
     def test_several_labels_are_trained_and_served(self):
         report, ask = self.run_task("multi-label-classification")
         self.check_metric("multi-label-classification", report)
+        self.assertEqual(report["data"]["class_weights"], {"balanced": False, "weights": {"bad": 1, "good": 1.25}})
+        self.assertEqual(self.problem_of("multi"), "multi_label_classification")
         both, neither = ({one["label"] for one in answer["labels"]} for answer in ask("great awful film", "the film was in it"))
         self.assertEqual(both, {"bad", "good"})
         self.assertEqual(neither, set())

@@ -85,8 +85,8 @@ class Training(unittest.TestCase):
         return {"steps": STEPS, "batch_size": BATCH, "learning_rate": 1e-3, "weight_decay": 0.05, "clip": 0.5,
                 "schedule": "linear", "warmup_steps": 10, "dropout": 0, **changes}
 
-    def ours(self, dtype, threads=1, **changes):
-        asked = {"folder": str(self.folder), "ids": self.ids, "labels": self.labels, "dtype": dtype,
+    def ours(self, dtype, threads=1, class_weights=(), **changes):
+        asked = {"class_weights": class_weights, "folder": str(self.folder), "ids": self.ids, "labels": self.labels, "dtype": dtype,
                  "threads": threads, "training": self.options(**changes), "out": str(self.folder / "final.safetensors")}
         done = subprocess.run([BIN / "espalier-train-probe"], input=json.dumps(asked), capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, (done.stdout + done.stderr)[-2000:])
@@ -110,15 +110,19 @@ class Training(unittest.TestCase):
             return adamw, self.transformers.get_constant_schedule_with_warmup(adamw, options["warmup_steps"])
         return adamw, self.transformers.get_linear_schedule_with_warmup(adamw, options["warmup_steps"], STEPS)
 
-    def reference(self, batches, dtype, threads=1, **changes):
+    def reference(self, batches, dtype, threads=1, class_weights=None, **changes):
         """The loop a user would write, over these batches: losses, learning rates and the final model."""
         options = self.options(**changes)
         self.torch.set_num_threads(threads)
         model = self.transformers.BertForSequenceClassification.from_pretrained(self.folder).to(dtype).train()
         adamw, schedule = self.optimiser(model, options)
+        weights = class_weights and self.torch.tensor(class_weights, dtype=dtype)
+        criterion = self.torch.nn.CrossEntropyLoss(weight=weights)
         losses, rates = [], []
         for rows in batches:
-            loss = model(**self.batch(rows)).loss
+            batch = self.batch(rows)
+            answer = model(**batch)
+            loss = answer.loss if weights is None else criterion(answer.logits, batch["labels"])
             loss.backward()
             if options["clip"]:
                 self.torch.nn.utils.clip_grad_norm_(model.parameters(), options["clip"])
@@ -165,6 +169,12 @@ class Training(unittest.TestCase):
 
     def test_a_step_in_pieces_is_the_same_step(self):
         self.check_fp64(micro_batch_size=4)
+
+    def test_a_curve_with_class_weights(self):
+        self.check_fp64(class_weights=[0.5, 3])
+
+    def test_a_step_in_pieces_with_class_weights_is_the_same_step(self):
+        self.check_fp64(class_weights=[0.5, 3], micro_batch_size=4)
 
     def test_a_curve_in_fp32_is_as_near_as_torch_is_to_itself(self):
         ours = self.ours("fp32")

@@ -158,12 +158,12 @@ TEST_P(Law, WhatIsGoneStaysGone) {
 
 // Two ways of computing steps that must lead to the same. Compared is what is linear in the
 // gradient: AdamW's step and the clipping hide its scale.
-void expect_equal_steps(const Case& methods, const std::function<void(TrainingSpec&)>& one_way,
-                        const std::function<void(TrainingSpec&)>& other_way) {
-  auto state_after = [&](const std::function<void(TrainingSpec&)>& set) {
+void expect_equal_steps(const Case& methods, const std::function<void(Training&)>& one_way,
+                        const std::function<void(Training&)>& other_way) {
+  auto state_after = [&](const std::function<void(Training&)>& set) {
     Bench bench(methods, 0.5, 8);
     bench.training.spec.clip = 0;
-    set(bench.training.spec);
+    set(bench.training);
     Model model = tiny_model();
     Trainer trainer(model, bench.training);
     for (int i = 0; i < 4; ++i) trainer.step();
@@ -186,19 +186,30 @@ void expect_equal_steps(const Case& methods, const std::function<void(TrainingSp
 
 TEST_P(Law, MicroBatchesEqualTheWholeStep) {
   expect_equal_steps(
-      GetParam(), [](TrainingSpec& spec) { spec.dropout = 0; },
-      [](TrainingSpec& spec) {
-        spec.dropout = 0;
-        spec.micro_batch_size = 3;  // 3 + 3 + 2
+      GetParam(), [](Training& training) { training.spec.dropout = 0; },
+      [](Training& training) {
+        training.spec.dropout = 0;
+        training.spec.micro_batch_size = 3;  // 3 + 3 + 2
       });
+}
+
+TEST_P(Law, MicroBatchesOfWeighedClassesEqualTheWholeStep) {
+  const auto whole = [](Training& training) {
+    training.spec.dropout = 0;
+    training.class_weights = {0.2, 1, 5};
+  };
+  expect_equal_steps(GetParam(), whole, [&](Training& training) {
+    whole(training);
+    training.spec.micro_batch_size = 3;
+  });
 }
 
 TEST_P(Law, RecomputedStepsEqualKeptOnes) {
   expect_equal_steps(
-      GetParam(), [](TrainingSpec& spec) { spec.dropout = 0.2; },
-      [](TrainingSpec& spec) {
-        spec.dropout = 0.2;
-        spec.gradient_checkpointing = true;
+      GetParam(), [](Training& training) { training.spec.dropout = 0.2; },
+      [](Training& training) {
+        training.spec.dropout = 0.2;
+        training.spec.gradient_checkpointing = true;
       });
 }
 

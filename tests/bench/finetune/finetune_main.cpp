@@ -1,6 +1,7 @@
 // espalier-bench-finetune MODEL TSV [key=value ...]: fine-tunes a Hugging Face folder on the first
 // rows of a TSV file (columns named sentence and label, or by text=, pair=, label=) and prints one
-// JSON line: seconds of every step, tokens and longest row of its batch, peak memory.
+// JSON line: seconds, tokens, longest row and matrix-product GFLOP of every step, the GFLOP/s that
+// one large product reaches here, and peak memory.
 // Keys: steps=50 batch=32 max_length=128 threads=2 dropout=-1 order=bucketed|shuffled pad=0 (rows
 // are filled with [PAD] up to `pad` tokens, to time full rows) precision=fp32|bf16 checkpointing=0
 // (1: activations are computed again in the backward pass).
@@ -75,6 +76,30 @@ Examples read_examples(const std::string& path, const Settings& set, const Task&
   return out;
 }
 
+// Of a training step's matrix products: two a multiply-accumulate, and backward costs twice what
+// forward does.
+double gflop_of(const ModelConfig& config, const Batch& batch) {
+  double macs = 0;
+  for (const int64_t tokens : batch.lengths) macs += count(config, static_cast<int>(tokens)).macs;
+  return 6e-9 * macs;
+}
+
+// The best of several products of 1024 x 1024 x 1024.
+double peak_gflops() {
+  constexpr int64_t kSide = 1024;
+  constexpr double kGflop = 2e-9 * kSide * kSide * kSide;
+  const Tensor a = at::rand({kSide, kSide}), b = at::rand({kSide, kSide});
+  Tensor out = at::mm(a, b);
+  double best = 0;
+  for (int i = 0; i < 40; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    at::mm_out(out, a, b);
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+    best = std::max(best, kGflop / took.count());
+  }
+  return best;
+}
+
 int run(int argc, char** argv) {
   const Settings set = read_settings(argc, argv);
   at::set_num_threads(std::stoi(set.at("threads")));
@@ -102,7 +127,8 @@ int run(int argc, char** argv) {
   Trainer trainer(model, training);
   Sampler sampler(examples, training.spec.batch_size, training.seed, training.phase);
   Json seconds = Json::array(), tokens = Json::array(), longest = Json::array(),
-       losses = Json::array();
+       losses = Json::array(), gflop = Json::array();
+  const double peak = peak_gflops();
   while (!trainer.done()) {
     const Batch batch = make_batch(examples, sampler.rows(trainer.step_index()));
     const auto start = std::chrono::steady_clock::now();
@@ -112,6 +138,7 @@ int run(int argc, char** argv) {
     tokens.push_back(batch.tokens());
     longest.push_back(batch.longest());
     losses.push_back(trainer.metrics().at("loss"));
+    gflop.push_back(gflop_of(model.config, batch));
   }
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
@@ -119,6 +146,8 @@ int run(int argc, char** argv) {
                     {"tokens", tokens},
                     {"longest", longest},
                     {"losses", losses},
+                    {"gflop", gflop},
+                    {"peak_gflops", peak},
                     {"peak_rss_mib", static_cast<double>(usage.ru_maxrss) / 1024}}
             << "\n";
   return 0;

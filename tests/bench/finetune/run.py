@@ -82,6 +82,10 @@ def main():
                            "transformers": sides[1][0]["transformers"]}
         out[name] = {"espalier": figures(sides[0]), "transformers": figures(sides[1]),
                      "times_faster": [round(rate(ours) / rate(theirs), 2) for ours, theirs in rounds]}
+        # Of the espalier steps: what a step of matrix products alone would take, as a share of what it took.
+        shares = [sum(run["gflop"][WARM:]) / run["peak_gflops"] / sum(run["seconds"][WARM:]) for run in sides[0]]
+        out[name]["matmul_peak_gflops"] = round(statistics.median(run["peak_gflops"] for run in sides[0]))
+        out[name]["share_of_matmul_peak"] = round(statistics.median(shares), 2)
         out[name]["median_times_faster"] = statistics.median(out[name]["times_faster"])
         out[name]["share_of_memory"] = round(out[name]["espalier"]["peak_rss_mib"] / out[name]["transformers"]["peak_rss_mib"], 2)
         print(name, out[name]["times_faster"], "memory", out[name]["share_of_memory"], flush=True)

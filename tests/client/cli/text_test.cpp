@@ -1,6 +1,7 @@
 // Tables, figures, reports, routes.
 #include <gmock/gmock.h>
 
+#include "client/cli/class_weights.h"
 #include "client/cli/output.h"
 #include "client/cli/report_text.h"
 #include "client/cli/routes.h"
@@ -80,6 +81,18 @@ TEST(Route, IsAliasArtifactAndWeight) {
   EXPECT_EQ(parse_route("stable=first")->weight(), 1);
   EXPECT_EQ(exit_code_of(parse_route("first").status()), ExitCode::kUsage);
   EXPECT_FALSE(parse_route("a=b:heavy").ok());
+}
+
+TEST(ClassWeights, AreBalancedOrALabelAndANumber) {
+  EXPECT_TRUE(parse_class_weights("balanced")->balanced());
+  const auto named = parse_class_weights("positive=3,a=b=0.5");
+  ASSERT_TRUE(named.ok()) << named.status();
+  EXPECT_FALSE(named->balanced());
+  EXPECT_EQ(named->weights().at("positive"), 3);
+  EXPECT_EQ(named->weights().at("a=b"), 0.5);
+  EXPECT_EQ(class_weights_text(*named), "a=b 0.5, positive 3");
+  for (const char* wrong : {"", "positive", "positive=", "=3", "positive=many", "a=1,", "a=1,a=2"})
+    EXPECT_EQ(exit_code_of(parse_class_weights(wrong).status()), ExitCode::kUsage) << wrong;
 }
 
 TEST(ErrorText, ShowsMessageAndFieldViolations) {

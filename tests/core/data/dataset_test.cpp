@@ -1,5 +1,7 @@
 #include "core/data/dataset.h"
 
+#include <map>
+
 #include "core/data/example_cache.h"
 #include "core/task/classification.h"
 #include "gmock/gmock.h"
@@ -74,6 +76,45 @@ TEST(MakeBatch, LabelsRowsWithStartAndEnd) {
   Batch batch = both(examples_of(Objective::kSpan, {{1, 4}, {0, 0}}));
   EXPECT_TRUE(at::equal(batch.labels, torch::tensor({1, 4, 0, 0}, torch::kInt64).view({2, 2})));
   EXPECT_EQ(batch.units(), 2);
+}
+
+TEST(MakeBatch, LabelsTheRowsWhoseTargetIsKnown) {
+  const std::map<Objective, std::vector<float>> targets = {{Objective::kClass, {2}},
+                                                           {Objective::kValue, {2}},
+                                                           {Objective::kLabels, {0, 1}},
+                                                           {Objective::kSpan, {0, 1}}};
+  for (const auto& [objective, target] : targets) {
+    Batch batch = both(examples_of(objective, {{}, target}));
+    EXPECT_TRUE(at::equal(batch.labelled, torch::tensor({int64_t{1}})));
+    EXPECT_EQ(batch.labels.size(0), 1);
+    EXPECT_EQ(batch.labels.numel(), static_cast<int64_t>(target.size()));
+    EXPECT_EQ(batch.answers(), 2);
+    EXPECT_EQ(batch.units(), 1);
+    EXPECT_EQ(both(examples_of(objective, {{}, {}})).units(), 0);
+    EXPECT_FALSE(both(examples_of(objective, {target, target})).labelled.defined());
+  }
+}
+
+TEST(MakeBatch, CountsTokensWhoseClassIsNotKnownApart) {
+  Batch batch = both(examples_of(Objective::kTokenClasses, {{-100, kUnknownClass}, {1}}));
+  EXPECT_TRUE(at::equal(batch.labels, torch::tensor({-100, -101, 1}, torch::kInt64)));
+  EXPECT_EQ(batch.answers(), 2);
+  EXPECT_EQ(batch.units(), 1);
+}
+
+TEST(ExamplePool, HasTheLabelledRowsFirst) {
+  const Examples known = examples_of(Objective::kClass, {{2}, {0}}),
+                 unknown = examples_of(Objective::kClass, {{}, {}});
+  const ExamplePool pool(known, &unknown);
+  EXPECT_EQ(pool.size(), 4);
+  EXPECT_EQ(ExamplePool(known).size(), 2);
+  EXPECT_EQ(pool.input(3).ids.data(), unknown.input(1).ids.data());
+  EXPECT_TRUE(pool.target(2).empty());
+  const auto task = *make_task("text-classification");
+  const std::vector<int64_t> rows = {3, 1, 0};
+  const Batch batch = make_drawn_batch(pool, rows, *task, {}, 1);
+  EXPECT_TRUE(at::equal(batch.labels, torch::tensor({0, 2}, torch::kInt64)));
+  EXPECT_TRUE(at::equal(batch.labelled, torch::tensor({1, 2}, torch::kInt64)));
 }
 
 TEST(MakeBatch, LaysImagesOneAboveTheOther) {

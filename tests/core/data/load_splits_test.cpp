@@ -104,5 +104,49 @@ TEST(LoadSplits, NamesTheQuestionThatHasNoAnswers) {
   EXPECT_THAT(refusal(splits), HasSubstr("split 'report', row 1: the question has no \"answers\""));
 }
 
+// Twenty rows of two classes.
+std::string labelled_texts() {
+  std::string out = "text\tlabel\n";
+  for (int i = 0; i < 20; ++i) absl::StrAppend(&out, "a b\t", i % 2, "\n");
+  return out;
+}
+
+TEST(LoadSplits, HaveRowsWithoutLabelsBesideTrain) {
+  const auto splits = splits_of("text-classification",
+                                {{"train.tsv", labelled_texts()}, {"more.tsv", "text\nc\na b c\n"}},
+                                {{"train", "train.tsv"}, {"unlabelled", "more.tsv"}});
+  ASSERT_TRUE(splits.ok()) << splits.status();
+  EXPECT_EQ(splits->train.size(), 14);  // three tenths are carved, from train alone
+  EXPECT_EQ(splits->unlabelled.size(), 2);
+  EXPECT_EQ(splits->unlabelled.tokens(1), 5);
+  EXPECT_FALSE(splits->unlabelled.targets.known(0));
+  EXPECT_EQ(splits->each()[4], &splits->unlabelled);
+}
+
+TEST(LoadSplits, HaveQuestionsWithoutAnswersBesideTrain) {
+  const std::string answered = R"(, "answers": [{"text": "a", "answer_start": 0}])";
+  const auto splits =
+      splits_of("question-answering", {{"train.json", squad(answered)}, {"more.json", squad("")}},
+                {{"train", "train.json"}, {"unlabelled", "more.json"}});
+  ASSERT_TRUE(splits.ok()) << splits.status();
+  EXPECT_EQ(splits->unlabelled.size(), 40);  // windows
+  EXPECT_FALSE(splits->unlabelled.targets.known(0));
+}
+
+TEST(LoadSplits, NeedNoLabelsToCalibrateClasses) {
+  const Files files = {{"train.tsv", labelled_texts()}, {"c.tsv", "text\tlabel\nb\t\nc\t\n"}};
+  const auto splits =
+      splits_of("text-classification", files, {{"train", "train.tsv"}, {"calibrate", "c.tsv"}});
+  ASSERT_TRUE(splits.ok()) << splits.status();
+  EXPECT_EQ(splits->calibrate.size(), 2);
+  EXPECT_FALSE(splits->calibrate.targets.known(0));
+  EXPECT_THAT(
+      refusal(splits_of("regression", files, {{"train", "train.tsv"}, {"calibrate", "c.tsv"}})),
+      HasSubstr("split 'calibrate', row 1: there is no label; every row needs one; only classes"));
+  EXPECT_THAT(refusal(splits_of("text-classification", files,
+                                {{"train", "train.tsv"}, {"select", "c.tsv"}})),
+              HasSubstr("split 'select', row 1: there is no label; every row needs one"));
+}
+
 }  // namespace
 }  // namespace espalier

@@ -42,6 +42,7 @@ inline Splits sample_splits(int32_t first = 7) {
   out.select.add(asked,
                  {window({1, 2}, {0, 1}, 1, {{-1, 0}, {3, 5}}), window({3}, {1}, 2, {{8, 9}})});
   out.select.add({}, {window({5}, {0}, 3, {{0, 2}})});
+  out.unlabelled.add(Input{{6}, {0}, {}, {}, 0}, {});
   return out;
 }
 
@@ -77,6 +78,7 @@ inline void expect_equal(const Splits& a, const Splits& b) {
   expect_equal(a.select, b.select);
   expect_equal(a.calibrate, b.calibrate);
   expect_equal(a.report, b.report);
+  expect_equal(a.unlabelled, b.unlabelled);
 }
 
 }  // namespace espalier::testing

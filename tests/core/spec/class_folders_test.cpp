@@ -1,5 +1,6 @@
 #include "core/spec/class_folders.h"
 
+#include "absl/strings/str_cat.h"
 #include "tests/core/spec/pack.h"
 
 namespace espalier {
@@ -49,6 +50,15 @@ TEST(ClassFolders, LieBelowTheFolderOfTheirSplit) {
               Refuses("class cat has two folders, train/cat and test/cat"));
   EXPECT_THAT(refusal(pack.folders("dev")),
               Refuses("holds no .jpg, .jpeg or .png below dev; folders at its top: test, train"));
+}
+
+TEST(ClassFolders, AreAnyFoldersWhereNobodyAsksForLabels) {
+  Pack pack("a.tar");
+  pack.file("1.jpg", "a").file("train/cat/1.jpg", "b").file("test/cat/1.jpg", "c");
+  ClassFolders folders = pack.folders();
+  folders.labelled = false;
+  EXPECT_THAT(contents(folders),
+              ElementsAre("1.jpg  a", "test/cat/1.jpg  c", "train/cat/1.jpg  b"));
 }
 
 TEST(ClassFolders, AreNoClassesWhereTheirNamesAreThoseOfSplits) {
@@ -137,6 +147,21 @@ TEST(ClassFolders, EndWithTheFirstErrorOfWhoeverTakesThem) {
       });
   EXPECT_TRUE(absl::IsCancelled(status));
   EXPECT_THAT(seen, ElementsAre("cat/1.jpg"));
+}
+
+TEST(ClassFolders, OfSeveralSplitsAreReadInOnePass) {
+  Pack pack("a.tar.gz");
+  pack.file("test/cat/1.jpg", "a").file("train/cat/2.jpg", "b").file("test/dog/3.jpg", "c");
+  const std::string path = pack.file("dev/cat/4.jpg", "d").folders().path;
+  std::vector<std::string> seen;
+  const auto take = [&](size_t under, ClassFile file) {
+    seen.push_back(absl::StrCat(under, " ", file.label, " ", file.bytes));
+    return absl::OkStatus();
+  };
+  ASSERT_TRUE(visit_class_folders(path, {"train", "test"}, {}, take).ok());
+  EXPECT_THAT(seen, ElementsAre("1 cat a", "0 cat b", "1 dog c"));
+  EXPECT_THAT(visit_class_folders(path, {"train", "val"}, {}, take),
+              Refuses("holds no .jpg, .jpeg or .png below val"));
 }
 
 TEST(ClassFolders, AreTakenForAnArchiveByTheirName) {

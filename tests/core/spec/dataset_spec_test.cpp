@@ -168,6 +168,52 @@ TEST(Dataset, MayHaveASplitWithoutLabels) {
   EXPECT_TRUE(absl::IsNotFound(read_split(file.spec, "select").status()));
 }
 
+TEST(Dataset, IgnoresTheLabelsOfItsUnlabelledSplit) {
+  OneFile file("train.tsv", "text\tlabel\na\tx\nb\ty\n");
+  for (const char* content : {"text\nc\nd\n", "label\ttext\nno such label\tc\n\td\n"}) {
+    file.add("unlabelled", "more.tsv", content);
+    const auto rows = read_split(file.spec, "unlabelled");
+    ASSERT_TRUE(rows.ok()) << rows.status();
+    EXPECT_THAT(rows->text, ElementsAre("c", "d"));
+    EXPECT_THAT(numbers(*rows), ElementsAre(-1, -1));
+    EXPECT_FALSE(rows->pairs_follow);
+    EXPECT_EQ(inspect_dataset(file.spec)->rows.at("unlabelled"), 2);
+  }
+}
+
+TEST(Dataset, ChecksItsUnlabelledSplit) {
+  OneFile file("train.tsv", "text\tlabel\na\tx\nb\ty\n");
+  file.add("unlabelled", "more.tsv", "sentence\nc\n");
+  EXPECT_THAT(inspect_dataset(file.spec).status(), Refuses("more.tsv: has no column text"));
+  file.add("unlabelled", "more.tsv", "text\nc\xFF\n");
+  EXPECT_THAT(inspect_dataset(file.spec).status(), Refuses("row 1, column text: the text is not"));
+  file.add("unlabelled", "more.tsv", "text\tlabel\na\tx\nb\ty\n");
+  EXPECT_THAT(inspect_dataset(file.spec).status(),
+              Refuses("splits train and unlabelled hold the same bytes"));
+}
+
+TEST(Dataset, SaysWhereRowsWithoutLabelsCanGo) {
+  EXPECT_THAT(OneFile("a.tsv", "text\tlabel\nx\t1\ny\t\n").refuse(),
+              Refuses("the label is empty; rows without labels can be the split unlabelled"));
+  OneFile file("train.tsv", "text\tlabel\na\tx\nb\ty\n");
+  file.add("select", "select.tsv", "text\tlabel\na\tx\nb\t\n");
+  const auto select = read_split(file.spec, "select").status();
+  EXPECT_TRUE(std::string(select.message()).ends_with("row 2, column label: the label is empty"));
+}
+
+TEST(Dataset, NeedsNoLabelColumnToCalibrateClasses) {
+  OneFile file("train.tsv", "text\tlabel\na\tx\nb\ty\n");
+  file.add("calibrate", "c.tsv", "text\na\nb\n");
+  EXPECT_THAT(numbers(*read_split(file.spec, "calibrate")), ElementsAre(-1, -1));
+  file.add("calibrate", "c.jsonl", "{\"text\": \"a\"}\n{\"text\": \"b\", \"label\": null}\n");
+  EXPECT_THAT(numbers(*read_split(file.spec, "calibrate")), ElementsAre(-1, -1));
+  file.add("calibrate", "c.jsonl", "{\"text\": \"a\"}\n{\"text\": \"b\", \"label\": \"x\"}\n");
+  EXPECT_THAT(read_split(file.spec, "calibrate").status(),
+              Refuses("row 1, column label: the label"));
+  file.add("report", "c.tsv", "text\na\nb\n");
+  EXPECT_THAT(read_split(file.spec, "report").status(), Refuses("has no column label"));
+}
+
 TEST(Dataset, RefusesOneFileForTwoSplits) {
   OneFile file("a.tsv", "text\tlabel\ngood\tx\nbad\ty\n");
   file.add("report", "copy.tsv", "text\tlabel\ngood\tx\nbad\ty\n");
@@ -218,6 +264,19 @@ TEST(DatasetSpec, HasTheFieldsOfTheProto) {
   EXPECT_THAT(spec->label_names, ElementsAre("no", "yes"));
 }
 
+TEST(DatasetSpec, KnowsTheDigestsOfAStoresFilesAndHashesOthers) {
+  auto spec = read(R"({"splits": [{"name": "train", "path": "a.tsv"}],
+                       "files": [{"path": "a.tsv", "size": "4", "sha256": "0a1b"}]})");
+  ASSERT_TRUE(spec.ok()) << spec.status();
+  EXPECT_EQ(*split_digest(*spec, "train"), "0a1b");  // there is no such file
+  OneFile file("a.tsv", "abc");
+  // Of "abc": FIPS 180-2, B.1.
+  EXPECT_EQ(*split_digest(file.spec, "train"),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  EXPECT_THAT(read(R"({"splits": [{"name": "train", "path": "a.tsv"}], "files": {}})").status(),
+              Refuses("files must be a list"));
+}
+
 TEST(DatasetSpec, RefusesWhatCannotBeRead) {
   EXPECT_THAT(read("{}").status(), Refuses("splits is missing"));
   EXPECT_THAT(read(R"({"splits": [{"name": "train", "path": "a.tsv"},
@@ -226,7 +285,11 @@ TEST(DatasetSpec, RefusesWhatCannotBeRead) {
               Refuses("splits train and report are both a.tsv"));
   EXPECT_THAT(read(R"({"splits": []})").status(), Refuses("no train"));
   EXPECT_THAT(read(R"({"splits": [{"name": "test", "path": "a.tsv"}]})").status(),
-              Refuses("known: calibrate, report, select, train"));
+              Refuses("known: calibrate, report, select, train, unlabelled"));
+  EXPECT_THAT(read(R"({"splits": [{"name": "train", "path": "a.tsv"},
+                                  {"name": "unlabelled", "path": "b.tsv"}], "task": "fill-mask"})")
+                  .status(),
+              Refuses("splits has unlabelled, but fill-mask needs none: its train rows need no"));
   EXPECT_THAT(read(R"({"splits": [{"name": "train", "path": "../a.tsv"}]})").status(),
               Refuses("../a.tsv"));
   EXPECT_THAT(

@@ -43,6 +43,17 @@ TEST(ImageSplit, IsAnArchiveWhoseFoldersAreTheLabels) {
   EXPECT_THAT(inspect_dataset(spec)->label_names, ElementsAre("cat", "dog"));
 }
 
+TEST(ImageSplit, NeedsNoFoldersWhereItHasNoLabels) {
+  Pack pack("a.tar"), others("b.tar");
+  DatasetSpec spec = images_in(animals(pack).folders().path);
+  spec.splits["unlabelled"] = others.file("4.png", "four").file("x/5.png", "five").folders().path;
+  const auto rows = read_split(spec, "unlabelled");
+  ASSERT_TRUE(rows.ok()) << rows.status();
+  EXPECT_THAT(rows->images, ElementsAre("four", "five"));
+  EXPECT_FALSE(rows->targets.known(0) || rows->targets.known(1));
+  EXPECT_EQ(inspect_dataset(spec)->rows.at("unlabelled"), 2);
+}
+
 // A table of images and labels.
 std::string parquet_file(const Scratch& scratch, const std::vector<std::string>& images,
                          const std::vector<int32_t>& labels) {
@@ -74,6 +85,22 @@ TEST(ImageSplit, IsAParquetTableWithAColumnOfFiles) {
   EXPECT_THAT(inspect_dataset(spec)->label_names, ElementsAre("9", "10"));
 }
 
+TEST(ImageSplit, NeedsNoColumnOfLabelsWhereItHasNone) {
+  Scratch scratch;
+  DatasetSpec spec = images_in(parquet_file(scratch, {"one", "two"}, {10, 9}));
+  spec.image_column = "img";
+  spec.label_column = "none";
+  spec.label_names = {"9", "10"};
+  for (const char* split : {"unlabelled", "calibrate"}) {
+    spec.splits[split] = spec.splits["train"];
+    const auto rows = read_split(spec, split);
+    ASSERT_TRUE(rows.ok()) << rows.status();
+    EXPECT_THAT(rows->images, ElementsAre("one", "two"));
+    EXPECT_FALSE(rows->targets.known(0) || rows->targets.known(1));
+  }
+  EXPECT_THAT(read_split(spec, "train").status(), Refuses("has no column none"));
+}
+
 TEST(ImageSplit, NamesTheFileOfALabelThatTrainDoesNotHave) {
   Pack pack("a.tar"), other("b.zip");
   DatasetSpec spec = images_in(animals(pack).folders().path);
@@ -98,6 +125,7 @@ TEST(ImageSplit, SharesAnArchiveWithSplitsOfOtherFolders) {
   auto facts = inspect_dataset(spec);
   ASSERT_TRUE(facts.ok()) << facts.status();
   EXPECT_EQ(facts->rows.at("report"), 3);
+  EXPECT_EQ(facts->rows.at("train"), 3);
   spec.under["report"] = "train";
   EXPECT_THAT(inspect_dataset(spec).status(), Refuses("a row must serve one of them"));
 }
@@ -109,6 +137,23 @@ TEST(ImageSplit, ShowsEveryImageToWhoeverLooks) {
     return file == "two" ? absl::InvalidArgumentError("it is no picture") : absl::OkStatus();
   };
   EXPECT_THAT(inspect_dataset(spec, look).status(), Refuses("a.tar: cat/2.jpg: it is no picture"));
+}
+
+TEST(ImageSplit, IsOneOfAnArchiveAndAnotherOfATable) {
+  Pack pack("a.tar");
+  Scratch scratch;
+  DatasetSpec spec = images_in(animals(pack).folders().path);
+  spec.splits["report"] = parquet_file(scratch, {"one", "two"}, {10, 9});
+  spec.image_column = "img";
+  EXPECT_THAT(inspect_dataset(spec).status(), Refuses("unknown label \"10\"; known: cat, dog"));
+  spec.label_names = {"9", "10"};
+  EXPECT_THAT(inspect_dataset(spec).status(), Refuses("unknown label \"dog\"; known: 9, 10"));
+  std::swap(spec.splits["train"], spec.splits["report"]);
+  spec.label_names = {"9", "10", "cat", "dog"};
+  auto facts = inspect_dataset(spec);
+  ASSERT_TRUE(facts.ok()) << facts.status();
+  EXPECT_EQ(facts->rows.at("train"), 2);
+  EXPECT_EQ(facts->rows.at("report"), 3);
 }
 
 absl::Status refused_images(const std::string& split, const std::string& fields = "") {
@@ -129,6 +174,13 @@ TEST(ImageSplit, HasTheFieldsOfImages) {
   EXPECT_THAT(refused_images(R"("path": "a.tar", "under": "../x")"), Refuses("leaves its folder"));
   EXPECT_THAT(refused_images(R"("path": "a.tar")", R"("text_column": "img", )"),
               Refuses("text_column is set, but image-classification reads images"));
+  for (const char* column : {"image_column", "label_column"}) {
+    EXPECT_THAT(refused_images(R"("path": "a.tar")", absl::StrCat("\"", column, R"(": "x", )")),
+                Refuses(absl::StrCat(column, " is set, but a.tar is an archive")));
+    EXPECT_TRUE(refused_images(R"("path": "a.tar"}, {"name": "report", "path": "b.parquet")",
+                               absl::StrCat("\"", column, R"(": "x", )"))
+                    .ok());
+  }
   EXPECT_THAT(refused_images(R"("path": "a.tar")", R"("column_names": ["image", "label"], )"),
               Refuses("column_names is set"));
   const auto text = [](const std::string& fields) {
@@ -138,6 +190,15 @@ TEST(ImageSplit, HasTheFieldsOfImages) {
               Refuses("an archive is for image-classification"));
   EXPECT_THAT(text(R"("splits": [{"name": "train", "path": "a.tsv"}], "image_column": "x")"),
               Refuses("image_column is set, but text-classification reads texts"));
+}
+
+TEST(PixelRoom, IsBounded) {
+  DatasetFacts facts;
+  facts.rows = {{"train", 500000}, {"report", 100000}};
+  EXPECT_TRUE(check_pixel_room(facts.total_rows(), 0, 0).ok());  // texts
+  EXPECT_TRUE(check_pixel_room(facts.total_rows(), 3, 32).ok());
+  EXPECT_THAT(check_pixel_room(facts.total_rows(), 3, 224),
+              Refuses("the data set's 600000 images of 3 x 224 x 224 pixels take 84.1"));
 }
 
 TEST(ImageSplit, TellsFoldersThatHoldTheSameFiles) {

@@ -13,9 +13,10 @@ using ::testing::IsEmpty;
 using testing::Refuses;
 using testing::Scratch;
 
-absl::StatusOr<Rows> read(const std::string& content, bool is_train = true) {
+absl::StatusOr<Rows> read(const std::string& content,
+                          SquadAnswers answers = SquadAnswers::kOfEach) {
   const Scratch scratch;
-  return read_squad(scratch.write("a.json", content), is_train);
+  return read_squad(scratch.write("a.json", content), answers);
 }
 
 // One article of one paragraph, "Paul Šafařík was born in Kobeliarovo."
@@ -60,12 +61,24 @@ TEST(SquadFile, KnowsQuestionsWithoutAnAnswer) {
 
 TEST(SquadFile, MayLeaveOutAllAnswersButOfTrain) {
   const std::string content = of_questions(R"({"id": "a", "question": "Who?"})");
-  EXPECT_FALSE(read(content, false)->targets.known(0));
+  EXPECT_FALSE(read(content, SquadAnswers::kOfAllOrNone)->targets.known(0));
   EXPECT_THAT(refuse_squad(content),
-              Refuses("data[0].paragraphs[0].qas[0] (id \"a\"): has no answers"));
+              Refuses("data[0].paragraphs[0].qas[0] (id \"a\"): has no answers; train needs them, "
+                      "and questions without any can be the split unlabelled"));
   const std::string mixed =
       of_questions(R"({"question": "Who?", "answers": []}, {"question": "Where?"})");
-  EXPECT_THAT(read(mixed, false).status(), Refuses("qas[1]: has no answers, but other questions"));
+  EXPECT_THAT(read(mixed, SquadAnswers::kOfAllOrNone).status(),
+              Refuses("qas[1]: has no answers, but other questions"));
+}
+
+TEST(SquadFile, HasQuestionsOnlyWhereAnswersAreIgnored) {
+  const auto rows = read(of_questions(R"({"question": "Who?"}, {"question": "Where?", "answers":
+      [{"text": "nowhere", "answer_start": 3}], "is_impossible": true})"),
+                         SquadAnswers::kIgnored);
+  ASSERT_TRUE(rows.ok()) << rows.status();
+  EXPECT_THAT(rows->text, ElementsAre("Who?", "Where?"));
+  EXPECT_FALSE(rows->targets.known(0) || rows->targets.known(1));
+  EXPECT_THAT(rows->answers[1].texts, IsEmpty());
 }
 
 TEST(SquadFile, HoldsItsAnswersWhereItSays) {
@@ -118,7 +131,8 @@ TEST(SquadFile, IsRefusedWhenItIsNoneOrTooLarge) {
   const Scratch scratch;
   const std::string large = scratch.write("a.json", "{}");
   std::filesystem::resize_file(large, kMaxSquadBytes + 1);
-  EXPECT_THAT(read_squad(large, true).status(), Refuses("at most 268435456 are taken"));
+  EXPECT_THAT(read_squad(large, SquadAnswers::kOfEach).status(),
+              Refuses("at most 268435456 are taken"));
 }
 
 // The same context for 5000 questions: half a megabyte that would become 1.2 GiB.

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <set>
+#include <stdexcept>
 
 #include "core/distill/soft_labels.h"
 #include "core/exit/deebert.h"
@@ -53,6 +54,26 @@ TEST(DeeBert, LeavesOnlyStrictlyBelowTheThreshold) {
   Leave leave = DeeBertPolicy().leave(view, state);
   EXPECT_FALSE(leave.go[0].item<bool>());
   EXPECT_TRUE(leave.go[1].item<bool>());
+}
+
+struct NoTeachers : Teachers {
+  size_t count() const override { return 0; }
+  const Trace& trace(size_t) override { throw std::logic_error("there is no teacher"); }
+};
+
+TEST(DeeBert, WeighsLabelsAsTheTaskLossDoes) {
+  // Losses log 4/3 and log 2 of rows that count 3 and 1.
+  Trace student;
+  student.exit_logits = {torch::tensor({0.0, std::log(3.0), 2.0, 2.0}).view({2, 2})};
+  Batch batch;
+  batch.lengths = {1, 1};
+  batch.labels = torch::tensor({1, 0}, torch::kInt64);
+  weigh_classes(Objective::kClass, {1, 3}, {&batch, 1});
+  NoTeachers teachers;
+  const Gates gates{};
+  const Step step{};
+  EXPECT_NEAR(DeeBert{{}}.loss({step, batch, gates, student, teachers}).item<double>(),
+              (3 * std::log(4.0 / 3) + std::log(2)) / 4, 1e-6);
 }
 
 TEST(DeeBert, LeavesTheBackboneAsItWas) {

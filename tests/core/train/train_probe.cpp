@@ -4,10 +4,12 @@
 //   "folder"    a Hugging Face folder with a sequence head
 //   "ids"       rows of tokens, [[...], ...]; "types" likewise (left out: 0); "labels" [...]
 //   "training"  options as a recipe's phase has them: steps, batch_size, learning_rate, schedule,
-//   ... "seed"      1 where it is left out; which rows make a batch depends on it alone "dtype"
-//   "fp32" or "fp64": of weights, gradients and optimiser state "threads"   LibTorch's; 0: as many
-//   as there are cores "out"       a safetensors file for the final weights, by our names; "" for
-//   none
+//               ...
+//   "class_weights"  by label id, as Training has them; left out: all the same
+//   "seed"      1 where it is left out; which rows make a batch depends on it alone
+//   "dtype"     "fp32" or "fp64": of weights, gradients and optimiser state
+//   "threads"   LibTorch's; 0: as many as there are cores
+//   "out"       a safetensors file for the final weights, by our names; "" for none
 //
 // and prints {"batches": rows of every step, [[...], ...], "losses": [...], "learning_rates":
 // [...]}, or {"error": "..."}. The trainer draws its batches as it always does: what this prints is
@@ -62,6 +64,7 @@ Json train(const Json& asked) {
   training.seed = asked.value("seed", uint64_t{1});
   training.task = task.get();
   training.train = &examples;
+  training.class_weights = asked.value("class_weights", std::vector<double>());
   Trainer trainer(model, training);
   // The trainer's own sampler is a function of the same four values.
   Sampler sampler(examples, training.spec.batch_size, training.seed, training.phase);

@@ -146,6 +146,18 @@ TEST(InferRequest, ReadsALongTextInWindows) {
   EXPECT_EQ(encoded.read[1].windows.size(), 3u);
 }
 
+TEST(InferRequest, StopsReadingWhenNobodyWaitsAnyMore) {
+  espalier::testing::FakeEngine engine;
+  int encoded = 0;
+  engine.on_encode = [&] { ++encoded; };
+  const auto go_on = [&] {
+    return encoded < 2 ? absl::OkStatus() : absl::CancelledError("the caller has gone");
+  };
+  const InferRequest request = text_request({"a", "b", "c", "d"});
+  EXPECT_TRUE(absl::IsCancelled(encode_request(*parse(request), engine, go_on).status()));
+  EXPECT_EQ(encoded, 2);
+}
+
 TEST(InferRequest, BoundsTheWindowsOfARequest) {
   const auto refused =
       encode_request(*parse(text_request({"a", "b"})), Windows(kMaxRequestRows / 2 + 1));

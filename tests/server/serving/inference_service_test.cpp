@@ -49,8 +49,10 @@ class InferenceServiceTest : public ::testing::Test {
   ModelLabels labels;
   runtime::BatcherOptions options{.max_queue_rows = 5000};
   std::function<absl::Status(std::span<const runtime::Row>)> on_predict;
+  std::atomic<int> encoded{0};
   ModelRepository repository{[this](const std::string& name, const DesiredRoute& route) {
     auto engine = std::make_unique<FakeEngine>();
+    engine->on_encode = [this] { ++encoded; };
     engine->on_predict = [this](std::span<const runtime::Row> rows) {
       return on_predict ? on_predict(rows) : absl::OkStatus();
     };
@@ -227,8 +229,8 @@ TEST_F(InferenceServiceTest, WhatWaitsWhenItsCallerLeavesNeverRuns) {
     EXPECT_TRUE(infer(text_request({"a"}), response).ok());
   });
   entered.get_future().wait();
-  // The engine is busy: this one waits, and its time runs out while it does.
-  InferRequest hurried = text_request({"b"});
+  // The engine is busy: this one waits, and its time runs out while it does. Ids need no reading.
+  InferRequest hurried = id_request({101, 'b', 102}, {1, 1, 1}, 1);
   (*hurried.mutable_parameters())["timeout"].set_int64_param(1);
   std::thread second([&] {
     inference::ModelInferResponse response;
@@ -242,6 +244,16 @@ TEST_F(InferenceServiceTest, WhatWaitsWhenItsCallerLeavesNeverRuns) {
   first.join();
   second.join();
   EXPECT_EQ(batches, 1);
+}
+
+TEST_F(InferenceServiceTest, TextsAreNotReadWhenTheirTimeIsOver) {
+  InferRequest hurried = text_request({"a", "b"});
+  (*hurried.mutable_parameters())["timeout"].set_int64_param(1);
+  inference::ModelInferResponse response;
+  const grpc::Status status = infer(hurried, response);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+  EXPECT_THAT(status.error_message(), HasSubstr("while its inputs were read"));
+  EXPECT_EQ(encoded, 0);
 }
 
 TEST_F(InferenceServiceTest, AFullQueueIsUnavailable) {
