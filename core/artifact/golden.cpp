@@ -124,11 +124,7 @@ absl::StatusOr<Golden> read_golden(const std::string& folder) {
 
 }  // namespace
 
-Batch Golden::batch() const {
-  std::vector<const Input*> rows;
-  for (const Input& input : inputs) rows.push_back(&input);
-  return pack(rows);
-}
+Batch Golden::batch() const { return pack(std::vector<InputView>(inputs.begin(), inputs.end())); }
 
 absl::Status save_golden(const std::string& folder, const Golden& golden) {
   Batch batch = golden.batch();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <optional>
 #include <string_view>
 
 #include "absl/strings/str_cat.h"
@@ -53,7 +54,7 @@ absl::StatusOr<Examples> encode(const Rows& rows, std::span<const int64_t> which
                           absl::StrCat("split '", split, "', ", row_name(rows, i), ": ",
                                        windows.status().message()));
     }
-    out.add(sample, *std::move(windows));
+    out.add(sample, *windows);
   }
   return out;
 }
@@ -144,7 +145,7 @@ absl::StatusOr<Splits> load_splits(const DatasetSpec& spec, const Task& task,
 
 namespace {
 
-using TargetsOfInputs = std::vector<std::vector<float>>;
+using TargetsOfInputs = std::vector<std::span<const float>>;
 
 std::vector<float> joined(const TargetsOfInputs& targets) {
   std::vector<float> out;
@@ -214,12 +215,11 @@ void add_labels(Objective objective, const TargetsOfInputs& targets, Batch& batc
 }  // namespace
 
 Batch make_batch(const Examples& examples, std::span<const int64_t> inputs, bool with_labels) {
-  std::vector<const Input*> read;
+  std::vector<InputView> read;
   TargetsOfInputs targets;
   for (int64_t i : inputs) {
-    read.push_back(&examples.inputs[static_cast<size_t>(i)]);
-    const auto target = examples.targets[i];
-    targets.emplace_back(target.begin(), target.end());
+    read.push_back(examples.input(i));
+    targets.push_back(examples.targets[i]);
   }
   Batch batch = pack(read);
   if (with_labels) add_labels(examples.objective, targets, batch);
@@ -228,16 +228,19 @@ Batch make_batch(const Examples& examples, std::span<const int64_t> inputs, bool
 
 Batch make_drawn_batch(const ExamplePool& examples, std::span<const int64_t> inputs,
                        const Task& task, const Reading& reading, uint64_t seed) {
-  std::vector<Input> drawn;
-  std::vector<const Input*> read;
+  std::vector<Features> drawn;
+  std::vector<InputView> read;
   TargetsOfInputs targets;
-  drawn.reserve(inputs.size());
+  drawn.reserve(inputs.size());  // it is looked into while it grows
   for (int64_t i : inputs) {
-    const auto target = examples.target(i);
-    targets.emplace_back(target.begin(), target.end());
-    drawn.push_back(examples.input(i));
-    task.redraw(derive_seed(seed, "redraw", i, 0, ""), reading, drawn.back(), targets.back());
-    read.push_back(&drawn.back());
+    read.push_back(examples.input(i));
+    targets.push_back(examples.target(i));
+    std::optional<Features> other =
+        task.redraw(derive_seed(seed, "redraw", i, 0, ""), reading, read.back(), targets.back());
+    if (!other) continue;
+    drawn.push_back(*std::move(other));
+    read.back() = drawn.back().input;
+    targets.back() = drawn.back().target;
   }
   Batch batch = pack(read);
   add_labels(examples.objective(), targets, batch);
@@ -281,15 +284,14 @@ std::vector<std::vector<int64_t>> evaluation_batches(const Examples& examples,
                                                      int64_t token_budget) {
   std::vector<int64_t> order(static_cast<size_t>(examples.size()));
   std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
-    return examples.inputs[a].tokens() > examples.inputs[b].tokens();
-  });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](int64_t a, int64_t b) { return examples.tokens(a) > examples.tokens(b); });
   std::vector<std::vector<int64_t>> out;
   int64_t longest = 0;
   for (int64_t row : order) {
     if (out.empty() || (static_cast<int64_t>(out.back().size()) + 1) * longest > token_budget) {
       out.emplace_back();
-      longest = examples.inputs[row].tokens();
+      longest = examples.tokens(row);
     }
     out.back().push_back(row);
   }

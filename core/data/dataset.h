@@ -22,7 +22,7 @@ Sample sample_of(const Rows& rows, int64_t i);
 // Reads and encodes every split; `spec` must have its label names, see inspect_dataset(). A split
 // that the data set has no file for is carved from train (carve.h): a tenth each for select,
 // calibrate and report. INVALID_ARGUMENT when a label is missing (see Splits) or nothing is left of
-// a split.
+// a split. What is large goes to disk, see LargeBytes; throws as that does where there is no room.
 absl::StatusOr<Splits> load_splits(const DatasetSpec& spec, const Task& task,
                                    const Reading& reading);
 

@@ -21,9 +21,9 @@ class ExamplePool {
   int64_t size() const {
     return labelled_->size() + (unlabelled_ == nullptr ? 0 : unlabelled_->size());
   }
-  const Input& input(int64_t i) const {
+  InputView input(int64_t i) const {
     const auto [examples, row] = place_of(i);
-    return examples->inputs[static_cast<size_t>(row)];
+    return examples->input(row);
   }
   // Empty where it is not known.
   std::span<const float> target(int64_t i) const {

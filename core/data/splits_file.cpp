@@ -9,10 +9,11 @@
 #include <cstddef>
 #include <filesystem>
 #include <fstream>
-#include <functional>
+#include <memory>
 #include <span>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "core/base/files.h"
@@ -21,16 +22,11 @@
 namespace espalier {
 namespace {
 
-constexpr std::string_view kMagic = "espalierexample3";
+constexpr std::string_view kMagic = "espalierexample4";
 constexpr size_t kDigestDigits = 64;
 static_assert(kMagic.size() == 16);
 
 size_t padding_of(size_t bytes) { return (8 - bytes % 8) % 8; }
-
-// The lists that `of` finds in elements hold these items.
-template <class Elements, class Of>
-using ItemOf = typename std::remove_cvref_t<
-    std::invoke_result_t<Of, typename Elements::value_type&>>::value_type;
 
 // Columns to bytes; without a stream it only counts them.
 class ColumnWriter {
@@ -42,19 +38,23 @@ class ColumnWriter {
     const auto wide = static_cast<int64_t>(value);
     put(std::span(&wide, 1));
   }
-  template <class Items>
-  void list(const Items& items) {
-    number(items.size());
-    put(std::span(items));
+  template <class T>
+  void column(const LargeArray<T>& array) {
+    number(array.size());
+    put(array.items());
     pad();
   }
-  template <class Elements, class Of = std::identity>
-  void lists(const Elements& elements, Of of = {}) {
-    ragged(elements.size(), [&](size_t i) { return std::span(std::invoke(of, elements[i])); });
+  template <class T>
+  void column(const LargeLists<T>& lists) {
+    column(lists.ends());
+    put(lists.items().items());
+    pad();
   }
-  void lists(const Targets& targets) {
-    ragged(static_cast<size_t>(targets.size()),
-           [&](size_t i) { return targets[static_cast<int64_t>(i)]; });
+  void column(const Targets& targets) { column(targets.lists()); }
+  void column(const std::vector<std::string>& texts) {
+    LargeLists<char> lists;
+    for (const std::string& text : texts) lists.add(text);
+    column(lists);
   }
   void end() {
     if (out_ == nullptr) return;
@@ -64,14 +64,6 @@ class ColumnWriter {
   uint64_t bytes() const { return bytes_ + kDigestDigits; }
 
  private:
-  template <class Get>
-  void ragged(size_t size, Get get) {
-    number(size);
-    uint64_t end = 0;
-    for (size_t i = 0; i < size; ++i) number(end += get(i).size());
-    for (size_t i = 0; i < size; ++i) put(get(i));
-    pad();
-  }
   void pad() {
     static constexpr char kZeros[8] = {};
     put(std::span(kZeros, padding_of(bytes_)));
@@ -91,22 +83,12 @@ class ColumnWriter {
   uint64_t bytes_ = 0;
 };
 
-// A column of lists, where it lies.
-template <class T>
-struct Ragged {
-  std::span<const uint64_t> ends;
-  std::span<const T> items;
-  std::span<const T> operator[](size_t i) const {
-    const uint64_t begin = i == 0 ? 0 : ends[i - 1];
-    return items.subspan(begin, ends[i] - begin);
-  }
-};
-
-// The inverse of ColumnWriter, call by call. What does not fit into the bytes reads as empty, and
-// ok() is false from then on.
+// The inverse of ColumnWriter, call by call; columns are views of the bytes, which `owner` holds.
+// What does not fit into the bytes reads as empty, and ok() is false from then on.
 class ColumnReader {
  public:
-  explicit ColumnReader(std::span<const std::byte> bytes) : left_(bytes) {}
+  ColumnReader(std::span<const std::byte> bytes, std::shared_ptr<const void> owner)
+      : left_(bytes), owner_(std::move(owner)) {}
   // Whether all that was read was there, and nothing else is.
   bool ok() const { return ok_ && left_.empty(); }
 
@@ -115,23 +97,28 @@ class ColumnReader {
     const auto read = items<int64_t>(1);
     value = static_cast<T>(read.empty() ? 0 : read[0]);
   }
-  template <class Items>
-  void list(Items& out) {
-    const auto read = items<typename Items::value_type>(length());
-    out.assign(read.begin(), read.end());
+  template <class T>
+  void column(LargeArray<T>& out) {
+    out = {items<T>(length()), owner_};
   }
-  // The first column that is read of some elements says how many there are.
-  template <class Elements, class Of = std::identity>
-  void lists(Elements& elements, Of of = {}) {
-    const auto read = ragged<ItemOf<Elements, Of>>();
-    if (elements.empty()) elements.resize(read.ends.size());
-    if (elements.size() != read.ends.size()) return fail();
-    for (size_t i = 0; i < elements.size(); ++i)
-      std::invoke(of, elements[i]).assign(read[i].begin(), read[i].end());
+  template <class T>
+  void column(LargeLists<T>& out) {
+    const auto ends = items<uint64_t>(length());
+    const uint64_t last = ends.empty() ? 0 : ends.back();
+    const auto all = items<T>(last);
+    // Where they rise to the number of items, each list is inside.
+    if (all.size() != last || !std::is_sorted(ends.begin(), ends.end())) return fail();
+    out = {{ends, owner_}, {all, owner_}};
   }
-  void lists(Targets& targets) {
-    const auto read = ragged<float>();
-    for (size_t i = 0; i < read.ends.size(); ++i) targets.add(read[i]);
+  void column(Targets& out) {
+    LargeLists<float> lists;
+    column(lists);
+    out = Targets(std::move(lists));
+  }
+  void column(std::vector<std::string>& out) {
+    LargeLists<char> lists;
+    column(lists);
+    for (int64_t i = 0; i < lists.size(); ++i) out.emplace_back(lists[i].begin(), lists[i].end());
   }
 
  private:
@@ -156,65 +143,68 @@ class ColumnReader {
     left_ = left_.subspan(bytes + padding_of(bytes));
     return out;
   }
-  template <class T>
-  Ragged<T> ragged() {
-    Ragged<T> out;
-    out.ends = items<uint64_t>(length());
-    out.items = items<T>(out.ends.empty() ? 0 : out.ends.back());
-    // Where they rise to the number of items, each list is inside.
-    const bool good = std::is_sorted(out.ends.begin(), out.ends.end()) &&
-                      out.items.size() == (out.ends.empty() ? 0 : out.ends.back());
-    if (good) return out;
-    fail();
-    return {};
-  }
 
   std::span<const std::byte> left_;
+  std::shared_ptr<const void> owner_;
   bool ok_ = true;
 };
 
 // One description for both directions. Who adds a member to one of these is told here.
 template <class Columns, class E>
 void exchange(Columns& columns, E& examples) {
-  auto& [inputs, targets, objective, truncated, left_out, sample_of, places, passages] = examples;
+  auto& [ids, types, asked, pixels, image_tokens, targets, objective, truncated, left_out,
+         sample_of, places, passages] = examples;
   columns.number(objective);
   columns.number(truncated);
   columns.number(left_out);
-  columns.lists(inputs, &Input::ids);
-  columns.lists(inputs, &Input::types);
-  columns.lists(inputs, &Input::asked);
-  columns.lists(inputs, &Input::pixels);
-  for (auto& [ids, types, asked, pixels, image_tokens] : inputs) columns.number(image_tokens);
-  columns.lists(targets);
-  columns.list(sample_of);
-  columns.lists(places);
-  columns.lists(passages, &Passage::text);
-  for (auto& [text, answers] : passages) columns.lists(answers);
+  columns.column(ids);
+  columns.column(types);
+  columns.column(asked);
+  columns.column(pixels);
+  columns.column(image_tokens);
+  columns.column(targets);
+  columns.column(sample_of);
+  columns.column(places);
+  auto& [texts, answers, ends_of_answers] = passages;
+  columns.column(texts);
+  columns.column(answers);
+  columns.column(ends_of_answers);
 }
 
 template <class Columns, class S>
 void exchange_splits(Columns& columns, S& splits) {
   auto& [train, select, calibrate, report, unlabelled, label_names] = splits;
-  columns.lists(label_names);
+  columns.column(label_names);
   for (auto* examples : {&train, &select, &calibrate, &report, &unlabelled})
     exchange(columns, *examples);
 }
 
+bool agree(const Passages& passages) {
+  const auto ends = passages.ends_of_answers.items();
+  return passages.ends_of_answers.size() == passages.size() &&
+         std::is_sorted(ends.begin(), ends.end()) &&
+         (ends.empty() ? 0 : ends.back()) == static_cast<uint64_t>(passages.answers.size());
+}
+
 // Whether columns that belong together say so.
 bool agree(const Examples& examples) {
-  const size_t inputs = examples.inputs.size(), asked = examples.sample_of.size();
-  bool good = examples.targets.size() == examples.size() &&
-              examples.objective >= Objective::kClass && examples.objective <= Objective::kSpan &&
-              (asked == 0 || asked == inputs) && examples.places.size() == asked;
-  for (const Input& input : examples.inputs) {
-    good = good && input.types.size() == input.ids.size();
+  const int64_t inputs = examples.size(), of_questions = examples.sample_of.size();
+  const int64_t longest =
+      std::max({examples.ids.size(), examples.types.size(), examples.asked.size(),
+                examples.pixels.size(), examples.image_tokens.size()});
+  bool good = longest <= inputs && examples.objective >= Objective::kClass &&
+              examples.objective <= Objective::kSpan &&
+              (of_questions == 0 || of_questions == inputs) &&
+              examples.places.size() == of_questions && agree(examples.passages);
+  for (int64_t i = 0; good && i < inputs; ++i) {
+    const InputView input = examples.input(i);
+    good = input.types.size() == input.ids.size();
     for (const int32_t place : input.asked)
       good = good && place >= 0 && static_cast<size_t>(place) < input.ids.size();
-  }
-  for (size_t i = 0; good && i < asked; ++i) {
+    if (of_questions == 0) continue;
     const int64_t sample = examples.sample_of[i];
-    good = examples.places[i].size() == examples.inputs[i].ids.size() && sample >= 0 &&
-           static_cast<size_t>(sample) < examples.passages.size();
+    good = good && examples.places[i].size() == input.ids.size() && sample >= 0 &&
+           sample < examples.passages.size();
   }
   return good;
 }
@@ -279,14 +269,15 @@ absl::Status write_splits(const std::string& path, const Splits& splits) {
 }
 
 absl::StatusOr<Splits> read_splits(const std::string& path) {
-  const MappedFile file(path);
+  const auto file = std::make_shared<const MappedFile>(path);
+  const std::span<const std::byte> bytes = file->bytes();
   std::error_code error;
-  if (file.bytes().empty() && !std::filesystem::exists(path, error))
+  if (bytes.empty() && !std::filesystem::exists(path, error))
     return absl::NotFoundError(absl::StrCat("there is no ", path));
   const auto damaged = absl::DataLossError(absl::StrCat(path, " is not as it was written"));
-  if (!is_as_written(file.bytes())) return damaged;
-  const size_t columns_size = file.bytes().size() - kMagic.size() - kDigestDigits;
-  ColumnReader columns(file.bytes().subspan(kMagic.size(), columns_size));
+  if (!is_as_written(bytes)) return damaged;
+  ColumnReader columns(bytes.subspan(kMagic.size(), bytes.size() - kMagic.size() - kDigestDigits),
+                       file);
   Splits out;
   exchange_splits(columns, out);
   for (const Examples* examples : out.each())

@@ -30,7 +30,7 @@ void Job::load_data() {
   std::optional<Splits> known = cache.find(key);
   if (!known) {
     const DatasetFacts facts = value_or_throw(inspect_dataset(spec));
-    throw_if_error(check_pixel_memory(facts.total_rows(), config.channels, config.image_size));
+    throw_if_error(check_pixel_room(facts.total_rows(), config.channels, config.image_size));
     spec.label_names = facts.label_names;
   } else {
     spec.label_names = known->label_names;

@@ -13,9 +13,9 @@ namespace {
 constexpr int64_t kTokensABatch = 2048;
 constexpr int kWarmUp = 10;
 
-runtime::Row row_of(const Input& input, double threshold) {
+runtime::Row row_of(const InputView& input, double threshold) {
   runtime::Row row;
-  row.input = input;
+  row.input = input.copy();
   row.exit_threshold = threshold;
   return row;
 }
@@ -29,7 +29,7 @@ absl::StatusOr<std::vector<Prediction>> predict_all(runtime::Engine& engine,
   std::vector<Prediction> out(static_cast<size_t>(examples.size()));
   for (const auto& indices : evaluation_batches(examples, kTokensABatch)) {
     std::vector<runtime::Row> rows;
-    for (int64_t i : indices) rows.push_back(row_of(examples.inputs[i], threshold));
+    for (int64_t i : indices) rows.push_back(row_of(examples.input(i), threshold));
     ESPALIER_ASSIGN_OR_RETURN(auto answers, engine.predict(rows));
     for (size_t k = 0; k < indices.size(); ++k) {
       out[indices[k]] =
@@ -51,13 +51,13 @@ double mean_macs(const ModelConfig& config, const Examples& examples,
                  const std::vector<Prediction>& predictions) {
   auto layers = static_cast<int>(config.layers.size());
   double sum = 0;
-  for (size_t i = 0; i < examples.inputs.size(); ++i) {
-    Counts counts = count(config, examples.inputs[i].tokens());
+  for (int64_t i = 0; i < examples.size(); ++i) {
+    Counts counts = count(config, examples.tokens(i));
     if (predictions.empty()) {
       sum += counts.macs;
       continue;
     }
-    int exit = predictions[i].exit_layer;
+    int exit = predictions[static_cast<size_t>(i)].exit_layer;
     double all_layers = std::accumulate(counts.layer_macs.begin(), counts.layer_macs.end(), 0.0);
     sum += std::accumulate(counts.layer_macs.begin(), counts.layer_macs.begin() + exit, 0.0);
     double head =
@@ -74,7 +74,7 @@ absl::StatusOr<std::vector<Latency>> single_row_latency(
   std::vector<std::vector<double>> times(engines.size());
   double tokens = 0;
   for (int i = -kWarmUp; i < rows; ++i) {
-    const Input& input = examples.inputs[static_cast<size_t>((i + kWarmUp) % examples.size())];
+    const InputView input = examples.input((i + kWarmUp) % examples.size());
     for (size_t e = 0; e < engines.size(); ++e) {
       runtime::Row row = row_of(input, std::numeric_limits<double>::quiet_NaN());
       auto start = Clock::now();

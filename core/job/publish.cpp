@@ -79,9 +79,10 @@ ArtifactSpec Job::artifact_spec(bool with_exits) const {
 
 Golden Job::golden(const Model& model) const {
   torch::NoGradGuard no_grad;
-  const std::vector<Input>& inputs = splits_.report.inputs;
+  const Examples& report = splits_.report;
   Golden out;
-  out.inputs.assign(inputs.begin(), inputs.begin() + std::min(kGoldenRows, splits_.report.size()));
+  for (int64_t i = 0; i < std::min(kGoldenRows, report.size()); ++i)
+    out.inputs.push_back(report.input(i).copy());
   TrainBackend backend(model);
   const Trace trace = walk(backend, out.batch());
   out.logits = trace.logits;
@@ -177,8 +178,8 @@ void Job::evaluate() {
   auto latency = value_or_throw(single_row_latency(raw, splits_.report, kLatencyRows));
 
   double mean_tokens = 0;
-  for (const Input& input : splits_.report.inputs)
-    mean_tokens += static_cast<double>(input.tokens());
+  for (int64_t i = 0; i < splits_.report.size(); ++i)
+    mean_tokens += static_cast<double>(splits_.report.tokens(i));
   int tokens = static_cast<int>(mean_tokens / static_cast<double>(splits_.report.size()) + 0.5);
   Json facts = {{"mean_tokens", tokens}};
   double dense_parameters = count(state_.dense->config, 1).encoder_parameters;

@@ -25,7 +25,7 @@ void Batch::pin() {
     if (tensor->defined()) *tensor = tensor->pin_memory();
 }
 
-int64_t answer_lines(HeadKind head, const Input& input) {
+int64_t answer_lines(HeadKind head, const InputView& input) {
   if (head == HeadKind::kSequence) return 1;
   if (head == HeadKind::kToken || input.asked.empty()) return input.tokens();
   return static_cast<int64_t>(input.asked.size());
@@ -45,31 +45,31 @@ void weigh_sentences(std::span<Batch> micro) {
 
 namespace {
 
-Tensor pack_pixels(std::span<const Input* const> inputs) {
-  const size_t size = inputs.front()->pixels.size();
+Tensor pack_pixels(std::span<const InputView> inputs) {
+  const size_t size = inputs.front().pixels.size();
   Tensor out =
       at::empty({static_cast<int64_t>(inputs.size()), static_cast<int64_t>(size)}, at::kByte);
   uint8_t* to = out.data_ptr<uint8_t>();
-  for (const Input* input : inputs) {
-    TORCH_CHECK(input->pixels.size() == size, "an image of ", input->pixels.size(),
+  for (const InputView& input : inputs) {
+    TORCH_CHECK(input.pixels.size() == size, "an image of ", input.pixels.size(),
                 " bytes in a batch of images of ", size);
-    to = std::copy(input->pixels.begin(), input->pixels.end(), to);
+    to = std::copy(input.pixels.begin(), input.pixels.end(), to);
   }
   return out;
 }
 
 }  // namespace
 
-Batch pack(std::span<const Input* const> inputs) {
+Batch pack(std::span<const InputView> inputs) {
   std::vector<int64_t> ids, types, asked;
   Batch out;
-  for (const Input* input : inputs) {
-    for (int32_t place : input->asked) asked.push_back(static_cast<int64_t>(ids.size()) + place);
-    ids.insert(ids.end(), input->ids.begin(), input->ids.end());
-    types.insert(types.end(), input->types.begin(), input->types.end());
-    out.lengths.push_back(input->tokens());
+  for (const InputView& input : inputs) {
+    for (int32_t place : input.asked) asked.push_back(static_cast<int64_t>(ids.size()) + place);
+    ids.insert(ids.end(), input.ids.begin(), input.ids.end());
+    types.insert(types.end(), input.types.begin(), input.types.end());
+    out.lengths.push_back(input.tokens());
   }
-  if (!inputs.empty() && !inputs.front()->pixels.empty()) {
+  if (!inputs.empty() && !inputs.front().pixels.empty()) {
     out.pixels = pack_pixels(inputs);
     return out;
   }

@@ -56,7 +56,7 @@ struct Batch {
 
 // Lines of the logits that a head gives for one input: one, one for each token, or one for each
 // word that is asked for.
-int64_t answer_lines(HeadKind head, const Input& input);
+int64_t answer_lines(HeadKind head, const InputView& input);
 
 // A loss is a mean over units, and those of kWords are words: the step's mean over its sentences is
 // their sum times words_per_sentence, over the words. Sets that number in all micro-batches of a
@@ -65,6 +65,6 @@ void weigh_sentences(std::span<Batch> micro);
 
 // The inputs, all texts or all images of one size, one after the other; without labels. Starts no
 // threads: it runs beside a training step, which has them all.
-Batch pack(std::span<const Input* const> inputs);
+Batch pack(std::span<const InputView> inputs);
 
 }  // namespace espalier

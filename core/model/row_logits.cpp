@@ -6,7 +6,7 @@ RowLogits::RowLogits(HeadKind head, const Tensor& lines)
     : head_(head),
       lines_(lines.defined() ? lines.to(at::kCPU, at::kFloat).contiguous() : Tensor()) {}
 
-std::vector<float> RowLogits::next(const Input& input) {
+std::vector<float> RowLogits::next(const InputView& input) {
   if (!lines_.defined()) return {};
   const int64_t count = answer_lines(head_, input), width = lines_.size(1);
   const float* first = lines_.data_ptr<float>() + line_ * width;

@@ -14,7 +14,7 @@ class RowLogits {
   // a kSequence head, Trace::sentence_logits. Undefined: none.
   RowLogits(HeadKind head, const Tensor& lines);
   // Those of the next input, which must be asked for in the order of the walk.
-  std::vector<float> next(const Input& input);
+  std::vector<float> next(const InputView& input);
 
  private:
   HeadKind head_;

@@ -88,11 +88,11 @@ class LibTorchEngine : public Engine {
     for (size_t i = 0; i < rows.size(); ++i) ESPALIER_RETURN_IF_ERROR(check(rows[i], i));
     return guard("predict", [&]() -> absl::StatusOr<std::vector<Answer>> {
       c10::InferenceMode inference;
-      std::vector<const Input*> inputs;
+      std::vector<InputView> inputs;
       std::vector<int64_t> max_layer;
       std::vector<float> threshold;
       for (const Row& row : rows) {
-        inputs.push_back(&row.input);
+        inputs.push_back(row.input);
         threshold.push_back(static_cast<float>(
             std::isnan(row.exit_threshold) ? info_.exit_threshold : row.exit_threshold));
         max_layer.push_back(row.max_exit_layer > 0 ? row.max_exit_layer : info_.layers);

@@ -112,14 +112,14 @@ absl::StatusOr<std::map<std::string, ArchivedSplit>> scan_archives(const Dataset
   return out;
 }
 
-absl::Status check_pixel_memory(int64_t images, int64_t channels, int64_t side) {
+absl::Status check_pixel_room(int64_t images, int64_t channels, int64_t side) {
   const double bytes = static_cast<double>(images) * static_cast<double>(channels) *
                        static_cast<double>(side) * static_cast<double>(side);
   if (bytes <= kMaxPixelBytes) return absl::OkStatus();
   constexpr double kGiB = 1 << 30;
   return absl::InvalidArgumentError(absl::StrCat(
       "the data set's ", images, " images of ", channels, " x ", side, " x ", side, " pixels take ",
-      bytes / kGiB, " GiB, and a job holds at most ", kMaxPixelBytes / kGiB,
+      bytes / kGiB, " GiB of disk, and a job gets at most ", kMaxPixelBytes / kGiB,
       "; fewer images or a model of a smaller image_size would fit"));
 }
 

@@ -16,11 +16,11 @@
 
 namespace espalier {
 
-// The pixels of all images stay in memory while a job runs, a byte each.
-inline constexpr double kMaxPixelBytes = 8.0 * (1 << 30);
+// The pixels of all images lie on a worker's disk while a job runs, a byte each.
+inline constexpr double kMaxPixelBytes = 64.0 * (1 << 30);
 // INVALID_ARGUMENT where so many images of a model's size have more pixels than that. 0 channels:
 // the model reads texts, of which any number is right.
-absl::Status check_pixel_memory(int64_t images, int64_t channels, int64_t side);
+absl::Status check_pixel_room(int64_t images, int64_t channels, int64_t side);
 
 struct ImageSplit {
   std::string path;      // of the archive or table

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <span>
+#include <utility>
 
 #include "core/base/large_array.h"
 
@@ -22,6 +23,7 @@ class Targets {
   Targets(std::initializer_list<float> values) {
     for (const float value : values) add(value);
   }
+  explicit Targets(LargeLists<float> lists) : lists_(std::move(lists)) {}
 
   int64_t size() const { return lists_.size(); }
   // Appends an example's target; an empty one is not known.
@@ -32,6 +34,7 @@ class Targets {
   // Valid until the next change.
   std::span<const float> operator[](int64_t i) const { return lists_[i]; }
   bool known(int64_t i) const { return lists_.length(i) > 0; }
+  const LargeLists<float>& lists() const { return lists_; }
 
  private:
   LargeLists<float> lists_;

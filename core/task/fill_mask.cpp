@@ -26,6 +26,17 @@ MaskVocabulary vocabulary_of(const Reading& reading) {
                                                  : std::numeric_limits<int32_t>::max());
 }
 
+// `sentences`: whether the second text follows the first, see NextSentence.
+Features masked_features(Masked masked, std::vector<int32_t> types, float sentences) {
+  Features out;
+  out.input.ids = std::move(masked.ids);
+  out.input.types = std::move(types);
+  out.input.asked = std::move(masked.asked);
+  out.target.assign(masked.words.begin(), masked.words.end());
+  out.target.push_back(sentences);
+  return out;
+}
+
 // Nothing where there is no word to ask for.
 std::vector<Features> masked_text(const Reading& reading, const MaskVocabulary& vocabulary,
                                   const Sample& sample) {
@@ -33,13 +44,8 @@ std::vector<Features> masked_text(const Reading& reading, const MaskVocabulary& 
       reading.tokenizer->encode(sample.text, sample.pair, sample.has_pair, reading.max_length);
   Masked masked = draw_masks(text.ids, vocabulary, kFixedMasks);
   if (masked.asked.empty()) return {};
-  Features out;
+  Features out = masked_features(std::move(masked), std::move(text.types), sample.target[0]);
   out.truncated = text.truncated;
-  out.input.ids = std::move(masked.ids);
-  out.input.types = std::move(text.types);
-  out.input.asked = std::move(masked.asked);
-  out.target.assign(masked.words.begin(), masked.words.end());
-  out.target.push_back(sample.target[0]);
   return {std::move(out)};
 }
 
@@ -113,16 +119,14 @@ absl::StatusOr<std::vector<Features>> FillMask::features_of(const Reading& readi
   return std::vector<Features>{std::move(out)};
 }
 
-void FillMask::redraw(uint64_t seed, const Reading& reading, Input& input,
-                      std::vector<float>& target) const {
+std::optional<Features> FillMask::redraw(uint64_t seed, const Reading& reading,
+                                         const InputView& input,
+                                         std::span<const float> target) const {
+  std::vector<int32_t> words(input.ids.begin(), input.ids.end());
   for (size_t k = 0; k < input.asked.size(); ++k)
-    input.ids[static_cast<size_t>(input.asked[k])] = static_cast<int32_t>(target[k]);
-  Masked masked = draw_masks(input.ids, vocabulary_of(reading), seed);
-  const float sentences = target.back();
-  input.ids = std::move(masked.ids);
-  input.asked = std::move(masked.asked);
-  target.assign(masked.words.begin(), masked.words.end());
-  target.push_back(sentences);
+    words[static_cast<size_t>(input.asked[k])] = static_cast<int32_t>(target[k]);
+  return masked_features(draw_masks(words, vocabulary_of(reading), seed),
+                         {input.types.begin(), input.types.end()}, target.back());
 }
 
 Prediction FillMask::prediction(std::vector<float> logits, int exit_layer, const Examples& examples,

@@ -17,8 +17,8 @@ class FillMask : public Task {
   using Task::Task;
 
   // Other masks over the same words.
-  void redraw(uint64_t seed, const Reading& reading, Input& input,
-              std::vector<float>& target) const override;
+  std::optional<Features> redraw(uint64_t seed, const Reading& reading, const InputView& input,
+                                 std::span<const float> target) const override;
   // Of the logits [asked, V] and, where there are next-sentence labels, the two of the sentences
   // behind them: each asked word's log-probability and whether it was the largest (1 or 0), then
   // whether the sentences' answer is right, if that is known. Logits that give the truth no

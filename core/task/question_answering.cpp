@@ -35,15 +35,16 @@ struct Judged {
 // Inputs first..last - 1 are a question's windows.
 Judged judged(std::span<const Prediction> predictions, const Examples& examples, size_t first,
               size_t last, const std::vector<std::string>& label_names) {
-  const Passage& passage = examples.passages[static_cast<size_t>(examples.sample_of[first])];
+  const int64_t sample = examples.sample_of[static_cast<int64_t>(first)];
   std::vector<WindowLogits> windows;
   for (size_t i = first; i < last; ++i)
-    windows.push_back({predictions[i].logits, examples.places[i]});
+    windows.push_back({predictions[i].logits, examples.places[static_cast<int64_t>(i)]});
   Judged out;
-  out.question.answers = passage.answers;
+  out.question.answers = examples.passages.answers_of(sample);
   const absl::StatusOr<AnsweredQuestion> answered = answer_windows(windows, label_names);
   out.says = answered.ok();
-  if (out.says) out.question.prediction = code_points(passage.text, answered->best.span);
+  if (out.says)
+    out.question.prediction = code_points(examples.passages.text(sample), answered->best.span);
   return out;
 }
 
@@ -91,9 +92,9 @@ Task::Scores QuestionAnswering::scores(std::span<const Prediction> predictions,
                                        const Examples& examples) const {
   std::vector<SquadQuestion> questions;
   std::vector<double> says;  // 1, or 0
+  const auto sample_of = examples.sample_of.items();
   for (size_t first = 0, last = 0; first < predictions.size(); first = last) {
-    while (last < predictions.size() && examples.sample_of[last] == examples.sample_of[first])
-      ++last;
+    while (last < predictions.size() && sample_of[last] == sample_of[first]) ++last;
     if (!examples.targets.known(static_cast<int64_t>(first))) continue;
     Judged one = judged(predictions, examples, first, last, labels());
     questions.push_back(std::move(one.question));

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -56,9 +57,12 @@ class Task {
   // The windows that the model reads of this sample. INVALID_ARGUMENT for a sample that the task
   // or the model cannot read.
   absl::StatusOr<std::vector<Features>> encode(const Reading& reading, const Sample& sample) const;
-  // What a training step sees instead of the stored input and target. Here: these.
-  virtual void redraw(uint64_t /*seed*/, const Reading& /*reading*/, Input& /*input*/,
-                      std::vector<float>& /*target*/) const {}
+  // What a training step sees instead of the stored input and target, where it sees another.
+  virtual std::optional<Features> redraw(uint64_t /*seed*/, const Reading& /*reading*/,
+                                         const InputView& /*input*/,
+                                         std::span<const float> /*target*/) const {
+    return std::nullopt;
+  }
   // What the metrics need of the logits of input `i`. Here: all of them.
   virtual Prediction prediction(std::vector<float> logits, int exit_layer,
                                 const Examples& /*examples*/, int64_t /*i*/) const {

@@ -19,7 +19,7 @@ std::vector<Prediction> predict_examples(const Model& model, const Gates& gates,
     RowLogits lines(model.config.head, trace.logits);
     RowLogits sentences(HeadKind::kSequence, trace.sentence_logits);
     for (int64_t row : rows) {
-      const Input& input = examples.inputs[static_cast<size_t>(row)];
+      const InputView input = examples.input(row);
       out[static_cast<size_t>(row)] =
           task.prediction(joined(lines.next(input), sentences.next(input)),
                           static_cast<int>(model.layers.size()), examples, row);

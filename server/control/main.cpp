@@ -13,6 +13,7 @@
 #include "server/common/command_line.h"
 #include "server/common/log.h"
 #include "server/common/signals.h"
+#include "server/common/temporary_folder.h"
 #include "server/control/control_plane.h"
 
 namespace {
@@ -87,6 +88,7 @@ int main(int argc, char** argv) {
 
   setup_logging("espalierd");
   absl::Status status = block_stop_signals();
+  if (status.ok()) status = set_temporary_folder(options.data + "/tmp");  // the check's above all
   if (status.ok()) status = run(options, catalogue);
   if (status.ok()) return 0;
   std::string message(status.message());

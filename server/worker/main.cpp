@@ -15,6 +15,7 @@
 #include "server/common/log.h"
 #include "server/common/openmp.h"
 #include "server/common/signals.h"
+#include "server/common/temporary_folder.h"
 #include "server/worker/artifact_check.h"
 #include "server/worker/verify.h"
 #include "server/worker/worker.h"
@@ -36,7 +37,9 @@ void define(CLI::App& app, Flags& flags) {
   app.add_option("--control", flags.control, "gRPC address of espalierd")->capture_default_str();
   app.add_option("--admin", flags.admin, "Address of /metrics, /livez and /readyz")
       ->capture_default_str();
-  auto* scratch = app.add_option("--scratch", flags.scratch, "Folder for jobs and cached blobs");
+  auto* scratch =
+      app.add_option("--scratch", flags.scratch,
+                     "Folder for jobs, cached blobs and, unless TMPDIR is set, temporary files");
   app.add_option("--checkpoint-seconds", flags.checkpoint_seconds, "Least time between checkpoints")
       ->check(CLI::Range(0.0, 86400.0))
       ->capture_default_str();
@@ -74,6 +77,7 @@ std::map<std::string, std::string> labels_of(const std::vector<std::string>& tex
 
 absl::Status run(const Flags& flags) {
   ESPALIER_RETURN_IF_ERROR(block_stop_signals());
+  ESPALIER_RETURN_IF_ERROR(set_temporary_folder(flags.scratch + "/tmp"));
   Metrics metrics("worker");
   WorkerOptions options;
   options.control.address = flags.control;

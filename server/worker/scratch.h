@@ -4,6 +4,7 @@
 //   worker-id     who we are; a worker that is started again gets its own job back at once
 //   blobs/        the blob cache          jobs/   folders of running jobs, emptied at the start
 //   examples/     encoded data sets, at most 4 GiB (core/data/example_cache.h)
+//   tmp/          what a job does not hold in memory (server/common/temporary_folder.h)
 #pragma once
 
 #include <memory>

@@ -179,7 +179,8 @@ TEST(RoundTripLaw, AnArtifactKeepsItsLogits) {
   ASSERT_TRUE(write_file(folder + "/vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nw\n").ok());
   torch::NoGradGuard no_grad;
   Golden golden;
-  golden.inputs = tiny_examples(8).inputs;
+  const Examples examples = tiny_examples(8);
+  for (int64_t i = 0; i < examples.size(); ++i) golden.inputs.push_back(examples.input(i).copy());
   TrainBackend backend(model);
   golden.logits = walk(backend, golden.batch()).logits;
   ArtifactSpec spec;

@@ -55,8 +55,8 @@ inline Examples tiny_examples(int rows, uint64_t seed = 1, int classes = 3) {
       input.ids.push_back(id);
       input.types.push_back(t > length / 2 ? 1 : 0);
     }
-    out.targets.add(static_cast<float>(std::min(sevens, classes - 1)));
-    out.inputs.push_back(std::move(input));
+    const auto label = static_cast<float>(std::min(sevens, classes - 1));
+    out.add(input, std::span(&label, 1));
   }
   return out;
 }

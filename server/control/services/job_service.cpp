@@ -50,7 +50,7 @@ absl::Status check_model(const Desk& desk, const Job& job, const Dataset& datase
     return with_reason(read, "OTHER_INPUTS", "job.dataset");
   int64_t rows = 0;
   for (const auto& split : dataset.splits()) rows += static_cast<int64_t>(split.rows());
-  return with_reason(check_pixel_memory(rows, model.channels(), model.image_size()),
+  return with_reason(check_pixel_room(rows, model.channels(), model.image_size()),
                      "TOO_MANY_PIXELS", "job.dataset");
 }
 

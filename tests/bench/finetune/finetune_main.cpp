@@ -71,7 +71,7 @@ Examples read_examples(const std::string& path, const Settings& set, const Task&
       one.ids.resize(pad, 0);
       one.types.resize(pad, 0);
     }
-    out.add(sample, std::move(windows));
+    out.add(sample, windows);
   }
   return out;
 }

@@ -3,6 +3,7 @@
 #include <map>
 
 #include "core/data/example_cache.h"
+#include "core/task/classification.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/core/data/splits_equal.h"
@@ -108,7 +109,7 @@ TEST(ExamplePool, HasTheLabelledRowsFirst) {
   const ExamplePool pool(known, &unknown);
   EXPECT_EQ(pool.size(), 4);
   EXPECT_EQ(ExamplePool(known).size(), 2);
-  EXPECT_EQ(&pool.input(3), &unknown.inputs[1]);
+  EXPECT_EQ(pool.input(3).ids.data(), unknown.input(1).ids.data());
   EXPECT_TRUE(pool.target(2).empty());
   const auto task = *make_task("text-classification");
   const std::vector<int64_t> rows = {3, 1, 0};
@@ -118,14 +119,15 @@ TEST(ExamplePool, HasTheLabelledRowsFirst) {
 }
 
 TEST(MakeBatch, LaysImagesOneAboveTheOther) {
-  Examples examples = examples_of(Objective::kClass, {{2}, {0}});
-  examples.inputs[0] = {.pixels = {1, 2, 250}, .image_tokens = 5};
-  examples.inputs[1] = {.pixels = {4, 5, 6}, .image_tokens = 5};
+  Examples examples;
+  const std::vector<float> target = {2};
+  for (const auto& pixels : std::vector<std::vector<uint8_t>>{{1, 2, 250}, {4, 5, 6}, {7, 8}})
+    examples.add(Input{.pixels = pixels, .image_tokens = 5}, target);
   Batch batch = both(examples);
   EXPECT_TRUE(at::equal(batch.pixels, torch::tensor({{1, 2, 250}, {4, 5, 6}}, torch::kUInt8)));
   EXPECT_THAT(batch.lengths, ElementsAre(5, 5));
-  examples.inputs[1].pixels.pop_back();
-  EXPECT_THROW(both(examples), c10::Error);
+  const std::vector<int64_t> unequal = {1, 2};
+  EXPECT_THROW(make_batch(examples, unequal), c10::Error);
 }
 
 TEST(MakeBatch, LeavesLabelsOutWhereNobodyAsks) {
@@ -133,6 +135,29 @@ TEST(MakeBatch, LeavesLabelsOutWhereNobodyAsks) {
   const std::vector<int64_t> rows = {0, 1};
   EXPECT_FALSE(make_batch(examples, rows, false).labels.defined());
   EXPECT_FALSE(examples.targets.known(0));
+}
+
+// Draws the next word and the next class for the row of one token.
+struct Redrawing : Classification {
+  Redrawing() : Classification(*find_task("text-classification"), {}, "") {}
+  std::optional<Features> redraw(uint64_t, const Reading&, const InputView& input,
+                                 std::span<const float> target) const override {
+    if (input.tokens() > 1) return std::nullopt;
+    Features out;
+    out.input = input.copy();
+    ++out.input.ids[0];
+    out.target = {target[0] + 1};
+    return out;
+  }
+};
+
+TEST(MakeDrawnBatch, HasWhatTheTaskDrewAndWhatItLeftAsItWas) {
+  const Examples examples = examples_of(Objective::kClass, {{2}, {0}});
+  const std::vector<int64_t> rows = {1, 0, 1};
+  const Batch batch = make_drawn_batch(examples, rows, Redrawing(), {}, 1);
+  EXPECT_TRUE(at::equal(batch.ids, torch::tensor({6, 5, 5, 6}, torch::kInt64)));
+  EXPECT_TRUE(at::equal(batch.labels, torch::tensor({1, 2, 1}, torch::kInt64)));
+  EXPECT_EQ(examples.input(1).ids[0], 5);
 }
 
 TEST(LoadSplits, ComeOutOfTheCacheAsTheyWereEncoded) {

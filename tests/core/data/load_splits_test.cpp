@@ -118,7 +118,7 @@ TEST(LoadSplits, HaveRowsWithoutLabelsBesideTrain) {
   ASSERT_TRUE(splits.ok()) << splits.status();
   EXPECT_EQ(splits->train.size(), 14);  // three tenths are carved, from train alone
   EXPECT_EQ(splits->unlabelled.size(), 2);
-  EXPECT_EQ(splits->unlabelled.inputs[1].tokens(), 5);
+  EXPECT_EQ(splits->unlabelled.tokens(1), 5);
   EXPECT_FALSE(splits->unlabelled.targets.known(0));
   EXPECT_EQ(splits->each()[4], &splits->unlabelled);
 }

@@ -91,14 +91,28 @@ TEST(SplitsFile, BelievesNoLengthThatLeavesTheFile) {
 
 TEST(SplitsFile, RefusesColumnsThatDoNotBelongTogether) {
   const Scratch folder;
-  Splits splits = sample_splits();
-  splits.train.inputs[0].types.pop_back();
-  ASSERT_TRUE(write_splits(folder.path() + "/types", splits).ok());
-  EXPECT_TRUE(absl::IsDataLoss(read_splits(folder.path() + "/types").status()));
-  splits = sample_splits();
-  splits.select.sample_of[2] = 2;
-  ASSERT_TRUE(write_splits(folder.path() + "/sample", splits).ok());
-  EXPECT_TRUE(absl::IsDataLoss(read_splits(folder.path() + "/sample").status()));
+  auto expect_refused = [&](const char* what, auto change) {
+    Splits splits = sample_splits();
+    change(splits);
+    const std::string path = folder.path() + "/" + what;
+    ASSERT_TRUE(write_splits(path, splits).ok());
+    EXPECT_TRUE(absl::IsDataLoss(read_splits(path).status())) << what;
+  };
+  const std::vector<int32_t> four = {1, 2, 3, 4};
+  expect_refused("fewer types", [&](Splits& splits) { splits.train.add(Input{four}, {}); });
+  expect_refused("more ids", [&](Splits& splits) {
+    for (int i = 0; i < 2; ++i) splits.train.ids.add(four);
+  });
+  expect_refused("no such word", [&](Splits& splits) {
+    splits.train.add(Input{.ids = four, .types = four, .asked = {4}}, {});
+  });
+  expect_refused("no sample", [](Splits& splits) { splits.select.targets.add_unknown(); });
+  expect_refused("no such sample", [](Splits& splits) {
+    splits.select.sample_of = LargeArray<int64_t>();
+    for (const int64_t sample : {0, 0, 2}) splits.select.sample_of.add(sample);
+  });
+  expect_refused("places", [](Splits& splits) { splits.select.places = LargeLists<Span>(); });
+  expect_refused("answers", [](Splits& splits) { splits.select.passages.answers.add({}); });
 }
 
 }  // namespace

@@ -64,11 +64,10 @@ TEST(RelativeBias, LearnsFromAllLayers) {
 TEST(RelativeBias, StaysWithTheRowsThatStay) {
   const Model model = biased_model();
   TrainBackend backend(model);
-  Examples examples = testing::tiny_examples(2);
-  examples.inputs[0].ids = {3, 7, 5};
-  examples.inputs[0].types = {0, 0, 1};
-  examples.inputs[1].ids = {4, 2, 9, 9, 8, 7};
-  examples.inputs[1].types = {0, 0, 0, 1, 1, 1};
+  const std::vector<float> label = {0};
+  Examples examples;
+  examples.add(Input{.ids = {3, 7, 5}, .types = {0, 0, 1}}, label);
+  examples.add(Input{.ids = {4, 2, 9, 9, 8, 7}, .types = {0, 0, 0, 1, 1, 1}}, label);
   Hidden both = backend.embed(testing::tiny_batch(examples, 2), {});
   Hidden one = backend.embed(testing::tiny_batch(examples, 1), {});
   both = backend.take(both, at::zeros({1}, at::kLong));

@@ -194,13 +194,13 @@ TEST(ImageSplit, HasTheFieldsOfImages) {
               Refuses("image_column is set, but text-classification reads texts"));
 }
 
-TEST(PixelMemory, IsBounded) {
+TEST(PixelRoom, IsBounded) {
   DatasetFacts facts;
-  facts.rows = {{"train", 50000}, {"report", 10000}};
-  EXPECT_TRUE(check_pixel_memory(facts.total_rows(), 0, 0).ok());  // texts
-  EXPECT_TRUE(check_pixel_memory(facts.total_rows(), 3, 32).ok());
-  EXPECT_THAT(check_pixel_memory(facts.total_rows(), 3, 224),
-              Refuses("the data set's 60000 images of 3 x 224 x 224 pixels take 8.4"));
+  facts.rows = {{"train", 500000}, {"report", 100000}};
+  EXPECT_TRUE(check_pixel_room(facts.total_rows(), 0, 0).ok());  // texts
+  EXPECT_TRUE(check_pixel_room(facts.total_rows(), 3, 32).ok());
+  EXPECT_THAT(check_pixel_room(facts.total_rows(), 3, 224),
+              Refuses("the data set's 600000 images of 3 x 224 x 224 pixels take 84.1"));
 }
 
 TEST(ImageSplit, TellsFoldersThatHoldTheSameFiles) {

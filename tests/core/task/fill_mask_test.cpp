@@ -87,8 +87,8 @@ TEST(FillMask, DrawsOtherMasksOfTheSameWords) {
   const Features row = masked(reader, "the film was good it is bad", 0);
   std::vector<std::vector<int32_t>> seen;
   for (uint64_t seed = 1; seed <= 20; ++seed) {
-    Features other = row;
-    fill_mask()->redraw(seed, reader.reading, other.input, other.target);
+    const Features other = fill_mask()->redraw(seed, reader.reading, row.input, row.target).value();
+    EXPECT_EQ(other.input.types, row.input.types);
     EXPECT_EQ(unmasked(other), unmasked(row));
     EXPECT_EQ(other.target.size(), other.input.asked.size() + 1);
     EXPECT_EQ(other.target.back(), 0);
@@ -145,10 +145,7 @@ TEST(FillMask, NeedsATokenizerThatHasAMask) {
 Examples examples_of(const std::vector<std::vector<float>>& targets) {
   Examples out;
   out.objective = Objective::kWords;
-  for (const auto& target : targets) {
-    out.targets.add(target);
-    out.inputs.emplace_back();
-  }
+  for (const auto& target : targets) out.add(Input(), target);
   return out;
 }
 

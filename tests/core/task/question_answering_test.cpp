@@ -39,11 +39,11 @@ class Questions {
     sample.target = target;
     auto windows = answerer()->encode(reading_, sample);
     ASSERT_TRUE(windows.ok()) << windows.status();
-    examples.add(sample, *std::move(windows));
+    examples.add(sample, *windows);
   }
   // The next window's model is sure of these tokens.
   void say(int start, int end, float logit = 5) {
-    const auto tokens = static_cast<size_t>(examples.inputs[said.size()].tokens());
+    const auto tokens = static_cast<size_t>(examples.tokens(static_cast<int64_t>(said.size())));
     std::vector<float> logits(2 * tokens, 0);
     logits[2 * static_cast<size_t>(start)] = logits[2 * static_cast<size_t>(end) + 1] = logit;
     said.push_back({std::move(logits), 1});
@@ -72,8 +72,10 @@ TEST(QuestionAnswering, AimsAtTheAnswerInEveryWindowThatHoldsIt) {
   EXPECT_THAT(questions.target(1), ElementsAre(3, 5));  // the window begins at the fifth letter
   EXPECT_THAT(questions.target(2), ElementsAre(0, 0));
   EXPECT_FALSE(questions.examples.targets.known(3));
-  EXPECT_THAT(questions.examples.sample_of, ElementsAre(0, 0, 1, 2));
-  EXPECT_EQ(questions.examples.passages[0].text, "a b c d e");
+  EXPECT_THAT(questions.examples.sample_of.items(), ElementsAre(0, 0, 1, 2));
+  EXPECT_EQ(questions.examples.passages.text(0), "a b c d e");
+  EXPECT_THAT(questions.examples.passages.answers_of(0), ElementsAre("c d"));
+  EXPECT_THAT(questions.examples.passages.answers_of(1), ::testing::IsEmpty());
 }
 
 TEST(QuestionAnswering, NeedsAContext) {

@@ -31,16 +31,15 @@ constexpr char kPhase[] = "finetune";
 
 Examples read_examples(const Json& asked) {
   Examples out;
-  for (float label : asked.at("labels").get<std::vector<float>>()) out.targets.add(label);
-  for (const Json& row : asked.at("ids")) {
+  const auto labels = asked.at("labels").get<std::vector<float>>();
+  TORCH_CHECK(labels.size() == asked.at("ids").size(), "as many labels as rows, please");
+  for (size_t i = 0; i < labels.size(); ++i) {
     Input one;
-    one.ids = row.get<std::vector<int32_t>>();
+    one.ids = asked["ids"][i].get<std::vector<int32_t>>();
     one.types.assign(one.ids.size(), 0);
-    if (asked.contains("types"))
-      one.types = asked["types"].at(out.inputs.size()).get<std::vector<int32_t>>();
-    out.inputs.push_back(std::move(one));
+    if (asked.contains("types")) one.types = asked["types"].at(i).get<std::vector<int32_t>>();
+    out.add(one, std::span(&labels[i], 1));
   }
-  TORCH_CHECK(out.size() == out.targets.size(), "as many labels as rows, please");
   return out;
 }
 

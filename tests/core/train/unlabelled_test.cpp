@@ -19,8 +19,9 @@ using testing::Workbench;
 constexpr SoftLabels::Options kSoft = {.temperature = 2, .weight = 3, .task_weight = 0.5};
 
 Examples without_labels(Examples examples) {
+  const int64_t rows = examples.size();
   examples.targets = {};
-  for (int64_t i = 0; i < examples.size(); ++i) examples.targets.add_unknown();
+  for (int64_t i = 0; i < rows; ++i) examples.targets.add_unknown();
   return examples;
 }
 

@@ -278,16 +278,16 @@ TEST_F(Service, ADatasetOfQuestionsHasNoColumns) {
   EXPECT_EQ(made.dataset().text_column() + made.dataset().label_column(), "");
 }
 
-TEST_F(Service, AJobsImagesMustFitIntoMemory) {
+TEST_F(Service, AJobsImagesMustFitOnADisk) {
   add_model("m", {{"facts.json", R"({"ok": true, "family": "vit", "layers": 3,
                                      "image_size": 224, "channels": 3})"}});
   Content files = {{"train.tar", "looked into"},
                    {"facts.json", R"({"ok": true, "label_names": ["a", "b"],
-                                      "rows": {"train": 60000}})"}};
+                                      "rows": {"train": 600000}})"}};
   ASSERT_EQ(add_dataset("d", files, "image-classification").state(), Dataset::STATE_READY);
   const absl::Status status = submit(job_request("a")).status();
   EXPECT_EQ(reason(status), "TOO_MANY_PIXELS");
-  EXPECT_THAT(text(status), HasSubstr("60000 images of 3 x 224 x 224 pixels"));
+  EXPECT_THAT(text(status), HasSubstr("600000 images of 3 x 224 x 224 pixels"));
 }
 
 TEST_F(Service, AJobsModelMustReadWhatItsDataSetHolds) {
