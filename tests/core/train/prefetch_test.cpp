@@ -103,10 +103,12 @@ TEST(Trainer, SeesTheSamplersRowsInTheirOrder) {
 // Counts the rows that a trainer has drawn for its steps.
 struct CountingTask : Classification {
   CountingTask() : Classification(*find_task("text-classification"), {}, "") {}
-  void redraw(uint64_t, const Reading&, Input&, std::vector<float>&) const override {
+  std::optional<Features> redraw(uint64_t, const Reading&, const InputView&,
+                                 std::span<const float>) const override {
     std::lock_guard lock(mutex);
     ++drawn;
     changed.notify_all();
+    return std::nullopt;
   }
   // Whether so many are drawn; half a minute is given to them.
   bool reaches(int64_t rows) const {
