@@ -15,11 +15,8 @@ Tensor attend_rows(const Tensor& query_key_value, const TokenRows& rows, int64_t
                    const Tensor& bias, double p, Tensor* maps,
                    const MatmulPrecision& precision = {});
 
-// The relative-position bias of a layer's kept heads by distance, [h, 2T-1]; undefined in models
-// without one. Buckets as in T5 (Raffel et al., JMLR 2020), bidirectional: half of them for keys
-// behind the query's position, of each half the lower half exact, the rest logarithmic up to
-// relative_max_distance.
+// The relative-position bias of a layer's kept heads by distance (spec/relative_bucket.h), [h,
+// 2T-1]; undefined in models without one.
 Tensor relative_bias(const Model& model, int layer, int64_t longest);
-int64_t relative_bucket(int64_t distance, int64_t buckets, int64_t max_distance);
 
 }  // namespace espalier
