@@ -7,9 +7,8 @@ namespace espalier {
 
 // Inputs as optimum and transformers.onnx name them: input_ids, attention_mask and, where the model
 // tells texts of a pair apart, token_type_ids, int64 [batch_size, sequence_length]; or
-// pixel_values, float32 [batch_size, channels, side, side], normalised. Padding may stand on the
-// right of a row; models that count their positions from behind a padding id (RoBERTa, MPNet) take
-// it anywhere.
+// pixel_values, float32 [batch_size, channels, side, side], normalised.Padding stands on
+// the right of a row, as everywhere in Espalier.
 //
 // Outputs: logits; start_logits and end_logits of a model for questions; next_sentence_logits
 // beside a masked language model that has them. At full depth: exits decide nothing. With `exits`

@@ -187,14 +187,6 @@ class Exports(unittest.TestCase):
         self.check_onnx(artifact, "mpnet")
         self.refused(artifact, "transformers", words=["pooling", "mean", "MPNetForSequenceClassification"])
 
-    def test_padding_before_the_text_changes_nothing_where_positions_are_counted(self):
-        artifact = self.artifact("roberta")
-        inputs, lengths = random_artifact.rows("roberta")
-        turned = {name: numpy.stack([numpy.roll(row, len(row) - n) for row, n in zip(x, lengths)]) for name, x in inputs.items()}
-        folder, _ = self.export(artifact, "onnx")
-        self.compare("padding on the left", run_onnx(folder / "model.onnx", turned),
-                     self.expected(artifact, inputs, lengths), lengths)
-
     # --- exits ---
 
     def test_exits_are_outputs_where_they_are_asked_for(self):
