@@ -7,7 +7,7 @@ namespace espalier {
 
 // Inputs as optimum and transformers.onnx name them: input_ids, attention_mask and, where the model
 // tells texts of a pair apart, token_type_ids, int64 [batch_size, sequence_length]; or
-// pixel_values, float32 [batch_size, channels, side, side], normalised.Padding stands on
+// pixel_values, float32 [batch_size, channels, side, side], normalised. Padding stands on
 // the right of a row, as everywhere in Espalier.
 //
 // Outputs: logits; start_logits and end_logits of a model for questions; next_sentence_logits
