@@ -42,6 +42,7 @@ void add_methods(CLI::App& app, Context& context);
 void add_jobs(CLI::App& app, Context& context);
 void add_jobs_submit(CLI::App& jobs, Context& context);
 void add_artifacts(CLI::App& app, Context& context);
+void add_artifacts_export(CLI::App& artifacts, Context& context);
 void add_endpoints(CLI::App& app, Context& context);
 void add_predict(CLI::App& app, Context& context);
 

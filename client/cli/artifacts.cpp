@@ -1,4 +1,4 @@
-// espalier artifacts: create, list, get, report, download, delete.
+// espalier artifacts: create, list, get, report, download, export (artifacts_export.cpp), delete.
 #include <iostream>
 
 #include "absl/strings/str_cat.h"
@@ -131,6 +131,8 @@ void add_artifacts(CLI::App& app, Context& context) {
   downloaded->callback([&context, flags] {
     context.action = [&context, flags] { return download(context, *flags); };
   });
+
+  add_artifacts_export(*artifacts, context);
 
   auto* remove = add_command(*artifacts, "delete", "Remove an artifact that no endpoint serves",
                              "espalier artifacts delete first");

@@ -10,19 +10,13 @@
 #include "core/model/load.h"
 #include "core/spec/families.h"
 #include "core/spec/tasks.h"
+#include "core/spec/tokenizer_files.h"
 
 namespace espalier {
 namespace fs = std::filesystem;
 namespace {
 
 constexpr int kFormat = 1;
-const char* const kTokenizerFiles[] = {"vocab.txt",
-                                       "vocab.json",
-                                       "merges.txt",
-                                       "tokenizer.json",
-                                       "added_tokens.json",
-                                       "tokenizer_config.json",
-                                       "special_tokens_map.json"};
 
 // Masks become zeros: an artifact is served, not trained.
 Model without_masks(const Model& model) {

@@ -19,6 +19,7 @@ FamilyFacts bert() {
   FamilyFacts out;
   out.title = "BERT";
   out.model_type = "bert";
+  out.class_prefix = "Bert";
   out.prefix = "bert.";
   out.names.in_layer = {{"attention.query", "attention.self.query"},
                         {"attention.key", "attention.self.key"},
@@ -52,6 +53,7 @@ FamilyFacts roberta() {
   FamilyFacts out = bert();
   out.title = "RoBERTa";
   out.model_type = "roberta";
+  out.class_prefix = "Roberta";
   out.also = {"xlm-roberta"};
   out.prefix = "roberta.";
   out.names.encoder.erase("pooler");
@@ -76,6 +78,7 @@ FamilyFacts distilbert() {
   FamilyFacts out = bert();
   out.title = "DistilBERT";
   out.model_type = "distilbert";
+  out.class_prefix = "DistilBert";
   out.prefix = "distilbert.";
   out.keys = {.hidden = "dim",
               .layers = "n_layers",
@@ -124,6 +127,7 @@ FamilyFacts mpnet() {
   FamilyFacts out = roberta();
   out.title = "MPNet";
   out.model_type = "mpnet";
+  out.class_prefix = "MPNet";
   out.also = {};
   out.prefix = "mpnet.";
   out.keys.token_types = "";
@@ -148,6 +152,7 @@ FamilyFacts electra() {
   FamilyFacts out = bert();
   out.title = "ELECTRA";
   out.model_type = "electra";
+  out.class_prefix = "Electra";
   out.prefix = "electra.";
   out.keys.embedding_width = "embedding_size";
   out.names.encoder.erase("pooler");
@@ -171,6 +176,7 @@ FamilyFacts vit() {
   FamilyFacts out = bert();
   out.title = "ViT";
   out.model_type = "vit";
+  out.class_prefix = "ViT";
   out.prefix = "vit.";
   out.keys.token_types = "";
   out.keys.sequence_dropout = out.keys.token_dropout = "";
@@ -205,6 +211,7 @@ FamilyFacts deit() {
   FamilyFacts out = vit();
   out.title = "DeiT";
   out.model_type = "deit";
+  out.class_prefix = "DeiT";
   out.prefix = "deit.";
   out.names.encoder["embeddings.distillation"] = "embeddings.distillation_token";
   out.defaults.distillation_token = true;

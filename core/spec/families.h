@@ -38,6 +38,7 @@ struct WeightNames {
 
 struct FamilyFacts {
   std::string title, model_type;  // "RoBERTa", "roberta"
+  std::string class_prefix;       // "Roberta": what transformers' classes begin with
   std::vector<std::string> also;  // model_types with the same tensors, keys and defaults
   std::string prefix;             // before the encoder's tensors in a checkpoint with a head
   ConfigKeys keys;

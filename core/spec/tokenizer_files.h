@@ -8,6 +8,15 @@
 
 namespace espalier {
 
+// What a tokenizer may consist of: copied as they came.
+inline constexpr const char* kTokenizerFiles[] = {"vocab.txt",
+                                                  "vocab.json",
+                                                  "merges.txt",
+                                                  "tokenizer.json",
+                                                  "added_tokens.json",
+                                                  "tokenizer_config.json",
+                                                  "special_tokens_map.json"};
+
 // At least one of vocab.txt, tokenizer.json, vocab.json with merges.txt is there, and each that is
 // has no id beyond the embedding's `rows`.
 absl::Status check_tokenizer_files(const std::string& folder, int rows);

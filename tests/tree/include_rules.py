@@ -9,6 +9,7 @@ import tree
 ARROWS = {
     "core/base": [],
     "core/spec": ["core/base"],
+    "core/export": ["core/spec", "core/base"],
     "core/image": ["core/spec"],
     "core/text": ["core/spec"],
     "core/kernels": ["core/base"],
@@ -28,7 +29,7 @@ ARROWS = {
     "server/worker": ["server/common", "core/job"],
     "server/serving": ["server/common", "core/runtime"],
     "client/cpp": ["core/base"],
-    "client/cli": ["client/cpp"],
+    "client/cli": ["client/cpp", "core/export"],
 }
 # Serving links how an exit method decides, never how it trains.
 EXCEPTIONS = {"core/runtime": re.compile(r"core/exit/\w*policy\w*\.h"),

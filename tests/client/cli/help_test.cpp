@@ -66,14 +66,16 @@ TEST(CommandLine, RefusesWrongUsage) {
        {"", "nonsense", "models", "models upload minilm", "models list --output yaml",
         "jobs submit --model m --sparsity 0.6 --speedup 2", "endpoints set reviews",
         "predict reviews", "jobs list --state sleeping", "endpoints set reviews --route nonsense",
-        "jobs submit --model m --set nonsense", "predict reviews a b --pair c"}) {
+        "jobs submit --model m --set nonsense", "predict reviews a b --pair c",
+        "artifacts export a out --format pickle", "artifacts export a"}) {
     EXPECT_EQ(run(line, context), ExitCode::kUsage) << line;
   }
 }
 
 TEST(CommandLine, EndsWithFiveWhenNobodyIsThere) {
-  for (const char* line : {"models list", "datasets get x", "methods", "jobs watch j",
-                           "jobs submit --model m", "artifacts report a", "endpoints list"}) {
+  for (const char* line :
+       {"models list", "datasets get x", "methods", "jobs watch j", "jobs submit --model m",
+        "artifacts report a", "artifacts export a out", "endpoints list"}) {
     Context context;
     context.quiet = true;
     EXPECT_EQ(run(std::string(line) + " --address 127.0.0.1:1", context), ExitCode::kUnreachable)
