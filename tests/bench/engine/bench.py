@@ -143,6 +143,8 @@ def one_round(bench, kind, workload, request, passes):
 
 def measure(bench, kind, workloads, write):
     """Rounds over all workloads; figures are written after each from the fifth on, and may then be interrupted."""
+    if kind == "text" and not bench.options.ours_text:
+        say("text: ours is left out without --ours-text")
     warmed = [(workload, *warm(bench, kind, workload)) for workload in workloads]
     for done in range(1, bench.options.rounds + 1):
         for workload, request, passes in warmed:

@@ -74,16 +74,17 @@ class Onnxruntime:
 class OpenVino:
     """With the throughput hint, batches are split among the streams, and as many are in flight as it asks for."""
 
-    def __init__(self, folder, file, threads, hint, precision):
+    def __init__(self, folder, file, threads, hint, precision=None):
         import openvino
         core = openvino.Core()
         able = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         if precision == "bf16" and "BF16" not in able:
             raise Unfit(f"OpenVINO has no bf16 on this CPU: {', '.join(able)}")
-        # Left alone it takes bf16 wherever the CPU has it.
-        self.model = core.compile_model(core.read_model(file), "CPU", {
-            "PERFORMANCE_HINT": hint, "INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": precision})
-        self.info = {"precision": str(self.model.get_property("INFERENCE_PRECISION_HINT")),
+        settings = {"PERFORMANCE_HINT": hint, "INFERENCE_NUM_THREADS": threads}
+        if precision:  # left alone it takes bf16 wherever the CPU has it, for what int8 leaves too
+            settings["INFERENCE_PRECISION_HINT"] = precision
+        self.model = core.compile_model(core.read_model(file), "CPU", settings)
+        self.info = {"precision": self.model.get_property("INFERENCE_PRECISION_HINT").to_string(),
                      "streams": int(self.model.get_property("NUM_STREAMS"))}
         in_flight = int(self.model.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
         self.batch = BATCH // self.info["streams"]
@@ -170,8 +171,8 @@ PEERS = {
     "OpenVINO bf16 throughput": Peer("low", OV, "model.onnx", OpenVino, {"hint": "THROUGHPUT", "precision": "bf16"}),
     "CTranslate2 bf16": Peer("low", CT2, "ct2", CTranslate2, {"compute_type": "bfloat16"}),
     "onnxruntime fused int8": Peer("low", ORT, "int8.onnx", Onnxruntime, {}),
-    "OpenVINO int8 latency": Peer("low", NNCF, "openvino_int8.xml", OpenVino, {"hint": "LATENCY", "precision": "bf16"}),
-    "OpenVINO int8 throughput": Peer("low", NNCF, "openvino_int8.xml", OpenVino, {"hint": "THROUGHPUT", "precision": "bf16"}),
+    "OpenVINO int8 latency": Peer("low", NNCF, "openvino_int8.xml", OpenVino, {"hint": "LATENCY"}),
+    "OpenVINO int8 throughput": Peer("low", NNCF, "openvino_int8.xml", OpenVino, {"hint": "THROUGHPUT"}),
     "CTranslate2 int8": Peer("low", CT2, "ct2", CTranslate2, {"compute_type": "int8_float32"}),
 }
 

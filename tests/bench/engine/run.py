@@ -32,7 +32,7 @@ try:
     import numpy  # noqa: F401  what all peers speak
     import tokenizers
 except ImportError as error:
-    sys.exit(f"{error.name} is not installed here; pip install -r {HERE / 'requirements.txt'} into a venv of its own")
+    sys.exit(f"{error.name} is not installed here: pip install -r {HERE / 'requirements.txt'}, into a venv of its own")
 import peers  # noqa: E402
 import table  # noqa: E402
 import workloads  # noqa: E402

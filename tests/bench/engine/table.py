@@ -64,7 +64,8 @@ def speeds(found, engines):
         for name, workload in found.items():
             one = workload["engines"].get(engine)
             row.append(cell(one, one["sentences_per_second"] == fastest[name]) if one else "")
-        rows.append(row)
+        if any(row[1:]):
+            rows.append(row)
     return lines_of(["engine", *found], rows)
 
 
