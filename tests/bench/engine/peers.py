@@ -84,7 +84,7 @@ class OpenVino:
         if precision:  # left alone it takes bf16 wherever the CPU has it, for what int8 leaves too
             settings["INFERENCE_PRECISION_HINT"] = precision
         self.model = core.compile_model(core.read_model(file), "CPU", settings)
-        self.info = {"precision": self.model.get_property("INFERENCE_PRECISION_HINT").to_string(),
+        self.info = {"precision": self.model.get_property("INFERENCE_PRECISION_HINT").get_type_name(),
                      "streams": int(self.model.get_property("NUM_STREAMS"))}
         in_flight = int(self.model.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
         self.batch = BATCH // self.info["streams"]
