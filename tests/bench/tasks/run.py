@@ -40,7 +40,8 @@ class Results:
     def add(self, record):
         self.runs.append(record)
         out = {"what": "models fine-tuned through the service; metrics on the published dev or test file, in points, with "
-                       "95 % intervals; steps and seconds are the training's", "command": COMMAND, "runs": self.runs}
+                       "95 % intervals; steps and seconds are the training's, beside other work: no claim of speed",
+               "command": COMMAND, "runs": self.runs}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         aside = self.path.with_suffix(".new")
         aside.write_text(json.dumps(out, indent=1) + "\n")
