@@ -19,14 +19,12 @@ namespace {
 
 Batch batch_of(const Json& rows) {
   std::vector<Input> inputs;
-  std::vector<const Input*> views;
   for (const Json& row : rows) {
     Input& input = inputs.emplace_back();
     input.ids = row.get<std::vector<int32_t>>();
     input.types.assign(input.ids.size(), 0);
   }
-  for (const Input& input : inputs) views.push_back(&input);
-  return pack(views);
+  return pack(std::vector<InputView>(inputs.begin(), inputs.end()));
 }
 
 Json answer(Backend& backend, const Json& asked, int rounds) {
