@@ -136,8 +136,7 @@ ESPALIER_CLONES void attend_forward(const AttentionUnit& unit, float* scratch, f
   multiply(n, columns, d, unit.query, unit.stride, 1, keys, scores);
   for (int64_t i = 0; i < n; ++i) {
     score_row(unit, i, scores + i * columns);
-    const float log_sum = softmax_row(scores + i * columns, n);
-    if (log_sums != nullptr) log_sums[i * log_stride] = log_sum;
+    log_sums[i * log_stride] = softmax_row(scores + i * columns, n);
   }
   drop_scores(unit, scores);
   gather(unit.value, n, d, unit.stride, values);

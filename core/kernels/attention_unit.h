@@ -1,6 +1,5 @@
 // Attention of one row of a batch and one head: forward and backward on plain memory, in one
-// thread. ragged_attention.h spreads them over a batch in training, fused layers over one in
-// serving.
+// thread. ragged_attention.h spreads them over a batch.
 #pragma once
 
 #include "core/kernels/lanes.h"
@@ -22,9 +21,9 @@ int64_t forward_scratch(int64_t tokens, int64_t width);
 int64_t backward_scratch(int64_t tokens, int64_t width);
 
 // context [tokens, width] with context_stride. log_sums: the log of each query's sum of
-// exponentials, log_stride between them, for backward; null: not wanted.
+// exponentials, log_stride between them, for backward.
 void attend_forward(const AttentionUnit& unit, float* scratch, float* context,
-                    int64_t context_stride, float* log_sums = nullptr, int64_t log_stride = 0);
+                    int64_t context_stride, float* log_sums, int64_t log_stride);
 
 struct AttentionGrads {
   float *query, *key, *value;  // with the unit's own stride

@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
-#include <cstring>
 #include <new>
 
 #include "core/kernels/lanes.h"
@@ -129,30 +128,6 @@ ESPALIER_CLONES void multiply_narrow_rows(const Tile& tile, int64_t rows) {
   }
 }
 
-ESPALIER_CLONES void norm_rows(const float* x, int64_t rows, int64_t width, const float* weight,
-                               const float* bias, float eps, float* y) {
-  const int64_t whole = width / kLanes * kLanes;
-  const float share = 1.0F / static_cast<float>(width);
-  for (int64_t r = 0; r < rows; ++r, x += width, y += width) {
-    Lanes total = {};
-    for (int64_t c = 0; c < whole; c += kLanes) total += load(x + c);
-    float mean = sum(total);
-    for (int64_t c = whole; c < width; ++c) mean += x[c];
-    mean *= share;
-    Lanes squares = {};
-    for (int64_t c = 0; c < whole; c += kLanes) {
-      const Lanes away = load(x + c) - mean;
-      squares += away * away;
-    }
-    float variance = sum(squares);
-    for (int64_t c = whole; c < width; ++c) variance += (x[c] - mean) * (x[c] - mean);
-    const float scale = 1.0F / std::sqrt(variance * share + eps);
-    for (int64_t c = 0; c < whole; c += kLanes)
-      store(y + c, (load(x + c) - mean) * scale * load(weight + c) + load(bias + c));
-    for (int64_t c = whole; c < width; ++c) y[c] = (x[c] - mean) * scale * weight[c] + bias[c];
-  }
-}
-
 }  // namespace
 
 void AlignedFloats::Free::operator()(float* data) const { std::free(data); }
@@ -211,9 +186,28 @@ void PanelLinear::multiply(int64_t first, int64_t last, const float* x, int64_t 
   }
 }
 
-void layer_norm(const float* x, int64_t rows, int64_t width, const float* weight, const float* bias,
-                double eps, float* y) {
-  norm_rows(x, rows, width, weight, bias, static_cast<float>(eps), y);
+ESPALIER_CLONES void layer_norm(const float* x, int64_t rows, int64_t width, const float* weight,
+                                const float* bias, double eps, float* y) {
+  const int64_t whole = width / kLanes * kLanes;
+  const float share = 1.0F / static_cast<float>(width);
+  for (int64_t r = 0; r < rows; ++r, x += width, y += width) {
+    Lanes total = {};
+    for (int64_t c = 0; c < whole; c += kLanes) total += load(x + c);
+    float mean = sum(total);
+    for (int64_t c = whole; c < width; ++c) mean += x[c];
+    mean *= share;
+    Lanes squares = {};
+    for (int64_t c = 0; c < whole; c += kLanes) {
+      const Lanes away = load(x + c) - mean;
+      squares += away * away;
+    }
+    float variance = sum(squares);
+    for (int64_t c = whole; c < width; ++c) variance += (x[c] - mean) * (x[c] - mean);
+    const float scale = 1.0F / std::sqrt(variance * share + static_cast<float>(eps));
+    for (int64_t c = 0; c < whole; c += kLanes)
+      store(y + c, (load(x + c) - mean) * scale * load(weight + c) + load(bias + c));
+    for (int64_t c = whole; c < width; ++c) y[c] = (x[c] - mean) * scale * weight[c] + bias[c];
+  }
 }
 
 }  // namespace espalier::kernels

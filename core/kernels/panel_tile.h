@@ -1,5 +1,4 @@
-// What is done with a tile's sums, in whatever format they were summed: f, the residual, and off to
-// the result.
+// What is done with a tile's sums: f, the residual, and off to the result.
 #pragma once
 
 #include "core/kernels/panel_linear.h"

@@ -30,23 +30,14 @@ class FusedLayer {
   void feed(const FusedRows& rows) const;
 
  private:
-  struct NormWeights {
-    std::vector<float> weight, bias;
-    bool empty() const { return weight.empty(); }
-  };
-  static NormWeights norm_weights(const Norm& norm);
-  void normalise(const NormWeights& norm, const float* x, int64_t rows, float* y) const;
-  class Bias;
-  // Heads [first, last) of all rows.
-  void attend_heads(const FusedRows& rows, int64_t first, int64_t last, const Bias& bias,
-                    const float* qkv, float* context) const;
+  void normalise(const Norm& norm, const float* x, int64_t rows, float* y) const;
 
-  int64_t width_ = 0, heads_ = 0, head_dim_ = 0;
+  int64_t width_ = 0, heads_ = 0;
   bool norm_first_ = false;
   double eps_ = 0;
   kernels::After activation_ = kernels::After::kNothing;
   kernels::PanelLinear query_key_value_, output_, up_, down_;
-  NormWeights attention_norm_, ffn_norm_;
+  Norm attention_norm_, ffn_norm_;
 };
 
 }  // namespace espalier::runtime
