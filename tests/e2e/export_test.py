@@ -1,7 +1,6 @@
 """Exported artifacts compute what we compute: the ONNX file in onnxruntime and the folder in transformers, against
 espalier-encode and against what is served, at most 1e-4 apart; and the doors that must not open."""
 import json
-import os
 import pathlib
 import shutil
 import subprocess
@@ -14,7 +13,7 @@ import onnxruntime
 import random_artifact
 import tiny
 from cluster import BIN, Cluster, wait_for
-from probe import Encoder, gap, real_rows
+from probe import WithEncoder, gap, real_rows
 from random_artifact import EVERY_HEAD, FAMILIES, FULL, IMAGES, NEURONS, PRUNED
 from safetensors.numpy import load_file
 
@@ -53,21 +52,8 @@ def run_transformers(folder, inputs):
     return found
 
 
-class Exports(unittest.TestCase):
+class Exports(WithEncoder):
     """Artifacts with random weights, exported from their folders: no service is running."""
-
-    @classmethod
-    def setUpClass(cls):
-        os.environ["TRANSFORMERS_OFFLINE"] = os.environ["HF_HUB_OFFLINE"] = "1"
-        import transformers
-
-        transformers.logging.set_verbosity_error()
-        transformers.logging.disable_progress_bar()
-        cls.encoder = Encoder()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.encoder.close()
 
     def setUp(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="espalier-export-"))

@@ -5,7 +5,6 @@ padded, packed (training and serving backend) and with every row alone. A gap is
 relative to the largest value above.
 """
 import json
-import os
 import pathlib
 import shutil
 import tempfile
@@ -13,7 +12,7 @@ import unittest
 
 import numpy
 
-from probe import Encoder, gap, real_maps, real_rows
+from probe import WithEncoder, gap, real_maps, real_rows
 
 TOLERANCE = 1e-5
 WORDS = 211
@@ -142,21 +141,6 @@ class Case:
 
         return {name: numpy.concatenate([widened(one[name]) if one[name].ndim == 4 else one[name] for one in found])
                 for name in found[0]}
-
-
-class WithEncoder(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        os.environ["TRANSFORMERS_OFFLINE"] = os.environ["HF_HUB_OFFLINE"] = "1"
-        import transformers
-
-        transformers.logging.set_verbosity_error()
-        transformers.logging.disable_progress_bar()
-        cls.encoder = Encoder()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.encoder.close()
 
 
 class Families(WithEncoder):

@@ -1,10 +1,12 @@
 """espalier-encode for tests: requests to one process, answers as numpy arrays, and how far they are from others'."""
 import atexit
 import json
+import os
 import pathlib
 import shutil
 import subprocess
 import tempfile
+import unittest
 
 import numpy
 from safetensors.numpy import load_file, save_file
@@ -46,6 +48,23 @@ class Encoder:
         if problem := json.loads(answer).get("error"):
             raise AssertionError(problem)
         return load_file(out)
+
+
+class WithEncoder(unittest.TestCase):
+    """Has `encoder`, and transformers that are quiet and fetch nothing."""
+
+    @classmethod
+    def setUpClass(cls):
+        os.environ["TRANSFORMERS_OFFLINE"] = os.environ["HF_HUB_OFFLINE"] = "1"
+        import transformers
+
+        transformers.logging.set_verbosity_error()
+        transformers.logging.disable_progress_bar()
+        cls.encoder = Encoder()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.encoder.close()
 
 
 def gap(ours, theirs):

@@ -1,29 +1,19 @@
 #include <gtest/gtest.h>
 
-#include <fstream>
 #include <numeric>
 #include <string>
 #include <vector>
 
 #include "core/data/splits_file.h"
 #include "tests/core/spec/scratch.h"
+#include "tests/testing/memory.h"
 
 namespace espalier {
 namespace {
 
 constexpr int64_t kRows = 160'000, kTokens = 120, kMostBytes = int64_t{64} << 20;
 
-// Bytes of this process that the system could only take back by swapping. Pages of mapped files
-// are not among them.
-int64_t anonymous_bytes() {
-  std::ifstream in("/proc/self/status");
-  std::string word;
-  int64_t kib = -1;
-  while (in >> word && word != "RssAnon:") {
-  }
-  in >> kib;
-  return kib << 10;
-}
+int64_t anonymous_bytes() { return testing::bytes_of("RssAnon"); }
 
 // Row i is of the words i, i + 1, ...
 Features row_of_words(int64_t i) {

@@ -2,15 +2,16 @@
 #include <unistd.h>
 
 #include <fstream>
-#include <limits>
 #include <string>
 
 #include "core/spec/dataset_spec.h"
 #include "tests/core/spec/scratch.h"
+#include "tests/testing/memory.h"
 
 namespace espalier {
 namespace {
 
+using testing::bytes_of;
 using testing::Scratch;
 
 constexpr int64_t kMegabyte = 1'000'000;
@@ -29,19 +30,7 @@ std::string large_tsv(const Scratch& scratch) {
   return path;
 }
 
-// Bytes that a line of /proc/self/status tells: VmRSS, resident now; VmHWM, the most since
-// forget_peak(); RssAnon, now, and of no file.
-int64_t bytes_of(const std::string& line) {
-  std::ifstream status("/proc/self/status");
-  std::string name;
-  int64_t kilobytes = 0;
-  while (status >> name) {
-    if (name == line + ":" && status >> kilobytes) return kilobytes * 1024;
-    status.ignore(std::numeric_limits<std::streamsize>::max(), '\n');
-  }
-  return -1;
-}
-
+// VmHWM begins anew.
 bool forget_peak() {
   std::ofstream out("/proc/self/clear_refs");
   out << 5 << std::flush;
