@@ -85,12 +85,7 @@ absl::Status save_artifact(const std::string& folder, const Model& model, const 
   ESPALIER_RETURN_IF_ERROR(
       save_tensors(folder + "/model.safetensors", stored.tensors(), {{"format", "pt"}}));
   ESPALIER_RETURN_IF_ERROR(save_spec(folder, spec));
-  for (const char* name : kTokenizerFiles) {
-    std::string from = absl::StrCat(tokenizer_folder, "/", name);
-    if (!fs::exists(from)) continue;
-    ESPALIER_ASSIGN_OR_RETURN(std::string content, read_file(from));
-    ESPALIER_RETURN_IF_ERROR(write_file(absl::StrCat(folder, "/", name), content));
-  }
+  ESPALIER_RETURN_IF_ERROR(copy_tokenizer_files(tokenizer_folder, folder));
   return save_golden(folder, golden);
 }
 

@@ -15,11 +15,6 @@ namespace espalier {
 namespace {
 
 constexpr int64_t kWindow = 32;  // batches that are sorted by length together
-constexpr char kCalibrate[] = "calibrate";
-
-bool may_be_unlabelled(std::string_view split, Objective objective) {
-  return split == kUnlabelled || (split == kCalibrate && objective == Objective::kClass);
-}
 
 absl::StatusOr<std::vector<Features>> no_label(std::string_view split, Objective objective) {
   return absl::InvalidArgumentError(absl::StrCat(
@@ -33,7 +28,8 @@ absl::StatusOr<std::vector<Features>> no_label(std::string_view split, Objective
 // Errors name the split and the row in its file, counted from 1, or the image.
 absl::StatusOr<Examples> encode(const Rows& rows, std::span<const int64_t> which, const char* split,
                                 const Task& task, const Reading& reading) {
-  const bool needs_label = !may_be_unlabelled(split, task.objective());
+  const bool needs_label =
+      split != std::string_view(kUnlabelled) && !may_lack_labels(task.objective(), split);
   Examples out;
   out.objective = task.objective();
   for (size_t place = 0; place < which.size(); ++place) {
@@ -265,7 +261,7 @@ void Sampler::shuffle(int64_t epoch) {
     auto first = order.begin() + begin;
     auto last = order.begin() + std::min(begin + window, used);
     std::stable_sort(first, last, [&](int64_t a, int64_t b) {
-      return examples_.input(a).tokens() < examples_.input(b).tokens();
+      return examples_.tokens(a) < examples_.tokens(b);
     });
   }
   order_.clear();

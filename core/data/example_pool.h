@@ -25,6 +25,10 @@ class ExamplePool {
     const auto [examples, row] = place_of(i);
     return examples->input(row);
   }
+  int32_t tokens(int64_t i) const {
+    const auto [examples, row] = place_of(i);
+    return examples->tokens(row);
+  }
   // Empty where it is not known.
   std::span<const float> target(int64_t i) const {
     const auto [examples, row] = place_of(i);

@@ -38,11 +38,6 @@ absl::Status check_options(const StoredArtifact& artifact, const ExportOptions& 
   return absl::OkStatus();
 }
 
-absl::Status copy(const std::string& name, const std::string& from, const std::string& to) {
-  ESPALIER_ASSIGN_OR_RETURN(const std::string content, read_file(absl::StrCat(from, "/", name)));
-  return write_file(absl::StrCat(to, "/", name), content);
-}
-
 // As transformers' image processors write it; numbers of ImageSettings.
 Json preprocessor_json(const ModelConfig& config) {
   const ImageSettings& image = config.image;
@@ -67,11 +62,7 @@ absl::Status write_neighbours(const StoredArtifact& artifact, const std::string&
     return write_file(folder + "/preprocessor_config.json",
                       preprocessor_json(artifact.config).dump(2) + "\n");
   }
-  for (const char* name : kTokenizerFiles) {
-    if (is_file(absl::StrCat(artifact.folder, "/", name)))
-      ESPALIER_RETURN_IF_ERROR(copy(name, artifact.folder, folder));
-  }
-  return absl::OkStatus();
+  return copy_tokenizer_files(artifact.folder, folder);
 }
 
 uint64_t weight_bytes(const StoredArtifact& artifact) {
@@ -95,7 +86,8 @@ absl::Status write_onnx(const StoredArtifact& artifact, const std::string& folde
         "output of its own)");
   }
   ESPALIER_RETURN_IF_ERROR(graph.write(model));
-  return copy("config.json", artifact.folder, folder);
+  ESPALIER_ASSIGN_OR_RETURN(const std::string config, read_file(artifact.folder + "/config.json"));
+  return write_file(folder + "/config.json", config);
 }
 
 absl::Status write_transformers(const StoredArtifact& artifact, const std::string& folder,

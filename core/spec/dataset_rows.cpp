@@ -20,11 +20,6 @@ namespace {
 
 using TakeLabel = std::function<absl::Status(const Cell& label)>;
 
-// Exits are calibrated without labels where rows have one class each: by agreement.
-bool may_lack_labels(Objective objective, const std::string& split) {
-  return objective == Objective::kClass && split == "calibrate";
-}
-
 // Whether anybody looks at the labels of a split.
 bool has_label_column(const DatasetSpec& spec, const TaskKind& kind, const std::string& split) {
   return split != kUnlabelled && (needs_labels(kind.objective) || !spec.label_column.empty());
@@ -61,12 +56,8 @@ absl::Status visit_labels(const DatasetSpec& spec, const TaskKind& kind, const s
                           const std::string& path, const TakeLabel& take) {
   if (kind.reads == Reads::kImage)
     return visit_image_labels(spec, images_in(path, spec, kind, split), take);
-  return read_table(path, spec.format, {label_cells(spec, kind.objective, split)},
-                    spec.column_names, [&](const TableBatch& batch) -> absl::Status {
-                      for (const Cell& label : batch.columns[0])
-                        ESPALIER_RETURN_IF_ERROR(take(label));
-                      return absl::OkStatus();
-                    });
+  return read_column(path, spec.format, label_cells(spec, kind.objective, split), spec.column_names,
+                     take);
 }
 
 // A split in which every cell is empty has no labels, unless it is train. Most are known after one
@@ -315,6 +306,10 @@ absl::Status check_distinct(const DatasetSpec& spec) {
 int64_t DatasetFacts::total_rows() const {
   return std::accumulate(rows.begin(), rows.end(), int64_t{0},
                          [](int64_t sum, const auto& split) { return sum + split.second; });
+}
+
+bool may_lack_labels(Objective objective, std::string_view split) {
+  return objective == Objective::kClass && split == kCalibrate;
 }
 
 std::string row_name(const Rows& rows, int64_t i) {

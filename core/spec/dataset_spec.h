@@ -24,6 +24,10 @@ enum class TableFormat { kByExtension, kTsv, kCsv, kJsonLines, kParquet, kSquad 
 // The split whose rows have no labels, or none that anybody looks at: what a teacher shows its
 // student beside train. Not carved; tasks whose train needs no labels have none.
 inline constexpr char kUnlabelled[] = "unlabelled";
+inline constexpr char kCalibrate[] = "calibrate";
+// Whether rows of this split, which is not kUnlabelled, may do without labels: exits are calibrated
+// by agreement then, where rows have one class each.
+bool may_lack_labels(Objective objective, std::string_view split);
 
 struct DatasetSpec {
   std::string folder;  // where the files lie

@@ -92,12 +92,7 @@ absl::Status visit_image_labels(const DatasetSpec& spec, const ImageSplit& split
     return visit_class_folders(folders_of(split),
                                [&](ClassFile file) { return take(Cell(std::move(file.label))); });
   }
-  return read_table(split.path, spec.format, {label_column(spec, split)}, {},
-                    [&](const TableBatch& batch) -> absl::Status {
-                      for (const Cell& label : batch.columns[0])
-                        ESPALIER_RETURN_IF_ERROR(take(label));
-                      return absl::OkStatus();
-                    });
+  return read_column(split.path, spec.format, label_column(spec, split), {}, take);
 }
 
 absl::StatusOr<std::map<std::string, ArchivedSplit>> scan_archives(const DatasetSpec& spec,

@@ -250,4 +250,15 @@ absl::Status read_table(const std::string& path, TableFormat format,
   });
 }
 
+absl::Status read_column(const std::string& path, TableFormat format, const TextColumn& column,
+                         const std::vector<std::string>& column_names,
+                         const std::function<absl::Status(const Cell& cell)>& take) {
+  return read_table(path, format, {column}, column_names,
+                    [&](const TableBatch& batch) -> absl::Status {
+                      for (const Cell& cell : batch.columns[0])
+                        ESPALIER_RETURN_IF_ERROR(take(cell));
+                      return absl::OkStatus();
+                    });
+}
+
 }  // namespace espalier

@@ -57,6 +57,11 @@ absl::Status read_table(const std::string& path, TableFormat format,
                         const std::vector<TextColumn>& columns,
                         const std::vector<std::string>& column_names, const TakeBatch& take);
 
+// The cells of one column, likewise.
+absl::Status read_column(const std::string& path, TableFormat format, const TextColumn& column,
+                         const std::vector<std::string>& column_names,
+                         const std::function<absl::Status(const Cell& cell)>& take);
+
 // The format that a file's extension tells: .tsv, .csv, .jsonl, .ndjson, .parquet; .json is
 // SQuAD's, which is no table (squad_file.h).
 absl::StatusOr<TableFormat> format_of_extension(const std::string& path);

@@ -4,6 +4,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "core/base/files.h"
 #include "core/base/options.h"
 #include "core/base/status_macros.h"
 #include "core/spec/bounded_files.h"
@@ -73,6 +74,16 @@ absl::Status check_rows(const char* file, int64_t needed, int rows) {
 }
 
 }  // namespace
+
+absl::Status copy_tokenizer_files(const std::string& from, const std::string& to) {
+  for (const char* name : kTokenizerFiles) {
+    const std::string file = absl::StrCat(from, "/", name);
+    if (!is_file(file)) continue;
+    ESPALIER_ASSIGN_OR_RETURN(const std::string content, read_file(file));
+    ESPALIER_RETURN_IF_ERROR(write_file(absl::StrCat(to, "/", name), content));
+  }
+  return absl::OkStatus();
+}
 
 absl::Status check_tokenizer_files(const std::string& folder, int rows) {
   auto path = [&](const char* name) { return absl::StrCat(folder, "/", name); };

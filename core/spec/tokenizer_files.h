@@ -17,6 +17,9 @@ inline constexpr const char* kTokenizerFiles[] = {"vocab.txt",
                                                   "tokenizer_config.json",
                                                   "special_tokens_map.json"};
 
+// Those that are in folder `from`, into folder `to`.
+absl::Status copy_tokenizer_files(const std::string& from, const std::string& to);
+
 // At least one of vocab.txt, tokenizer.json, vocab.json with merges.txt is there, and each that is
 // has no id beyond the embedding's `rows`.
 absl::Status check_tokenizer_files(const std::string& folder, int rows);

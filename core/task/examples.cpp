@@ -16,18 +16,21 @@ void put(std::span<const T> list, int64_t i, LargeLists<T>& column) {
   column.add(list);
 }
 
-std::string_view text_of(std::span<const char> text) { return {text.data(), text.size()}; }
-
 }  // namespace
 
-std::string_view Passages::text(int64_t i) const { return text_of(texts[i]); }
+std::string_view Passages::text(int64_t i) const { return text_of(texts, i); }
 
 std::vector<std::string> Passages::answers_of(int64_t i) const {
   std::vector<std::string> out;
   const auto begin = static_cast<int64_t>(i == 0 ? 0 : ends_of_answers[i - 1]);
   const auto end = static_cast<int64_t>(ends_of_answers[i]);
-  for (int64_t a = begin; a < end; ++a) out.emplace_back(text_of(answers[a]));
+  for (int64_t a = begin; a < end; ++a) out.emplace_back(text_of(answers, a));
   return out;
+}
+
+int32_t Examples::tokens(int64_t i) const {
+  if (const auto words = list_of(ids, i); !words.empty()) return static_cast<int32_t>(words.size());
+  return i < image_tokens.size() ? image_tokens[i] : 0;
 }
 
 InputView Examples::input(int64_t i) const {

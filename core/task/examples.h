@@ -50,7 +50,7 @@ struct Examples {
   int64_t size() const { return targets.size(); }
   // Valid until the next change.
   InputView input(int64_t i) const;
-  int32_t tokens(int64_t i) const { return input(i).tokens(); }
+  int32_t tokens(int64_t i) const;  // of input(i)
   // Appends one input, without anything to judge its answers by but the target; empty: not known.
   void add(const InputView& input, std::span<const float> target);
   // Appends all windows of one sample; one without any is counted.
