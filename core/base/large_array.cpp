@@ -18,10 +18,17 @@
 namespace espalier {
 namespace {
 
-StatusError no_room(const std::string& folder, size_t bytes, int error) {
+StatusError no_room(size_t bytes, int error) {
   return StatusError(absl::ResourceExhaustedError(
-      absl::StrCat("a data set's column needs ", bytes, " bytes of disk in ", folder, ": ",
-                   std::strerror(error), "; TMPDIR may name a folder with more room")));
+      absl::StrCat("a data set's column needs ", bytes, " bytes of disk in ",
+                   std::filesystem::temp_directory_path().string(), ": ", std::strerror(error),
+                   "; TMPDIR may name a folder with more room")));
+}
+
+// Not only named: writing to a mapped page that the disk has no room for kills.
+void reserve(int file, size_t bytes) {
+  if (const int error = ::posix_fallocate(file, 0, static_cast<off_t>(bytes)))
+    throw no_room(bytes, error);
 }
 
 // Without a name, so that it never outlives its descriptor.
@@ -59,9 +66,7 @@ void LargeBytes::append(const void* bytes, size_t count) {
 
 void LargeBytes::grow(size_t capacity) {
   if (file_ >= 0) {
-    // Reserved, not only named: writing to a mapped page that the disk has no room for kills.
-    if (const int error = ::posix_fallocate(file_, 0, static_cast<off_t>(capacity)))
-      throw no_room("its temporary folder", capacity, error);
+    reserve(file_, capacity);
     void* moved = ::mremap(data_, capacity_, capacity, MREMAP_MAYMOVE);
     if (moved == MAP_FAILED) throw std::bad_alloc();
     data_ = static_cast<std::byte*>(moved);
@@ -73,11 +78,9 @@ void LargeBytes::grow(size_t capacity) {
     larger.data_ = static_cast<std::byte*>(std::malloc(capacity));
     if (larger.data_ == nullptr) throw std::bad_alloc();
   } else {
-    const std::string folder = std::filesystem::temp_directory_path().string();
-    larger.file_ = nameless_file(folder);
-    if (larger.file_ < 0) throw no_room(folder, capacity, errno);
-    if (const int error = ::posix_fallocate(larger.file_, 0, static_cast<off_t>(capacity)))
-      throw no_room(folder, capacity, error);
+    larger.file_ = nameless_file(std::filesystem::temp_directory_path().string());
+    if (larger.file_ < 0) throw no_room(capacity, errno);
+    reserve(larger.file_, capacity);
     void* map = ::mmap(nullptr, capacity, PROT_READ | PROT_WRITE, MAP_SHARED, larger.file_, 0);
     if (map == MAP_FAILED) throw std::bad_alloc();
     larger.data_ = static_cast<std::byte*>(map);
