@@ -269,7 +269,7 @@ std::vector<std::string> segments_of(const std::string& target) {
 }
 
 bool fits(const Route& route, std::span<const std::string> segments, Asked& asked) {
-  const std::vector<std::string> pattern = absl::StrSplit(route.path, '/');
+  const std::vector<absl::string_view> pattern = absl::StrSplit(route.path, '/');
   const bool open = pattern.back() == "*";
   if (open ? segments.size() < pattern.size() : segments.size() != pattern.size()) return false;
   for (size_t i = 0; i < pattern.size(); ++i) {
