@@ -60,8 +60,8 @@ bool is_bad_http(error_code error) {
 // pending.
 class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
  public:
-  HttpConnection(tcp::socket socket, HttpHub& hub) : stream_(std::move(socket)), hub_(hub) {}
-  ~HttpConnection() { hub_.forget(this); }
+  HttpConnection(tcp::socket socket, HttpHub& hub)
+      : membership_{hub, this}, hub_(hub), stream_(std::move(socket)) {}
 
   auto executor() { return stream_.get_executor(); }
 
@@ -87,6 +87,11 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
 
  private:
   enum class State { kIdle, kReading, kAsking, kWriting, kGone };
+  struct Membership {
+    HttpHub& hub;
+    const HttpConnection* connection;
+    ~Membership() { hub.forget(connection); }
+  };
 
   template <class F>
   auto on_strand(F function) {  // keeps the connection alive
@@ -142,6 +147,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
     state_ = State::kAsking;
     stream_.expires_never();
     keep_alive_ = parser_->get().keep_alive();
+    version_ = parser_->get().version();
     call_ = hub_.handler(
         rest_request(parser_->release()), [self = shared_from_this()](RestResponse answer) {
           asio::post(self->executor(), [self, answer = std::move(answer)]() mutable {
@@ -179,6 +185,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void write(RestResponse answer, bool keep_alive) {
     state_ = State::kWriting;
     response_ = http_response(std::move(answer));
+    response_.version(version_);
     response_.keep_alive(keep_alive);
     stream_.expires_after(hub_.options.write);
     http::async_write(stream_, response_, on_strand([keep_alive](auto& self, error_code error) {
@@ -202,8 +209,11 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
                             }));
   }
 
-  beast::tcp_stream stream_;
+  // Ends last: the hub may go, and I/O with it, once it knows of no connection. The end may come on
+  // the thread that brought an answer.
+  const Membership membership_;
   HttpHub& hub_;
+  beast::tcp_stream stream_;
   State state_ = State::kIdle;
   beast::flat_buffer buffer_;
   std::optional<http::request_parser<http::string_body>> parser_;
@@ -211,6 +221,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   http::response<http::string_body> response_;
   std::shared_ptr<Protocol::Call> call_;
   bool keep_alive_ = false;
+  unsigned version_ = 11;
 };
 
 void HttpHub::welcome(tcp::socket socket) {
