@@ -43,7 +43,19 @@ absl::Status unknown_field(const std::string& path, const std::vector<std::strin
 // Refuses unknown names at any depth and spells out `pruner: taylor` as {name: taylor}.
 absl::Status normalize(const Descriptor& type, const std::string& path, Json& value);
 
+// A number may be written as text, and proto3's JSON has words for those that are not finite.
+absl::Status check_number(const FieldDescriptor& field, const std::string& path,
+                          const Json& value) {
+  double number = 0;
+  if (field.cpp_type() != FieldDescriptor::CPPTYPE_DOUBLE || !value.is_string() ||
+      !absl::SimpleAtod(value.get<std::string>(), &number) || std::isfinite(number)) {
+    return absl::OkStatus();
+  }
+  return usage_error(absl::StrCat(path, " is ", value.dump(), "; it must be a finite number"));
+}
+
 absl::Status normalize_field(const FieldDescriptor& field, const std::string& path, Json& value) {
+  ESPALIER_RETURN_IF_ERROR(check_number(field, path, value));
   if (field.message_type() == nullptr || field.is_map()) return absl::OkStatus();
   if (!field.is_repeated()) return normalize(*field.message_type(), path, value);
   if (!value.is_array()) value = Json::array({value});
@@ -78,8 +90,9 @@ absl::StatusOr<std::pair<std::string, Json>> key_value(const std::string& text,
   if (equals == std::string::npos || equals == 0) {
     return usage_error(absl::StrCat(flag, " \"", text, "\" is not key=value"));
   }
-  ESPALIER_ASSIGN_OR_RETURN(auto value, yaml_to_json(text.substr(equals + 1), flag));
-  return std::pair(text.substr(0, equals), std::move(value));
+  const std::string key = text.substr(0, equals);
+  ESPALIER_ASSIGN_OR_RETURN(auto value, yaml_to_json(text.substr(equals + 1), flag, key));
+  return std::pair(key, std::move(value));
 }
 
 // A method choice in its long form, so that options can be put into it.

@@ -99,9 +99,12 @@ std::string json_text(const PredictFlags& flags, const client::Predictions& pred
   Json rows = Json::array();
   for (size_t r = 0; r < predictions.rows.size(); ++r) {
     const auto& row = predictions.rows[r];
-    Json json = {{"label", row.label},           {"confidence", row.confidence},
-                 {"exit_layer", row.exit_layer}, {"logits", row.logits},
-                 {"version", row.version},       {"probabilities", row.probabilities}};
+    Json json = {{"label", row.label},
+                 {"exit_layer", row.exit_layer},
+                 {"logits", row.logits},
+                 {"version", row.version},
+                 {"probabilities", row.probabilities}};
+    if (row.confidence) json["confidence"] = *row.confidence;
     const bool image = !flags.images.empty();
     json[image ? "image" : "text"] = image ? flags.images[r] : flags.texts[r];
     if (!flags.pairs.empty()) json["text_pair"] = flags.pairs[r];
@@ -124,7 +127,7 @@ std::string table_text(const PredictFlags& flags, const client::Predictions& pre
   std::vector<std::vector<std::string>> rows;
   for (size_t r = 0; r < predictions.rows.size(); ++r) {
     const auto& row = predictions.rows[r];
-    rows.push_back({row.label, absl::StrFormat("%.4f", row.confidence),
+    rows.push_back({row.label, row.confidence ? absl::StrFormat("%.4f", *row.confidence) : "-",
                     std::to_string(row.exit_layer), row_text(flags, r)});
   }
   return table({"LABEL", "CONFIDENCE", "EXIT LAYER", flags.images.empty() ? "TEXT" : "IMAGE"},

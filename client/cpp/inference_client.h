@@ -17,9 +17,9 @@ struct Prediction {
   // them; the part of the context that answers a question; the words of a masked text, with spaces
   // between them.
   std::string label;
-  std::string answer;    // JSON with scores and places; empty where the model's task has no such
-  float confidence = 0;  // 0 for numbers
-  int exit_layer = 0;    // 1-based
+  std::string answer;  // JSON with scores and places; empty where the model's task has no such
+  std::optional<float> confidence;  // none for numbers
+  int exit_layer = 0;               // 1-based
   std::vector<float> logits, probabilities;
   std::string version;  // what ran
 };

@@ -83,6 +83,7 @@ absl::Status save_artifact(const std::string& folder, const Model& model, const 
   ESPALIER_RETURN_IF_ERROR(make_folders(folder));
   Model stored = without_masks(model.to(at::kCPU));
   ESPALIER_ASSIGN_OR_RETURN(const TaskKind kind, find_task(spec.task));
+  stored.config.problem = problem_of(kind.objective);
   stored.config.label_names.clear();
   if (labels_name_outputs(kind.objective)) stored.config.label_names = spec.label_names;
   ESPALIER_RETURN_IF_ERROR(

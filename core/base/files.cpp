@@ -22,6 +22,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr char kAside[] = ".part.";  // in the names of files that are being written
+constexpr std::chrono::hours kAbandoned{24};
 
 absl::Status errno_error(const std::string& what) {
   int code = errno;
@@ -93,17 +94,17 @@ void trim_folder(const std::string& path, uint64_t max_bytes) {
   std::vector<Entry> unused;
   uint64_t total = 0;
   std::error_code error;
-  const auto an_hour_ago = fs::file_time_type::clock::now() - std::chrono::hours(1);
+  const auto abandoned = fs::file_time_type::clock::now() - kAbandoned;
   for (fs::directory_iterator it(path, error), end; !error && it != end; it.increment(error)) {
     std::error_code gone;  // another process trims too
     const uint64_t size = it->file_size(gone);
     if (gone) continue;
-    total += size;
     const Entry entry{it->last_write_time(gone), size, it->path()};
-    // What is being written belongs to somebody, until he is dead.
-    const bool part = entry.path.filename().string().find(kAside) != std::string::npos;
-    if (part && entry.used > an_hour_ago) continue;
-    if (it->hard_link_count(gone) == 1) unused.push_back(entry);
+    if (gone) continue;
+    const bool aside = entry.path.filename().string().find(kAside) != std::string::npos;
+    if (aside && entry.used < abandoned && fs::remove(entry.path, gone)) continue;
+    total += size;
+    if (!aside && it->hard_link_count(gone) == 1) unused.push_back(entry);
   }
   std::sort(unused.begin(), unused.end(),
             [](const Entry& a, const Entry& b) { return a.used < b.used; });

@@ -25,7 +25,9 @@ absl::Status sync_folder(const std::string& path);
 absl::Status make_folders(const std::string& path);
 // Removes files of a folder, the longest unused first (by the time of their last change, which
 // whoever uses one sets), until the rest has at most `max_bytes`. A file with a second link stays:
-// removing it would free nothing; so does one that is being written aside, for an hour.
+// removing it would free nothing. What is being written aside (aside_of) counts, but stays: it
+// belongs to somebody, who may have to wait for more of it. Unchanged for a day it is abandoned and
+// goes, even where there is room.
 void trim_folder(const std::string& path, uint64_t max_bytes);
 // Files below `root`, as sorted relative paths.
 absl::StatusOr<std::vector<std::string>> list_files(const std::string& root);

@@ -110,18 +110,6 @@ Sample sample_of(const Rows& rows, int64_t i) {
   return out;
 }
 
-absl::Status check_pixel_memory(const DatasetFacts& facts, const ModelConfig& config) {
-  int64_t rows = 0;
-  for (const auto& [split, count] : facts.rows) rows += count;
-  const double bytes = static_cast<double>(rows) * static_cast<double>(config.pixels());
-  if (bytes <= kMaxPixelBytes) return absl::OkStatus();
-  constexpr double kGiB = 1 << 30;
-  return absl::InvalidArgumentError(absl::StrCat(
-      "the data set's ", rows, " images of ", config.channels, " x ", config.image_size, " x ",
-      config.image_size, " pixels take ", bytes / kGiB, " GiB, and a job holds at most ",
-      kMaxPixelBytes / kGiB, "; fewer images or a model of a smaller image_size would fit"));
-}
-
 absl::StatusOr<Splits> load_splits(const DatasetSpec& spec, const Task& task,
                                    const Reading& reading) {
   Splits splits;

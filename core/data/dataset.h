@@ -26,11 +26,6 @@ Sample sample_of(const Rows& rows, int64_t i);
 absl::StatusOr<Splits> load_splits(const DatasetSpec& spec, const Task& task,
                                    const Reading& reading);
 
-// Pixels of all rows stay in memory, a byte each, and while a split is read its encoded files too.
-inline constexpr double kMaxPixelBytes = 8.0 * (1 << 30);
-// INVALID_ARGUMENT where the pixels of a data set are more than that. Texts are no matter.
-absl::Status check_pixel_memory(const DatasetFacts& facts, const ModelConfig& config);
-
 // A packed batch of these inputs; labels (see Batch) undefined when `with_labels` is false.
 Batch make_batch(const Examples& examples, std::span<const int64_t> inputs,
                  bool with_labels = true);

@@ -9,6 +9,7 @@
 #include "core/base/hash.h"
 #include "core/base/status_macros.h"
 #include "core/data/splits_file.h"
+#include "core/spec/families.h"
 #include "core/spec/image_settings.h"
 
 namespace espalier {
@@ -40,14 +41,14 @@ const absl::StatusOr<std::string>& program_digest() {
 }
 
 // Everything but the folder, which is another one in every job, the metric, which only judges, and
-// the class weights, which training lays over the targets.
-// A new field of DatasetSpec does not compile before somebody has decided about it here.
+// the class weights, which training lays over the targets; digests that are known spare the reading
+// of the files. A new field of DatasetSpec does not compile before somebody has decided about it
+// here.
 absl::Status add_spec(const DatasetSpec& spec, KeyOfParts& key) {
   const auto& [folder, splits, under, format, task, text_column, text_pair_column, image_column,
-               label_column, label_names, column_names, metric, class_weights] = spec;
+               label_column, label_names, column_names, metric, class_weights, digests] = spec;
   for (const auto& [name, path] : splits) {
-    ESPALIER_ASSIGN_OR_RETURN(const std::string file, split_path(spec, name));
-    ESPALIER_ASSIGN_OR_RETURN(const std::string digest, sha256_of_file(file));
+    ESPALIER_ASSIGN_OR_RETURN(const std::string digest, split_digest(spec, name));
     key.add(name);
     key.add(fs::path(path).extension().string());  // it may decide the format
     key.add(digest);
@@ -76,6 +77,8 @@ absl::StatusOr<std::string> examples_key(const DatasetSpec& spec, const std::str
   if (reading.tokenizer != nullptr) {
     ESPALIER_ASSIGN_OR_RETURN(const std::string digest, tokenizer_digest(model_folder));
     key.add(digest);
+    key.add(int64_t{facts_of(config).reads_types});
+    key.add(int64_t{config.token_types});
   } else {
     key.add(int64_t{config.image_size});
     key.add(int64_t{config.channels});

@@ -14,6 +14,10 @@ namespace espalier {
 absl::StatusOr<Image> decode_jpeg(std::string_view file);
 absl::StatusOr<Image> decode_png(std::string_view file);
 
+// Of the header alone, as pixels_of() has it.
+absl::StatusOr<int64_t> jpeg_pixels(std::string_view file);
+absl::StatusOr<int64_t> png_pixels(std::string_view file);
+
 // Of a header that has been read: is there as much as kMaxPixels allows?
 absl::Status check_pixels(int64_t height, int64_t width);
 

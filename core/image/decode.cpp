@@ -56,4 +56,12 @@ absl::StatusOr<Image> decode_image(std::string_view file) {
   });
 }
 
+absl::StatusOr<int64_t> pixels_of(std::string_view file) {
+  return guard("reading an image's header", [&]() -> absl::StatusOr<int64_t> {
+    if (matches(kJpeg, file)) return jpeg_pixels(file);
+    if (matches(kPng, file)) return png_pixels(file);
+    return unknown_format(file);
+  });
+}
+
 }  // namespace espalier

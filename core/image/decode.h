@@ -25,4 +25,8 @@ inline constexpr int64_t kMaxPixels = int64_t{64} << 20;
 // else and for files that are cut short, corrupt or larger than kMaxPixels.
 absl::StatusOr<Image> decode_image(std::string_view file);
 
+// Height times width as the file's header promises them: what decoding will cost, known before it.
+// INVALID_ARGUMENT where decode_image() would not get past the header.
+absl::StatusOr<int64_t> pixels_of(std::string_view file);
+
 }  // namespace espalier

@@ -121,6 +121,13 @@ class JpegDecoder {
 
 }  // namespace
 
+absl::StatusOr<int64_t> jpeg_pixels(std::string_view file) {
+  JpegDecoder decoder(file);
+  if (!decoder.read_header()) return decoder.failure();
+  ESPALIER_RETURN_IF_ERROR(check_pixels(decoder.height(), decoder.width()));
+  return int64_t{1} * decoder.height() * decoder.width();
+}
+
 absl::StatusOr<Image> decode_jpeg(std::string_view file) {
   JpegDecoder decoder(file);
   if (!decoder.read_header()) return decoder.failure();

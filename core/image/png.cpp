@@ -89,6 +89,13 @@ class PngDecoder {
 
 }  // namespace
 
+absl::StatusOr<int64_t> png_pixels(std::string_view file) {
+  PngDecoder decoder(file);
+  if (!decoder.read_header()) return decoder.failure();
+  ESPALIER_RETURN_IF_ERROR(check_pixels(decoder.height(), decoder.width()));
+  return int64_t{1} * decoder.height() * decoder.width();
+}
+
 absl::StatusOr<Image> decode_png(std::string_view file) {
   PngDecoder decoder(file);
   if (!decoder.read_header()) return decoder.failure();

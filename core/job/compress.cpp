@@ -30,15 +30,6 @@ std::vector<std::unique_ptr<Distiller>> make_distillers(const RecipeSpec& recipe
   return out;
 }
 
-// What a head that was trained elsewhere answers, as far as its shape tells.
-std::string task_of(const ModelConfig& config) {
-  if (config.head == HeadKind::kToken)
-    return config.spans ? "question-answering" : "token-classification";
-  if (config.head == HeadKind::kMaskedLm) return "fill-mask";
-  if (config.reads_images()) return "image-classification";
-  return config.classes == 1 ? "regression" : "text-classification";
-}
-
 Examples plain_images(const ModelConfig& config) {
   Examples out;
   for (const uint8_t grey : {uint8_t{64}, uint8_t{128}, uint8_t{192}}) {
@@ -120,10 +111,10 @@ void Job::prepare() {
     state_.model = value_or_throw(load_hugging_face(input_.model_folder));
   }
   ModelConfig& config = state_.model.config;
-  recipe_.max_length = std::min(recipe_.max_length, config.positions);
   if (config.reads_images()) {
-    recipe_.max_length = config.positions;  // all of them have so many tokens
+    max_length_ = config.positions;  // all of them have so many tokens
   } else {
+    max_length_ = value_or_throw(text_length(recipe_, config.positions));
     tokenizer_ = value_or_throw(load_tokenizer(input_.model_folder));
   }
   if (labelled_) {
@@ -139,7 +130,7 @@ void Job::prepare() {
     if (speaks) config.label_names = next_sentence_names(config.classes > 0);
     // As in the reference's pipeline, questions have answers unless somebody says otherwise.
     if (config.spans) config.label_names.clear();
-    task_ = value_or_throw(make_task(task_of(config), config.label_names));
+    task_ = value_or_throw(make_task(value_or_throw(task_of(config)), config.label_names));
     splits_.report = plain_examples(*task_, reading());
     splits_.label_names = config.label_names;
     std::vector<std::string>& names = splits_.label_names;
@@ -163,9 +154,7 @@ void Job::prepare() {
   }
 }
 
-Reading Job::reading() const {
-  return {tokenizer_.get(), &state_.model.config, recipe_.max_length};
-}
+Reading Job::reading() const { return {tokenizer_.get(), &state_.model.config, max_length_}; }
 
 JobOutput Job::run() {
   prepare();
@@ -243,7 +232,10 @@ void Job::fit_head() {
   state_.model.heads.clear();
   config.heads.clear();
   const bool spans = task_->objective() == Objective::kSpan;
-  const bool fits = config.head == task_->head() && config.spans == spans &&
+  const ProblemType problem = problem_of(task_->objective());
+  const bool solves = problem == ProblemType::kUnstated ||
+                      config.problem == ProblemType::kUnstated || config.problem == problem;
+  const bool fits = config.head == task_->head() && config.spans == spans && solves &&
                     config.classes == outputs &&
                     (wanted.empty() || state_.model.reorder_classifier(wanted));
   // A masked language model does without its next-sentence classifier, and nothing is fresh then.
@@ -251,15 +243,17 @@ void Job::fit_head() {
       config.head == HeadKind::kMaskedLm && config.head == task_->head() && outputs == 0;
   if (!fits) {
     if (!finetunes() && !only_drops) {
-      throw StatusError(absl::InvalidArgumentError(absl::StrCat(
-          "the model's head (", task_of(config), ") has ", config.classes, " outputs (",
-          absl::StrJoin(config.label_names, ", "), ") and the data set (", task_->name(),
-          ") needs ", outputs, " (", absl::StrJoin(wanted, ", "),
-          "); let finetune.epochs be above 0, so that a fresh head can be trained")));
+      throw StatusError(absl::InvalidArgumentError(
+          absl::StrCat("the model's head (", task_of(config).value_or("of another task"), ") has ",
+                       config.classes, " outputs (", absl::StrJoin(config.label_names, ", "),
+                       ") and the data set (", task_->name(), ") needs ", outputs, " (",
+                       absl::StrJoin(wanted, ", "),
+                       "); let finetune.epochs be above 0, so that a fresh head can be trained")));
     }
     state_.model.reset_classifier(outputs, derive_seed(recipe_.seed, "finetune", 0, 0, "head"),
                                   task_->head(), spans);
   }
+  config.problem = problem;
   config.label_names = wanted;
 }
 

@@ -62,6 +62,7 @@ class Job {
   const JobInput& input_;
   const JobHooks& hooks_;
   RecipeSpec recipe_;
+  int max_length_ = 0;  // tokens of the longest input
   std::unique_ptr<Tokenizer> tokenizer_;
   std::unique_ptr<Task> task_;
   Splits splits_;
@@ -72,6 +73,7 @@ class Job {
   JobState state_;
   std::unique_ptr<Trainer> trainer_;  // of the phase that just trained
   bool resumed_ = false;
+  bool artifacts_saved_ = false;  // by this process, which may have taken the job up at its end
   std::chrono::steady_clock::time_point last_checkpoint_ = std::chrono::steady_clock::now();
   double last_write_seconds_ = 0;
 };

@@ -5,6 +5,7 @@
 #include "core/data/example_cache.h"
 #include "core/job/job.h"
 #include "core/spec/families.h"
+#include "core/spec/image_split.h"
 
 namespace espalier {
 namespace {
@@ -29,7 +30,7 @@ void Job::load_data() {
   std::optional<Splits> known = cache.find(key);
   if (!known) {
     const DatasetFacts facts = value_or_throw(inspect_dataset(spec));
-    throw_if_error(check_pixel_memory(facts, config));
+    throw_if_error(check_pixel_memory(facts.total_rows(), config.channels, config.image_size));
     spec.label_names = facts.label_names;
   } else {
     spec.label_names = known->label_names;

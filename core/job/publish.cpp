@@ -4,7 +4,6 @@
 #include "core/base/build.h"
 #include "core/base/files.h"
 #include "core/base/guard.h"
-#include "core/base/hash.h"
 #include "core/job/job.h"
 #include "core/job/measure.h"
 #include "core/model/walk.h"
@@ -63,7 +62,7 @@ ArtifactSpec Job::artifact_spec(bool with_exits) const {
   ArtifactSpec spec;
   spec.task = task_->name();
   spec.label_names = splits_.label_names;
-  spec.max_length = recipe_.max_length;
+  spec.max_length = max_length_;
   spec.precision = recipe_.precision;
   if (with_exits && exit_ != nullptr) {
     auto classes = static_cast<int>(splits_.label_names.size());
@@ -90,13 +89,17 @@ Golden Job::golden(const Model& model) const {
   return out;
 }
 
+// Whoever needs them first: from calibrate() on nothing trains any more, and it puts the threshold
+// that it chooses into what is saved itself.
 void Job::save_artifacts() {
+  if (artifacts_saved_) return;
   for (const std::string& role : roles()) {
     bool compressed = role == "compressed";
     const Model& model = compressed ? state_.model : *state_.dense;
     throw_if_error(save_artifact(folder(role), model, artifact_spec(compressed),
                                  input_.model_folder, golden(model)));
   }
+  artifacts_saved_ = true;
 }
 
 void Job::calibrate() {
@@ -230,8 +233,7 @@ JobOutput Job::publish() {
               {"report", splits_.report.size()},
               {"unlabelled", splits_.unlabelled.size()}};
     for (const auto& [split, path] : input_.dataset->splits) {
-      digests[split] =
-          value_or_throw(sha256_of_file(value_or_throw(split_path(*input_.dataset, split))));
+      digests[split] = value_or_throw(split_digest(*input_.dataset, split));
     }
   }
   int64_t truncated = 0, left_out = 0;
@@ -240,11 +242,9 @@ JobOutput Job::publish() {
     left_out += examples->left_out;
   }
   if (measured.contains("constraint")) report["constraint"] = measured["constraint"];
-  report["data"] = {{"splits", splits},
-                    {"sha256", digests},
-                    {"truncated", truncated},
-                    {"left_out", left_out},
-                    {"mean_tokens", measured.at("mean_tokens")}};
+  report["data"] = {{"splits", splits},          {"sha256", digests},
+                    {"max_length", max_length_}, {"truncated", truncated},
+                    {"left_out", left_out},      {"mean_tokens", measured.at("mean_tokens")}};
   if (!class_weights_.empty()) {
     report["data"]["class_weights"] =
         class_weights_json(input_.dataset->class_weights, class_weights_, splits_.label_names);
@@ -253,8 +253,8 @@ JobOutput Job::publish() {
   if (measured.contains("paired_test")) report["paired_test"] = measured["paired_test"];
 
   JobOutput out;
+  save_artifacts();
   for (const std::string& role : roles()) {
-    if (!std::filesystem::exists(folder(role) + "/espalier.json")) save_artifacts();
     throw_if_error(write_file(folder(role) + "/report.json", report.dump(2) + "\n"));
     throw_if_error(write_file(folder(role) + "/README.md", model_card(report, role)));
     out.artifacts.push_back({folder(role), task_->name(), summary_of(report, role)});

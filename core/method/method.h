@@ -5,7 +5,8 @@
 // gates and penalty -> after_backward -> clip, optimiser -> after_step. So accumulation counts a
 // penalty once and a sampled gate is sampled once a step. When memory runs out between `gates` and
 // the last micro-batch, that part of the step is done again on smaller micro-batches (the gates are
-// kept): loss() must not count on being asked once.
+// kept): loss() must not count on being asked once. When it runs out in a before_step, inside
+// Session::task_gradients, the step itself begins with the smaller ones.
 #pragma once
 
 #include <functional>

@@ -67,7 +67,7 @@ int64_t relative_bucket(int64_t distance, int64_t buckets, int64_t max_distance)
   return side + std::min(far, half - 1);
 }
 
-Tensor relative_bias(const Model& model, int layer, int64_t longest) {
+Tensor relative_bias(const Model& model, int64_t longest) {
   const ModelConfig& config = model.config;
   if (!model.attention_bias.defined()) return {};
   std::vector<int64_t> buckets;
@@ -75,12 +75,15 @@ Tensor relative_bias(const Model& model, int layer, int64_t longest) {
     buckets.push_back(
         relative_bucket(distance, config.relative_buckets, config.relative_max_distance));
   }
-  auto device = model.attention_bias.device();
-  const std::vector<int>& ids = config.layers[layer].kept_heads;
+  const Tensor rows = torch::tensor(buckets, torch::kInt64).to(model.attention_bias.device());
+  return model.attention_bias.index_select(0, rows).t().contiguous();
+}
+
+Tensor kept_bias(const Model& model, int layer, const Tensor& bias) {
+  const std::vector<int>& ids = model.config.layers[layer].kept_heads;
+  if (!bias.defined() || static_cast<int64_t>(ids.size()) == bias.size(0)) return bias;
   Tensor heads = torch::tensor(std::vector<int64_t>(ids.begin(), ids.end()), torch::kInt64);
-  return model.attention_bias.index_select(0, torch::tensor(buckets, torch::kInt64).to(device))
-      .index_select(1, heads.to(device))
-      .t();
+  return bias.index_select(0, heads.to(bias.device()));
 }
 
 }  // namespace espalier

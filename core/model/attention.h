@@ -15,11 +15,14 @@ Tensor attend_rows(const Tensor& query_key_value, const TokenRows& rows, int64_t
                    const Tensor& bias, double p, Tensor* maps,
                    const MatmulPrecision& precision = {});
 
-// The relative-position bias of a layer's kept heads by distance, [h, 2T-1]; undefined in models
-// without one. Buckets as in T5 (Raffel et al., JMLR 2020), bidirectional: half of them for keys
+// The relative-position bias of all original heads by distance, [H, 2T-1] for T = `longest`;
+// undefined in models without one. Layers share it: it is made once a walk, and its gradient is
+// their sum. Buckets as in T5 (Raffel et al., JMLR 2020), bidirectional: half of them for keys
 // behind the query's position, of each half the lower half exact, the rest logarithmic up to
 // relative_max_distance.
-Tensor relative_bias(const Model& model, int layer, int64_t longest);
+Tensor relative_bias(const Model& model, int64_t longest);
+// Of such a bias what a layer's kept heads add, [h, 2T-1].
+Tensor kept_bias(const Model& model, int layer, const Tensor& bias);
 int64_t relative_bucket(int64_t distance, int64_t buckets, int64_t max_distance);
 
 }  // namespace espalier

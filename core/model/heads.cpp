@@ -6,9 +6,13 @@
 namespace espalier {
 
 Tensor head_logits(const Linear& pooler, const Linear& classifier, const Tensor& row,
-                   const std::string& activation, double dropout) {
-  Tensor features = pooler.defined() ? activate(activation, pooler.forward(row)) : row;
-  return classifier.forward(espalier::dropout(features, dropout));
+                   const std::string& activation, HeadDropout dropout) {
+  Tensor features = row;
+  if (pooler.defined()) {
+    const Tensor read = espalier::dropout(row, dropout.pooler);
+    features = activate(activation, pooler.forward(read));
+  }
+  return classifier.forward(espalier::dropout(features, dropout.classifier));
 }
 
 Tensor token_logits(const Model& model, const Tensor& tokens, double dropout) {

@@ -1,5 +1,6 @@
 #include "core/model/rows_backend.h"
 
+#include "core/model/attention.h"
 #include "core/model/embedding.h"
 
 namespace espalier {
@@ -15,6 +16,7 @@ Hidden RowsBackend::embedded(const Batch& batch, const Tensor& gate,
   auto out = std::make_shared<PackedRows>();
   out->rows = std::make_shared<const TokenRows>(batch.lengths, model().device());
   out->x = embed_rows(model(), batch, *out->rows, gate, drop);
+  out->bias = relative_bias(model(), out->rows->longest);
   return out;
 }
 
@@ -22,7 +24,7 @@ Hidden RowsBackend::take(const Hidden& hidden, const Tensor& index) {
   const PackedRows& in = packed(hidden);
   Tensor chosen = index.to(at::kCPU).contiguous();
   Tensor tokens = torch::tensor(in.rows->tokens_of(chosen), torch::kInt64).to(in.x.device());
-  auto out = std::make_shared<PackedRows>();
+  auto out = std::make_shared<PackedRows>(in);
   out->x = in.x.index_select(0, tokens);
   out->rows = std::make_shared<const TokenRows>(in.rows->lengths_of(chosen), in.x.device());
   return out;

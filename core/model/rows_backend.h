@@ -12,6 +12,7 @@ namespace espalier {
 struct PackedRows : HiddenState {
   Tensor x;  // [N,D]
   std::shared_ptr<const TokenRows> rows;
+  Tensor bias;  // relative_bias() of the longest row that came in; undefined in models without one
 };
 
 class RowsBackend : public Backend {

@@ -103,7 +103,7 @@ Hidden TrainBackend::attend(int layer, const Hidden& hidden, const LayerGates& g
                             Tensor* attention) {
   const PackedRows& in = packed(hidden);
   const Layer& w = model_.layers[layer];
-  const Tensor bias = relative_bias(model_, layer, in.rows->longest);
+  const Tensor bias = kept_bias(model_, layer, in.bias);
   const bool maps = attention != nullptr;
   auto part = [this, layer, gates, bias, maps, rows = in.rows](const Tensor& x) {
     std::vector<Tensor> out(maps ? 2 : 1);

@@ -38,7 +38,7 @@ class TrainBackend : public RowsBackend {
   Hidden feed(int layer, const Hidden& x, const LayerGates& gates) override;
 
  private:
-  // The two sub-layers on [N,D]. `bias` is relative_bias(); maps as in attend_rows().
+  // The two sub-layers on [N,D]. `bias` is kept_bias(); maps as in attend_rows().
   Tensor attended(int layer, const Tensor& x, const TokenRows& rows, const Tensor& bias,
                   const LayerGates& gates, Tensor* maps) const;
   Tensor fed(int layer, const Tensor& x, const LayerGates& gates) const;

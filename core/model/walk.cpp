@@ -1,6 +1,7 @@
 #include "core/model/walk.h"
 
 #include "core/model/heads.h"
+#include "core/spec/families.h"
 
 namespace espalier {
 namespace {
@@ -105,7 +106,7 @@ bool Walk::layer() {
   if (exit >= 0 && i + 1 < layers && (options_.policy != nullptr || options_.record.exits)) {
     view.cls = backend_.cls(backend_.finish(raw, gates));
     view.logits = head_logits(model_.heads[exit].pooler, model_.heads[exit].classifier, view.cls,
-                              "tanh", options_.head_dropout);
+                              "tanh", {.classifier = options_.head_dropout});
     if (options_.record.exits) trace_.exit_logits[exit] = view.logits;
     if (options_.policy != nullptr) leave(view, share);
   }
@@ -116,15 +117,16 @@ bool Walk::layer() {
 Tensor Walk::head(const Hidden& last) {
   const ModelConfig& config = model_.config;
   const double dropout = options_.head_dropout;
-  auto sequence = [&](double share) {
+  auto sequence = [&](HeadDropout share) {
     Tensor row = config.pooling == Pooling::kMean ? backend_.mean(last) : backend_.cls(last);
     return head_logits(model_.pooler, model_.classifier, row, config.head_activation, share);
   };
-  if (config.head == HeadKind::kSequence) return sequence(dropout);
+  if (config.head == HeadKind::kSequence)
+    return sequence({facts_of(config).drops_before_pooler ? dropout : 0, dropout});
   Tensor tokens = backend_.tokens(last);
   if (config.head == HeadKind::kToken) return token_logits(model_, tokens, dropout);
   // BertForPreTraining drops nothing here.
-  if (model_.classifier.defined()) trace_.sentence_logits = sequence(0);
+  if (model_.classifier.defined()) trace_.sentence_logits = sequence({});
   if (asked_.defined())
     tokens = tokens.index_select(0, asked_.to(tokens.device(), /*non_blocking=*/true));
   return word_logits(model_, tokens);

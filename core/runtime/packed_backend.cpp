@@ -59,7 +59,7 @@ Hidden PackedBackend::attend(int layer, const Hidden& hidden, const LayerGates& 
                    ? joined.forward(x)
                    : at::cat({w.query.forward(x), w.key.forward(x), w.value.forward(x)}, 1);
   Tensor context = attend_rows(qkv, *in.rows, plan_.model.config.head_count(layer),
-                               relative_bias(plan_.model, layer, in.rows->longest), 0, nullptr);
+                               kept_bias(plan_.model, layer, in.bias), 0, nullptr);
   return with(hidden, write(in.x, w.output.forward(context), w.attention_norm));
 }
 

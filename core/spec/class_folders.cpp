@@ -43,8 +43,8 @@ bool is_split_name(const std::string& folder) {
 // Tells which paths are images of the data set, and what their labels are.
 class ClassPaths {
  public:
-  explicit ClassPaths(const ClassFolders& folders)
-      : path_(folders.path), under_(parts_of(folders.under)), labelled_(folders.labelled) {}
+  ClassPaths(const std::string& path, const ClassPart& part)
+      : path_(path), under_(parts_of(part.under)), labelled_(part.labelled) {}
 
   bool wanted(const std::string& path) {
     static const std::set<std::string> kPictures = {"jpg",  "jpeg", "png",  "gif",  "bmp",
@@ -113,14 +113,14 @@ class ClassPaths {
   bool all_are_splits_ = true;  // every file lies in a folder at the top with a split's name
 };
 
-absl::Status read_folder(const ClassFolders& folders,
+absl::Status read_folder(const std::string& folder, const ArchiveLimits& limits,
                          const std::function<bool(const std::string&)>& wanted,
                          const std::function<absl::Status(const std::string&, std::string)>& take) {
-  ESPALIER_ASSIGN_OR_RETURN(const std::vector<std::string> files, list_files(folders.path));
+  ESPALIER_ASSIGN_OR_RETURN(const std::vector<std::string> files, list_files(folder));
   for (const std::string& file : files) {
     if (!wanted(file)) continue;
-    ESPALIER_ASSIGN_OR_RETURN(std::string bytes, read_bounded(absl::StrCat(folders.path, "/", file),
-                                                              folders.limits.file_bytes));
+    ESPALIER_ASSIGN_OR_RETURN(std::string bytes,
+                              read_bounded(absl::StrCat(folder, "/", file), limits.file_bytes));
     ESPALIER_RETURN_IF_ERROR(take(file, std::move(bytes)));
   }
   return absl::OkStatus();
@@ -128,19 +128,37 @@ absl::Status read_folder(const ClassFolders& folders,
 
 }  // namespace
 
-absl::Status visit_class_folders(const ClassFolders& folders,
-                                 const std::function<absl::Status(ClassFile)>& take) {
-  ClassPaths paths(folders);
-  const auto wanted = [&](const std::string& path) { return paths.wanted(path); };
-  const auto labelled = [&](const std::string& path, std::string bytes) -> absl::Status {
-    ESPALIER_ASSIGN_OR_RETURN(std::string label, paths.label(path));
-    return take({absl::StrJoin(parts_of(path), "/"), std::move(label), std::move(bytes)});
+absl::Status visit_class_folders(const std::string& path, const std::vector<ClassPart>& wants,
+                                 const ArchiveLimits& limits,
+                                 const std::function<absl::Status(size_t part, ClassFile)>& take) {
+  std::vector<ClassPaths> parts;
+  for (const ClassPart& part : wants) parts.emplace_back(path, part);
+  size_t owner = 0;  // of the file that was wanted last
+  const auto wanted = [&](const std::string& file) {
+    bool any = false;
+    for (size_t i = 0; i < parts.size(); ++i) {
+      if (!parts[i].wanted(file)) continue;
+      any = true;
+      owner = i;
+    }
+    return any;
+  };
+  const auto labelled = [&](const std::string& file, std::string bytes) -> absl::Status {
+    ESPALIER_ASSIGN_OR_RETURN(std::string label, parts[owner].label(file));
+    return take(owner, {absl::StrJoin(parts_of(file), "/"), std::move(label), std::move(bytes)});
   };
   std::error_code unreadable;  // which read_archive() tells
-  ESPALIER_RETURN_IF_ERROR(std::filesystem::is_directory(folders.path, unreadable)
-                               ? read_folder(folders, wanted, labelled)
-                               : read_archive(folders.path, folders.limits, wanted, labelled));
-  return paths.check_found();
+  ESPALIER_RETURN_IF_ERROR(std::filesystem::is_directory(path, unreadable)
+                               ? read_folder(path, limits, wanted, labelled)
+                               : read_archive(path, limits, wanted, labelled));
+  for (const ClassPaths& part : parts) ESPALIER_RETURN_IF_ERROR(part.check_found());
+  return absl::OkStatus();
+}
+
+absl::Status visit_class_folders(const ClassFolders& folders,
+                                 const std::function<absl::Status(ClassFile)>& take) {
+  return visit_class_folders(folders.path, {{folders.under, folders.labelled}}, folders.limits,
+                             [&](size_t, ClassFile file) { return take(std::move(file)); });
 }
 
 absl::StatusOr<std::vector<ClassFile>> read_class_folders(const ClassFolders& folders) {

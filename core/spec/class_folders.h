@@ -39,6 +39,17 @@ struct ClassFolders {
 absl::Status visit_class_folders(const ClassFolders& folders,
                                  const std::function<absl::Status(ClassFile)>& take);
 
+// See ClassFolders.
+struct ClassPart {
+  std::string under;
+  bool labelled = true;
+};
+// The same for several folders of one archive in one pass, none of which lies in another: each is a
+// split of its own, and `take` is told the place of its folder in `parts`.
+absl::Status visit_class_folders(const std::string& path, const std::vector<ClassPart>& parts,
+                                 const ArchiveLimits& limits,
+                                 const std::function<absl::Status(size_t part, ClassFile)>& take);
+
 // All of them, sorted by path.
 absl::StatusOr<std::vector<ClassFile>> read_class_folders(const ClassFolders& folders);
 

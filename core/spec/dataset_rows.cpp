@@ -1,10 +1,10 @@
 // The rows of a data set: what stands in the files that dataset_spec.cpp has checked the names of.
 #include <algorithm>
 #include <map>
+#include <numeric>
 #include <span>
 
 #include "absl/strings/str_cat.h"
-#include "core/base/hash.h"
 #include "core/base/status_macros.h"
 #include "core/spec/dataset_spec.h"
 #include "core/spec/image_split.h"
@@ -138,24 +138,50 @@ absl::Status look_at_images(const std::string& path, const Rows& rows, const Loo
   return absl::OkStatus();
 }
 
-// Splits by the bytes of their files: rows of two may be the same where the files are.
-class SeenSplits {
- public:
-  absl::Status add(const DatasetSpec& spec, const std::string& name, const std::string& digest) {
-    for (const std::string& other : split_of_[digest]) {
+// Rows of two splits may be the same where the bytes of their files are.
+absl::Status check_distinct(const DatasetSpec& spec) {
+  std::map<std::string, std::vector<std::string>> splits_of;  // by digest
+  for (const auto& [name, path] : spec.splits) {
+    ESPALIER_ASSIGN_OR_RETURN(const std::string digest, split_digest(spec, name));
+    for (const std::string& other : splits_of[digest]) {
       if (!overlap(under_of(spec, name), under_of(spec, other))) continue;
       return absl::InvalidArgumentError(absl::StrCat(
           "splits ", other, " and ", name, " hold the same bytes; a row must serve one of them"));
     }
-    split_of_[digest].push_back(name);
-    return absl::OkStatus();
+    splits_of[digest].push_back(name);
   }
+  return absl::OkStatus();
+}
 
- private:
-  std::map<std::string, std::vector<std::string>> split_of_;
-};
+// Rows of a split that is no archive, read and looked at.
+absl::StatusOr<int64_t> count_rows(const DatasetSpec& spec, const std::string& name,
+                                   const LookAtImage& look) {
+  ESPALIER_ASSIGN_OR_RETURN(const std::string file, split_path(spec, name));
+  ESPALIER_ASSIGN_OR_RETURN(const Rows rows, read_split(spec, name));
+  if (rows.size() == 0)
+    return absl::InvalidArgumentError(absl::StrCat(spec.splits.at(name), ": has no rows"));
+  if (look) ESPALIER_RETURN_IF_ERROR(look_at_images(file, rows, look));
+  return rows.size();
+}
+
+// Rows of a split in an archive that has been scanned, its labels checked.
+absl::StatusOr<int64_t> count_images(const DatasetSpec& spec, const std::string& name,
+                                     const LabelledImages& found) {
+  if (name == kUnlabelled) return static_cast<int64_t>(found.names.size());
+  ESPALIER_ASSIGN_OR_RETURN(const std::string file, split_path(spec, name));
+  ESPALIER_ASSIGN_OR_RETURN(
+      const Targets targets,
+      read_targets(image_labels_in({file, ""}, spec, found.labels, found.names), spec.label_names,
+                   name == "train"));
+  return targets.size();
+}
 
 }  // namespace
+
+int64_t DatasetFacts::total_rows() const {
+  return std::accumulate(rows.begin(), rows.end(), int64_t{0},
+                         [](int64_t sum, const auto& split) { return sum + split.second; });
+}
 
 std::string row_name(const Rows& rows, int64_t i) {
   if (!rows.image_names.empty()) return rows.image_names[static_cast<size_t>(i)];
@@ -208,16 +234,25 @@ absl::StatusOr<DatasetFacts> inspect_dataset(const DatasetSpec& spec, const Look
   DatasetFacts facts;
   DatasetSpec resolved = spec;
   ESPALIER_ASSIGN_OR_RETURN(const TaskKind kind, find_task(spec.task));
-  ESPALIER_ASSIGN_OR_RETURN(resolved.label_names, resolve_labels(spec, kind));
-  SeenSplits seen;
+  ESPALIER_RETURN_IF_ERROR(check_distinct(spec));
+  std::map<std::string, LabelledImages> archived;
+  if (kind.reads == Reads::kImage) {
+    ESPALIER_ASSIGN_OR_RETURN(archived, scan_archives(spec, look));
+  }
+  if (const auto train = archived.find("train");
+      train != archived.end() && spec.label_names.empty()) {
+    ESPALIER_ASSIGN_OR_RETURN(const std::string file, split_path(spec, "train"));
+    ESPALIER_ASSIGN_OR_RETURN(
+        resolved.label_names,
+        distinct_labels(image_labels_in({file, ""}, spec, train->second.labels, {})));
+  } else {
+    ESPALIER_ASSIGN_OR_RETURN(resolved.label_names, resolve_labels(spec, kind));
+  }
   for (const auto& [name, path] : spec.splits) {
-    ESPALIER_ASSIGN_OR_RETURN(const std::string file, split_path(spec, name));
-    ESPALIER_ASSIGN_OR_RETURN(const std::string digest, sha256_of_file(file));
-    ESPALIER_RETURN_IF_ERROR(seen.add(spec, name, digest));
-    ESPALIER_ASSIGN_OR_RETURN(Rows rows, read_split(resolved, name));
-    if (rows.size() == 0) return absl::InvalidArgumentError(absl::StrCat(path, ": has no rows"));
-    if (look) ESPALIER_RETURN_IF_ERROR(look_at_images(file, rows, look));
-    facts.rows[name] = rows.size();
+    const auto found = archived.find(name);
+    ESPALIER_ASSIGN_OR_RETURN(facts.rows[name], found != archived.end()
+                                                    ? count_images(resolved, name, found->second)
+                                                    : count_rows(resolved, name, look));
   }
   const int fewest = fewest_labels(kind.objective);
   if (static_cast<int>(resolved.label_names.size()) < fewest) {

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/base/files.h"
+#include "core/base/hash.h"
 #include "core/base/status_macros.h"
 #include "core/spec/class_folders.h"
 #include "core/spec/fields.h"
@@ -62,6 +63,18 @@ void read_splits(Fields& fields, const Json& list, DatasetSpec& out) {
   }
   if (out.splits.count("train") == 0)
     fields.fail("splits has no train; it is required, the others are carved from it");
+}
+
+void read_digests(Fields& fields, const Json& list, DatasetSpec& out) {
+  if (!list.is_array()) return fields.fail("files must be a list of {path, sha256}");
+  for (size_t i = 0; i < list.size(); ++i) {
+    Fields file(list[i], absl::StrCat("files[", i, "]"));
+    std::string path, sha256;
+    file.string("path", path);
+    file.string("sha256", sha256);
+    if (!sha256.empty()) out.digests[path] = sha256;
+    fields.check(file.status());
+  }
 }
 
 // The labels of masked language modelling say whether a second text follows the first.
@@ -133,6 +146,21 @@ absl::Status check_no_columns(const DatasetSpec& spec) {
       absl::StrCat(set, " is set, but ", spec.task, " reads SQuAD files, which have no columns"));
 }
 
+// As above; tables beside archives may need columns.
+absl::Status check_no_image_columns(const DatasetSpec& spec) {
+  const DatasetSpec unset;
+  const char* set = spec.image_column != unset.image_column   ? "image_column"
+                    : spec.label_column != unset.label_column ? "label_column"
+                                                              : nullptr;
+  if (set == nullptr) return absl::OkStatus();
+  for (const auto& [name, path] : spec.splits) {
+    if (!in_class_folders(spec, path)) return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      set, " is set, but ", spec.splits.at("train"), " is an archive, which has no columns: its ",
+      "files are the images, and the folders that hold them the labels; leave it out"));
+}
+
 // Fields that are of texts are for texts, those of images for images. `text`, `image`: the columns
 // as they were given.
 absl::Status check_columns(const DatasetSpec& spec, const TaskKind& kind, const std::string& text,
@@ -148,6 +176,7 @@ absl::Status check_columns(const DatasetSpec& spec, const TaskKind& kind, const 
   if (images && !spec.column_names.empty())
     return refuse("column_names", "Parquet files name their columns, archives have none");
   if (!images && !image.empty()) return refuse("image_column", "set text_column, or neither");
+  if (images) ESPALIER_RETURN_IF_ERROR(check_no_image_columns(spec));
   for (const auto& [name, under] : spec.under) {
     const auto split = spec.splits.find(name);
     if (split == spec.splits.end() || in_class_folders(spec, split->second)) continue;
@@ -193,6 +222,13 @@ absl::StatusOr<std::string> split_path(const DatasetSpec& spec, const std::strin
       absl::StrCat("the data set has no split ", split, "; it has: ", absl::StrJoin(known, ", ")));
 }
 
+absl::StatusOr<std::string> split_digest(const DatasetSpec& spec, const std::string& split) {
+  ESPALIER_ASSIGN_OR_RETURN(const std::string file, split_path(spec, split));
+  const auto known = spec.digests.find(spec.splits.at(split));
+  if (known != spec.digests.end()) return known->second;
+  return sha256_of_file(file);
+}
+
 std::string under_of(const DatasetSpec& spec, const std::string& split) {
   const auto found = spec.under.find(split);
   return found == spec.under.end() ? "" : found->second;
@@ -236,6 +272,7 @@ absl::StatusOr<DatasetSpec> read_dataset_spec(const Json& dataset, const std::st
   fields.string("metric", out.metric);
   fields.require({"splits"});
   if (const Json* splits = fields.find("splits")) read_splits(fields, *splits, out);
+  if (const Json* files = fields.find("files")) read_digests(fields, *files, out);
   ESPALIER_RETURN_IF_ERROR(fields.status());
   ESPALIER_ASSIGN_OR_RETURN(out.format, read_format(format));
   // Proto's empty string is an unset field.

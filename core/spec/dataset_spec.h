@@ -43,14 +43,19 @@ struct DatasetSpec {
   std::vector<std::string> column_names;
   std::string metric;          // the one that decides; empty: the task's first
   ClassWeights class_weights;  // what the labels count in training
+  // SHA-256 by relative path, of files out of a store that knows their content: nobody needs to
+  // hash them again.
+  std::map<std::string, std::string> digests;
 };
 
 // The JSON has the field names of proto espalier.v1.Dataset (splits is a list of {name, path,
-// under}).
+// under}; files, which may be left out, one of {path, sha256}, and who writes it has checked it).
 absl::StatusOr<DatasetSpec> read_dataset_spec(const Json& dataset, const std::string& folder);
 
 // The file of a split. NOT_FOUND names the splits there are.
 absl::StatusOr<std::string> split_path(const DatasetSpec& spec, const std::string& split);
+// The SHA-256 of that file: the known one, else of its bytes.
+absl::StatusOr<std::string> split_digest(const DatasetSpec& spec, const std::string& split);
 // The folder in its archive that holds a split; "" where it is the archive's top.
 std::string under_of(const DatasetSpec& spec, const std::string& split);
 // INVALID_ARGUMENT where the task does not read files of this name and the data set's format:
@@ -100,6 +105,7 @@ absl::StatusOr<Rows> read_split(const DatasetSpec& spec, const std::string& spli
 struct DatasetFacts {
   std::vector<std::string> label_names;
   std::map<std::string, int64_t> rows;
+  int64_t total_rows() const;
 };
 // Says what is wrong with an encoded image.
 using LookAtImage = std::function<absl::Status(std::string_view file)>;

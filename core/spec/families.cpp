@@ -67,6 +67,8 @@ FamilyFacts roberta() {
   out.defaults.position_offset = 2;
   out.offset_follows_pad = true;
   out.lm_follows_activation = false;
+  out.reads_types = false;
+  out.drops_before_pooler = true;
   return out;
 }
 
@@ -109,6 +111,7 @@ FamilyFacts distilbert() {
         {"lm.bias", {"vocab_projector.bias"}}}}};
   out.defaults.family = Family::kDistilBert;
   out.defaults.token_types = 0;
+  out.reads_types = false;
   out.defaults.head_activation = "relu";
   out.defaults.head_dropout = 0.2;
   out.span_dropout = 0.1;
@@ -160,6 +163,7 @@ FamilyFacts electra() {
   out.defaults.embedding_width = 128;
   out.defaults.head_activation = "gelu";
   out.lm_follows_activation = false;
+  out.drops_before_pooler = true;
   return out;
 }
 

@@ -48,6 +48,10 @@ struct FamilyFacts {
   bool offset_follows_pad = false;     // position_offset is pad_id + 1
   bool lm_follows_activation = false;  // lm_activation is `activation`, else the default
   double span_dropout = 0;             // default of keys.span_dropout
+  // Whether a model is given the types that its tokenizer makes. If not, all are 0: the reference's
+  // tokenizers of the family leave them out, and their models then read the table's first row.
+  bool reads_types = true;
+  bool drops_before_pooler = false;  // a sequence head drops out what its pooler reads, too
   bool reads_images() const { return defaults.reads_images(); }
   // A sequence head has a pooler; it belongs to the head (or, in BERT, to the encoder).
   bool pools_in_head() const { return names.head.at(HeadKind::kSequence).count("pooler") > 0; }

@@ -82,6 +82,45 @@ absl::StatusOr<std::vector<Cell>> read_image_labels(const DatasetSpec& spec,
   return out;
 }
 
+absl::StatusOr<std::map<std::string, LabelledImages>> scan_archives(const DatasetSpec& spec,
+                                                                    const LookAtImage& look) {
+  std::map<std::string, std::vector<std::string>> splits_of;  // by archive
+  for (const auto& [name, path] : spec.splits) {
+    if (in_class_folders(spec, path)) splits_of[path].push_back(name);
+  }
+  std::map<std::string, LabelledImages> out;
+  for (const auto& [path, names] : splits_of) {
+    ESPALIER_ASSIGN_OR_RETURN(const std::string archive, split_path(spec, names.front()));
+    std::vector<ClassPart> parts;
+    for (const std::string& name : names)
+      parts.push_back({under_of(spec, name), name != kUnlabelled});
+    const auto take = [&](size_t i, ClassFile file) -> absl::Status {
+      if (const absl::Status seen = look ? look(file.bytes) : absl::OkStatus(); !seen.ok()) {
+        return absl::Status(seen.code(),
+                            absl::StrCat(archive, ": ", file.path, ": ", seen.message()));
+      }
+      LabelledImages& split = out[names[i]];
+      split.names.push_back(std::move(file.path));
+      if (parts[i].labelled) split.labels.emplace_back(std::move(file.label));
+      return absl::OkStatus();
+    };
+    ESPALIER_RETURN_IF_ERROR(
+        visit_class_folders(archive, parts, folders_of({archive, ""}).limits, take));
+  }
+  return out;
+}
+
+absl::Status check_pixel_memory(int64_t images, int64_t channels, int64_t side) {
+  const double bytes = static_cast<double>(images) * static_cast<double>(channels) *
+                       static_cast<double>(side) * static_cast<double>(side);
+  if (bytes <= kMaxPixelBytes) return absl::OkStatus();
+  constexpr double kGiB = 1 << 30;
+  return absl::InvalidArgumentError(absl::StrCat(
+      "the data set's ", images, " images of ", channels, " x ", side, " x ", side, " pixels take ",
+      bytes / kGiB, " GiB, and a job holds at most ", kMaxPixelBytes / kGiB,
+      "; fewer images or a model of a smaller image_size would fit"));
+}
+
 bool overlap(const std::string& under, const std::string& other) {
   const std::string a = under.empty() ? "" : under + "/", b = other.empty() ? "" : other + "/";
   return a.starts_with(b) || b.starts_with(a);

@@ -2,6 +2,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "core/base/guard.h"
 #include "core/base/status_macros.h"
 #include "core/spec/espalier_object.h"
@@ -12,6 +13,26 @@ namespace {
 
 constexpr double kMaxParameters = 1e11;
 constexpr int64_t kMaxImageSide = 8192, kMaxChannels = 64;
+
+struct ProblemWord {
+  ProblemType problem;
+  const char* word;
+};
+constexpr ProblemWord kProblems[] = {{ProblemType::kRegression, "regression"},
+                                     {ProblemType::kSingleLabel, "single_label_classification"},
+                                     {ProblemType::kMultiLabel, "multi_label_classification"}};
+
+void read_problem(Fields& fields, ModelConfig& out) {
+  std::string found;
+  fields.string("problem_type", found);
+  std::vector<std::string> known;
+  for (const ProblemWord& one : kProblems) {
+    if (found == one.word) out.problem = one.problem;
+    known.push_back(one.word);
+  }
+  if (found.empty() || out.problem != ProblemType::kUnstated) return;
+  fields.fail(absl::StrCat("problem_type is \"", found, "\"; known: ", absl::StrJoin(known, ", ")));
+}
 
 void expect_word(Fields& fields, const char* key, const std::string& found,
                  const std::string& known) {
@@ -181,6 +202,7 @@ absl::StatusOr<ModelConfig> read_config_checked(const Json& config) {
   ESPALIER_RETURN_IF_ERROR(fields.status());
 
   read_head(fields, *facts, out);
+  read_problem(fields, out);
   read_layers(fields, out);
   ESPALIER_RETURN_IF_ERROR(fields.status());
   read_own_head(fields, out);
@@ -247,6 +269,9 @@ Json write_model_config(const ModelConfig& config) {
   if (!keys.norm_eps.empty()) out[keys.norm_eps] = config.norm_eps;
   const std::string& dropout = facts.dropout_key(config.head, config.spans);
   if (config.head_dropout && !dropout.empty()) out[dropout] = *config.head_dropout;
+  for (const ProblemWord& one : kProblems) {
+    if (config.problem == one.problem) out["problem_type"] = one.word;
+  }
   write_sizes(config, facts, out);
   write_layers(config, keys, out);
   if (!config.label_names.empty()) {

@@ -19,10 +19,14 @@ namespace espalier {
 enum class Family { kBert, kRoberta, kDistilBert, kMpnet, kElectra, kVit };
 
 // kSequence: classifier(dropout(act(pooler(row)))), one answer for the whole input; without a
-// pooler the classifier reads the row. kToken: the classifier reads every token (tags; a span's two
-// ends). kMaskedLm: norm(act(dense(token))) times the word table plus lm.bias, for every token;
-// `classes` is then 2 where a next-sentence classifier stands over a pooler (tanh), else 0.
+// pooler the classifier reads the row, and some families drop before the pooler, too. kToken: the
+// classifier reads every token (tags; a span's two ends). kMaskedLm: norm(act(dense(token))) times
+// the word table plus lm.bias, for every token; `classes` is then 2 where a next-sentence
+// classifier stands over a pooler (tanh), else 0.
 enum class HeadKind { kSequence, kToken, kMaskedLm };
+
+// What a sequence head answers with, as config.json's problem_type says it.
+enum class ProblemType { kUnstated, kRegression, kSingleLabel, kMultiLabel };
 
 // The row that a sequence head reads: the first token's, or the mean over the tokens.
 enum class Pooling { kFirst, kMean };
@@ -97,6 +101,7 @@ struct ModelConfig {
 
   HeadKind head = HeadKind::kSequence;
   bool spans = false;  // the 2 classes of a kToken head are start and end of an answer, no tags
+  ProblemType problem = ProblemType::kUnstated;
   Pooling pooling = Pooling::kFirst;
   int pooler_width = 0;                  // rows of the pooler's Linear; 0 = no pooler
   std::string head_activation = "tanh";  // behind the pooler: tanh, relu or gelu

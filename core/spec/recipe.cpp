@@ -1,5 +1,6 @@
 #include "core/spec/recipe.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "absl/strings/str_cat.h"
@@ -11,6 +12,7 @@ namespace espalier {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr int kUsualLength = 128;  // tokens
 // Named instead of a method to leave its kind out, since an empty list or message cannot be told
 // from an unset one.
 constexpr char kNone[] = "none";
@@ -228,11 +230,11 @@ Json write_resolved(const RecipeSpec& spec, Json pruner, Json distillers, Json e
               {"exits", write_training(spec.exits)},
               {"calibration", {{"max_metric_drop", spec.exit_max_metric_drop}}},
               {"precision", spec.precision},
-              {"max_length", spec.max_length},
               {"seed", spec.seed}};
   if (spec.target.kind == TargetKind::kSparsity) out["target"] = {{"sparsity", spec.target.value}};
   if (spec.max_metric_drop >= 0) out["constraint"] = {{"max_metric_drop", spec.max_metric_drop}};
   if (!spec.constraint_metric.empty()) out["constraint"]["metric"] = spec.constraint_metric;
+  if (spec.max_length) out["max_length"] = *spec.max_length;
   return out;
 }
 
@@ -245,8 +247,14 @@ RecipeSpec auto_defaults() {
   return spec;
 }
 
-absl::StatusOr<Json> resolve_auto(const Json& written, RecipeSpec spec,
-                                  const Catalogue& catalogue) {
+// The exit method of a recipe that names none.
+const char* usual_exit(const std::optional<TaskKind>& task) {
+  static constexpr char kUsual[] = "deebert";
+  return !task || check_exit_method(*task, kUsual).ok() ? kUsual : kNone;
+}
+
+absl::StatusOr<Json> resolve_auto(const Json& written, RecipeSpec spec, const Catalogue& catalogue,
+                                  const std::optional<TaskKind>& task) {
   if (spec.target.kind == TargetKind::kNone) {
     return absl::InvalidArgumentError(
         "recipe \"auto\" needs a target, for example target.sparsity 0.6 (remove 60 % of the "
@@ -259,8 +267,8 @@ absl::StatusOr<Json> resolve_auto(const Json& written, RecipeSpec spec,
                                                         prunes ? "taylor" : kNone));
   ESPALIER_ASSIGN_OR_RETURN(
       Json distillers, resolve_distillers(catalogue, fields.find("distillers"), "soft_labels"));
-  ESPALIER_ASSIGN_OR_RETURN(Json exit,
-                            resolve_choice(catalogue, "exit", fields.find("exit"), "deebert"));
+  ESPALIER_ASSIGN_OR_RETURN(
+      Json exit, resolve_choice(catalogue, "exit", fields.find("exit"), usual_exit(task)));
   if (prunes && is_none(pruner)) {
     return absl::InvalidArgumentError(
         absl::StrCat("target.sparsity is ", spec.target.value,
@@ -320,17 +328,26 @@ absl::StatusOr<RecipeSpec> read_recipe_checked(const Json& resolved) {
 
 }  // namespace
 
-absl::StatusOr<Json> resolve_recipe(const Json& written, const Catalogue& catalogue) {
+absl::StatusOr<Json> resolve_recipe(const Json& written, const Catalogue& catalogue,
+                                    const std::optional<TaskKind>& task) {
   return guard("resolving the recipe", [&]() -> absl::StatusOr<Json> {
     RecipeSpec spec = auto_defaults();
     ESPALIER_RETURN_IF_ERROR(read_plain(written, spec));
     return spec.recipe == "dense" ? resolve_dense(written, std::move(spec))
-                                  : resolve_auto(written, std::move(spec), catalogue);
+                                  : resolve_auto(written, std::move(spec), catalogue, task);
   });
 }
 
 absl::StatusOr<RecipeSpec> read_recipe(const Json& resolved) {
   return guard("reading the recipe", [&] { return read_recipe_checked(resolved); });
+}
+
+absl::StatusOr<int> text_length(const RecipeSpec& recipe, int positions) {
+  if (!recipe.max_length) return std::min(kUsualLength, positions);
+  if (*recipe.max_length <= positions) return *recipe.max_length;
+  return absl::InvalidArgumentError(
+      absl::StrCat("max_length is ", *recipe.max_length, ", but the model has positions for ",
+                   positions, " tokens; ask for at most ", positions, ", or leave max_length out"));
 }
 
 }  // namespace espalier

@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "core/spec/catalogue.h"
+#include "core/spec/tasks.h"
 #include "core/spec/training_spec.h"
 
 namespace espalier {
@@ -33,20 +34,25 @@ struct RecipeSpec {
   TrainingSpec finetune, prune, recover, exits;
   double exit_max_metric_drop = 1.0;  // points the exits may cost on the calibrate split
   std::string precision = "fp32";
-  int max_length = 128;
+  std::optional<int> max_length;  // of a text in tokens; none: see text_length()
   uint64_t seed = 1;
 };
 
-// Fills every default of what a user wrote: recipe "auto" picks a pruner, a distiller and an exit
-// method; recipe "dense" leaves them out. Checks everything that needs no weights; messages say
-// what was asked and what would work ("target.sparsity is 1.5; it must be at least 0 and less than
-// 1"). Unknown fields are refused by name. Targets that this build cannot aim at yet (speed-up,
-// latency, size) are UNIMPLEMENTED, said so. Returns the resolved JSON, in which methods carry
-// their "digest"; a method that is left out stands there as {"name": "none"}, which users may write
-// too. Resolving twice changes nothing.
-absl::StatusOr<Json> resolve_recipe(const Json& written, const Catalogue& catalogue);
+// Fills every default of what a user wrote: recipe "auto" picks a pruner, a distiller and, if the
+// task can leave early or is not known, an exit method; recipe "dense" leaves them out. Checks
+// everything that needs no weights; messages say what was asked and what would work
+// ("target.sparsity is 1.5; it must be at least 0 and less than 1"). Unknown fields are refused by
+// name. Targets that this build cannot aim at yet (speed-up, latency, size) are UNIMPLEMENTED, said
+// so. Returns the resolved JSON, in which methods carry their "digest"; a method that is left out
+// stands there as {"name": "none"}, which users may write too. Resolving twice changes nothing.
+absl::StatusOr<Json> resolve_recipe(const Json& written, const Catalogue& catalogue,
+                                    const std::optional<TaskKind>& task = {});
 
 // Reads a resolved recipe.
 absl::StatusOr<RecipeSpec> read_recipe(const Json& resolved);
+
+// Tokens of the longest text that a job reads: what its recipe asks for, else 128 or, where that is
+// less, as many as the model has positions for. INVALID_ARGUMENT where it asks for more than those.
+absl::StatusOr<int> text_length(const RecipeSpec& recipe, int positions);
 
 }  // namespace espalier

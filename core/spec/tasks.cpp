@@ -35,6 +35,41 @@ absl::StatusOr<TaskKind> find_task(const std::string& name) {
       })));
 }
 
+absl::StatusOr<std::string> task_of(const ModelConfig& config) {
+  if (config.head == HeadKind::kToken)
+    return config.spans ? "question-answering" : "token-classification";
+  if (config.head == HeadKind::kMaskedLm) return "fill-mask";
+  ProblemType problem = config.problem;
+  if (problem == ProblemType::kUnstated) {
+    const bool number = config.classes == 1 && !config.reads_images();
+    problem = number ? ProblemType::kRegression : ProblemType::kSingleLabel;
+  }
+  if (problem == ProblemType::kSingleLabel)
+    return config.reads_images() ? "image-classification" : "text-classification";
+  if (config.reads_images()) {
+    return absl::InvalidArgumentError(
+        "problem_type of a model that reads images must be \"single_label_classification\" so far");
+  }
+  if (problem == ProblemType::kMultiLabel) return "multi-label-classification";
+  if (config.classes == 1) return "regression";
+  return absl::InvalidArgumentError(absl::StrCat("problem_type is \"regression\" and the head has ",
+                                                 config.classes,
+                                                 " outputs; a regression has one here"));
+}
+
+ProblemType problem_of(Objective objective) {
+  switch (objective) {
+    case Objective::kClass:
+      return ProblemType::kSingleLabel;
+    case Objective::kValue:
+      return ProblemType::kRegression;
+    case Objective::kLabels:
+      return ProblemType::kMultiLabel;
+    default:
+      return ProblemType::kUnstated;
+  }
+}
+
 absl::Status check_reads(const TaskKind& kind, Reads model, const std::string& family) {
   if (kind.reads == model) return absl::OkStatus();
   std::vector<std::string> tasks;

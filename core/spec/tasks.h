@@ -35,6 +35,14 @@ struct TaskKind {
 // INVALID_ARGUMENT names the known tasks.
 absl::StatusOr<TaskKind> find_task(const std::string& name);
 
+// The task that a head was trained for elsewhere, as far as config.json tells: a text head of one
+// output that says nothing of its problem_type is a regression, as in the reference.
+// INVALID_ARGUMENT where that is no task of ours.
+absl::StatusOr<std::string> task_of(const ModelConfig& config);
+
+// What config.json says of a head that answers so; kUnstated for heads that are no sequence heads.
+ProblemType problem_of(Objective objective);
+
 inline Reads reads_of(const ModelConfig& config) {
   return config.reads_images() ? Reads::kImage : Reads::kText;
 }

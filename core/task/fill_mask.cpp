@@ -99,8 +99,8 @@ double perplexity_of(std::span<const double> totals) {
 
 }  // namespace
 
-absl::StatusOr<std::vector<Features>> FillMask::encode(const Reading& reading,
-                                                       const Sample& sample) const {
+absl::StatusOr<std::vector<Features>> FillMask::features_of(const Reading& reading,
+                                                            const Sample& sample) const {
   const MaskVocabulary vocabulary = vocabulary_of(reading);
   if (vocabulary.mask < 0) {
     return absl::InvalidArgumentError(absl::StrCat("the tokenizer has no mask token, which ",

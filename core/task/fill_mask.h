@@ -16,13 +16,6 @@ class FillMask : public Task {
  public:
   using Task::Task;
 
-  // With a target (one number, see NextSentence; kNotKnown will do) masks are drawn, the same ones
-  // for the same text. Features::target is then the word of each asked token and that number. A
-  // sample without a word that could be asked for has no features: it is left out.
-  // Without one, the mask tokens in the sample are asked for, each with a Word: its place, and
-  // index 0 in the text and 1 in the pair. INVALID_ARGUMENT where none is left to ask for.
-  absl::StatusOr<std::vector<Features>> encode(const Reading& reading,
-                                               const Sample& sample) const override;
   // Other masks over the same words.
   void redraw(uint64_t seed, const Reading& reading, Input& input,
               std::vector<float>& target) const override;
@@ -34,6 +27,13 @@ class FillMask : public Task {
                         int64_t i) const override;
 
  protected:
+  // With a target (one number, see NextSentence; kNotKnown will do) masks are drawn, the same ones
+  // for the same text. Features::target is then the word of each asked token and that number. A
+  // sample without a word that could be asked for has no features: it is left out.
+  // Without one, the mask tokens in the sample are asked for, each with a Word: its place, and
+  // index 0 in the text and 1 in the pair. INVALID_ARGUMENT where none is left to ask for.
+  absl::StatusOr<std::vector<Features>> features_of(const Reading& reading,
+                                                    const Sample& sample) const override;
   Scores scores(std::span<const Prediction> predictions, const Examples& examples) const override;
 
  private:

@@ -65,8 +65,8 @@ absl::StatusOr<AnsweredQuestion> answer_windows(std::span<const WindowLogits> wi
   return answer_question(split, {.may_be_none = !label_names.empty()});
 }
 
-absl::StatusOr<std::vector<Features>> QuestionAnswering::encode(const Reading& reading,
-                                                                const Sample& sample) const {
+absl::StatusOr<std::vector<Features>> QuestionAnswering::features_of(const Reading& reading,
+                                                                     const Sample& sample) const {
   if (sample.pair.empty()) {
     return absl::InvalidArgumentError(
         "a question came without its context; the text is the question, its pair the context");

@@ -12,12 +12,12 @@ namespace espalier {
 class QuestionAnswering : public Task {
  public:
   using Task::Task;
-  // The sample's text is the question and its pair the context. Features::target: start and end
-  // token, of the first right answer; token 0 twice where the window does not hold it.
-  absl::StatusOr<std::vector<Features>> encode(const Reading& reading,
-                                               const Sample& sample) const override;
 
  protected:
+  // The sample's text is the question and its pair the context. Features::target: start and end
+  // token, of the first right answer; token 0 twice where the window does not hold it.
+  absl::StatusOr<std::vector<Features>> features_of(const Reading& reading,
+                                                    const Sample& sample) const override;
   // By SQuAD 1.1 where every question has an answer, else by 2.0. Logits that are not finite are
   // wrong, also where there is no answer.
   Scores scores(std::span<const Prediction> predictions, const Examples& examples) const override;

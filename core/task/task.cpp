@@ -6,8 +6,10 @@
 #include <numeric>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "core/base/status_macros.h"
 #include "core/image/prepare.h"
+#include "core/spec/families.h"
 #include "core/task/classification.h"
 #include "core/task/fill_mask.h"
 #include "core/task/multi_label.h"
@@ -33,6 +35,23 @@ std::unique_ptr<bool[]> right_answers(const RowStatistic& share, int64_t example
   return out;
 }
 
+// The tokenizer's types as the model is given them.
+absl::Status fit_types(const ModelConfig& config, std::vector<int32_t>& types) {
+  if (!facts_of(config).reads_types) {
+    std::fill(types.begin(), types.end(), 0);
+    return absl::OkStatus();
+  }
+  const int known = std::max(config.token_types, 1);
+  const auto wrong = std::find_if(types.begin(), types.end(),
+                                  [&](int32_t type) { return type < 0 || type >= known; });
+  if (wrong == types.end()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "token ", wrong - types.begin(), " has type ", *wrong, "; the model has ", known,
+      known == 1 ? " type" : " types",
+      " (type_vocab_size in config.json), from 0; a text without a pair, a model with more types "
+      "or a tokenizer.json whose post_processor gives both texts type 0 would work"));
+}
+
 }  // namespace
 
 Task::Task(const TaskKind& kind, std::vector<std::string> labels, std::string metric)
@@ -51,6 +70,15 @@ Task::Scores Task::sorted_scores(std::span<const Prediction> predictions,
 
 absl::StatusOr<std::vector<Features>> Task::encode(const Reading& reading,
                                                    const Sample& sample) const {
+  ESPALIER_ASSIGN_OR_RETURN(std::vector<Features> out, features_of(reading, sample));
+  if (kind_.reads == Reads::kImage || reading.config == nullptr) return out;
+  for (Features& window : out)
+    ESPALIER_RETURN_IF_ERROR(fit_types(*reading.config, window.input.types));
+  return out;
+}
+
+absl::StatusOr<std::vector<Features>> Task::features_of(const Reading& reading,
+                                                        const Sample& sample) const {
   Features out;
   if (kind_.reads == Reads::kImage) {
     ESPALIER_ASSIGN_OR_RETURN(out.input, read_image(sample.image, *reading.config));

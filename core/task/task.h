@@ -53,11 +53,9 @@ class Task {
   // The metric that decides.
   const std::string& metric() const { return metric_; }
 
-  // The windows that the model reads of this sample. Here: one, the text or the pair as it is, cut
-  // to the model's length, or the image; the target as it is. INVALID_ARGUMENT for a sample that
-  // the task cannot read.
-  virtual absl::StatusOr<std::vector<Features>> encode(const Reading& reading,
-                                                       const Sample& sample) const;
+  // The windows that the model reads of this sample. INVALID_ARGUMENT for a sample that the task
+  // or the model cannot read.
+  absl::StatusOr<std::vector<Features>> encode(const Reading& reading, const Sample& sample) const;
   // What a training step sees instead of the stored input and target. Here: these.
   virtual void redraw(uint64_t /*seed*/, const Reading& /*reading*/, Input& /*input*/,
                       std::vector<float>& /*target*/) const {}
@@ -83,6 +81,11 @@ class Task {
                          const Examples& examples) const;
 
  protected:
+  // encode() before the types of the tokens are the model's. Here: one window, the text or the pair
+  // as it is, cut to the model's length, or the image; the target as it is.
+  virtual absl::StatusOr<std::vector<Features>> features_of(const Reading& reading,
+                                                            const Sample& sample) const;
+
   // A metric as a function of examples, so that they can be drawn again.
   struct Score {
     enum class Kind { kShare, kPearson, kSpearman, kOther };  // kShare: a mean of 0 and 1

@@ -95,8 +95,8 @@ std::vector<PlacedWord> words_of(std::string_view text) {
   return out;
 }
 
-absl::StatusOr<std::vector<Features>> TokenClassification::encode(const Reading& reading,
-                                                                  const Sample& sample) const {
+absl::StatusOr<std::vector<Features>> TokenClassification::features_of(const Reading& reading,
+                                                                       const Sample& sample) const {
   const Tokenizer& tokenizer = *reading.tokenizer;
   const std::vector<PlacedWord> placed = placed_words(sample);
   const auto room =

@@ -11,13 +11,12 @@ namespace espalier {
 class TokenClassification : public Task {
  public:
   using Task::Task;
-  // Features::target has a class for every token, kNoClass where it has none.
-  absl::StatusOr<std::vector<Features>> encode(const Reading& reading,
-                                               const Sample& sample) const override;
-
   static constexpr float kNoClass = -100;
 
  protected:
+  // Features::target has a class for every token, kNoClass where it has none.
+  absl::StatusOr<std::vector<Features>> features_of(const Reading& reading,
+                                                    const Sample& sample) const override;
   Scores scores(std::span<const Prediction> predictions, const Examples& examples) const override;
 };
 

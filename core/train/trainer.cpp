@@ -166,6 +166,7 @@ void Trainer::task_gradients(const Gates& gates, int64_t draw) {
   Sampler sampler(*training_.train, training_.spec.batch_size, training_.seed,
                   training_.phase + ".calibrate");
   const std::vector<int64_t> rows = sampler.rows(draw);
+  const bool training = backend_.training();
   backend_.set_training(false);
   const std::vector<Tensor> open = gates.tensors();
   std::vector<Tensor> before;  // an earlier draw's gradients
@@ -184,6 +185,7 @@ void Trainer::task_gradients(const Gates& gates, int64_t draw) {
   };
   while (!fits(pass)) {
   }
+  backend_.set_training(training);
   model_.for_each([](const std::string&, Tensor& tensor) { tensor.mutable_grad() = Tensor(); });
 }
 
@@ -268,7 +270,13 @@ void Trainer::step() {
   Step step{step_, total_, micro, training_.spec.learning_rate * factor};
   backend_.set_training(true);
   optimiser_->zero_grad();
+  const auto remake = [&] {
+    micro = batches_.take(step_);
+    step.micro = micro;
+  };
+  const int64_t size = micro_batch_size_;
   for (Method* method : methods_) method->before_step(*this, step);
+  if (micro_batch_size_ != size) remake();  // one that walked has found that less fits
 
   // Gates become leaves, so that micro-batches accumulate into them and the pruner's own graph is
   // walked backward once.
@@ -290,8 +298,7 @@ void Trainer::step() {
   };
   while (!fits(pass)) {
     optimiser_->zero_grad();
-    micro = batches_.take(step_);
-    step.micro = micro;
+    remake();
   }
   // Gates and penalties may share a graph, which can be walked once.
   torch::autograd::variable_list roots, root_grads;

@@ -5,6 +5,7 @@
 
 #include "absl/strings/cord.h"
 #include "google/rpc/status.pb.h"
+#include "server/common/bounded_text.h"
 
 namespace espalier::server {
 namespace {
@@ -16,14 +17,6 @@ constexpr size_t kMaxDescription = 256;
 // Base64 makes the details a third larger, and percent-encoding a message in other scripts three
 // times: 4/3 x 3000 + 3 x 1024 stays below 7 KB.
 constexpr size_t kMaxDetails = 3000;
-
-// At most `limit` bytes, without half a UTF-8 character at the end.
-std::string cut(std::string_view text, size_t limit) {
-  if (text.size() <= limit) return std::string(text);
-  size_t end = limit;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
-  return std::string(text.substr(0, end));
-}
 
 template <class Message>
 std::optional<Message> payload(const absl::Status& status, const char* url) {
@@ -60,8 +53,8 @@ absl::Status with_field(absl::Status status, std::string_view field, std::string
   auto request =
       payload<google::rpc::BadRequest>(status, kBadRequestUrl).value_or(google::rpc::BadRequest());
   auto* violation = request.add_field_violations();
-  violation->set_field(cut(field, kMaxDescription));
-  violation->set_description(cut(description, kMaxDescription));
+  violation->set_field(utf8_prefix(field, kMaxDescription));
+  violation->set_description(utf8_prefix(description, kMaxDescription));
   status.SetPayload(kBadRequestUrl, absl::Cord(request.SerializeAsString()));
   return status;
 }
@@ -84,7 +77,7 @@ std::vector<FieldViolation> fields_of(const absl::Status& status) {
 grpc::Status to_grpc(const absl::Status& status) {
   if (status.ok()) return grpc::Status::OK;
   std::string message =
-      cut(std::string_view(status.message().data(), status.message().size()), kMaxMessage);
+      utf8_prefix(std::string_view(status.message().data(), status.message().size()), kMaxMessage);
   auto code = static_cast<grpc::StatusCode>(status.code());
 
   google::rpc::Status wire;

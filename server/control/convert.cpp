@@ -12,6 +12,7 @@
 #include "core/base/files.h"
 #include "core/base/hash.h"
 #include "core/base/status_macros.h"
+#include "server/common/bounded_text.h"
 #include "server/common/status.h"
 
 namespace espalier::server {
@@ -23,7 +24,6 @@ using google::protobuf::util::TimeUtil;
 namespace {
 
 constexpr int kMostFiles = 1000;
-constexpr size_t kLongestFailure = 4096;  // it may quote a header of any length
 
 bool is_sha256(const std::string& text) {
   return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string::npos;
@@ -31,14 +31,8 @@ bool is_sha256(const std::string& text) {
 
 void read_failure(const Json& answer, espalier::v1::Failure& failure) {
   failure.set_reason(answer.value("reason", "INVALID"));
-  std::string message = answer.value("message", "");
-  if (message.size() > kLongestFailure) {
-    size_t end = kLongestFailure;
-    while (end > 0 && (message[end] & 0xC0) == 0x80) --end;  // at a character of UTF-8
-    message.resize(end);
-    message += "...";
-  }
-  failure.set_message(std::move(message));
+  failure.set_message(answer.value("message", ""));
+  bound_texts(failure);  // it may quote a header of any length
 }
 
 template <class Message>
@@ -110,6 +104,11 @@ Json dataset_spec_of(const Resource& resource) {
     one.set_path(split.path());
     one.set_under(split.under());
   }
+  for (const StoredFile& file : resource.files) {  // the store has checked their bytes
+    auto& one = *spec.add_files();
+    one.set_path(file.path);
+    one.set_sha256(file.sha256);
+  }
   spec.set_format(body.format());
   spec.set_task(body.task());
   spec.set_text_column(body.text_column());
@@ -133,6 +132,8 @@ std::string with_facts(const Resource& resource, const Json& answer) {
       body.set_parameters(answer.value("parameters", 0.0));
       body.set_layers(answer.value("layers", 0u));
       body.set_hidden(answer.value("hidden", 0u));
+      body.set_image_size(answer.value("image_size", 0u));
+      body.set_channels(answer.value("channels", 0u));
     } else {
       read_failure(answer, *body.mutable_failure());
     }

@@ -37,7 +37,9 @@ absl::StatusOr<Json> inspect_model(const std::string& folder) {
               {"family", facts_of(model.config).model_type},
               {"parameters", model.counts.parameters},
               {"layers", model.config.layers.size()},
-              {"hidden", model.config.hidden}};
+              {"hidden", model.config.hidden},
+              {"image_size", model.config.image_size},
+              {"channels", model.config.channels}};
 }
 
 absl::StatusOr<Json> inspect_data(const std::string& folder, const Json& dataset) {

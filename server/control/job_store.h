@@ -49,8 +49,10 @@ struct Resource {
   int64_t seq = 0;  // set by the store: tells it from one that had its name before
 };
 
-// Most endpoints of a project: a watch sends them all in one message.
+// Most endpoints of a project, and most bytes that they may take together: a watch sends them all
+// in one message, and gRPC's clients refuse messages above 4 MiB.
 inline constexpr int kMostEndpoints = 1000;
+inline constexpr int64_t kMostEndpointBytes = 3 << 20;
 
 struct UploadRow {
   Key key;
@@ -216,7 +218,7 @@ class JobStore {
   // FAILED_PRECONDITION while an endpoint routes to it.
   virtual absl::Status delete_artifact(const Key& key) = 0;
   // Checks that its artifacts exist; sets generation and time. RESOURCE_EXHAUSTED for a new one
-  // above kMostEndpoints.
+  // above kMostEndpoints, and for one that makes them larger than kMostEndpointBytes.
   virtual absl::StatusOr<espalier::v1::Endpoint> set_endpoint(espalier::v1::Endpoint endpoint,
                                                               bool check_only) = 0;
   virtual absl::StatusOr<espalier::v1::Endpoint> endpoint(const Key& key) = 0;

@@ -10,6 +10,7 @@
 #include "core/base/build.h"
 #include "core/base/files.h"
 #include "core/base/status_macros.h"
+#include "server/common/command_line.h"
 #include "server/common/log.h"
 #include "server/common/signals.h"
 #include "server/control/control_plane.h"
@@ -81,11 +82,7 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(0.5, 3600.0))
       ->capture_default_str();
   app.footer("Example:\n  espalierd --data ~/.local/share/espalier --listen 127.0.0.1:7400");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;  // wrong usage, for every program of ours
-  }
+  if (const auto code = parse_command_line(app, argc, argv)) return *code;
   options.rules.lease_ms = static_cast<int64_t>(lease_seconds * 1000);
 
   setup_logging("espalierd");

@@ -8,8 +8,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/base/status_macros.h"
+#include "core/image/decode.h"
 #include "server/common/status.h"
 #include "server/serving/answer_size.h"
+#include "server/serving/classification.h"
 #include "server/serving/context_tokens.h"
 
 namespace espalier::server {
@@ -224,6 +226,17 @@ absl::Status parse_pixels(const InputTensor& input, const ModelInfo& info, Parse
   return absl::OkStatus();
 }
 
+// Files without a header that can be read count nothing: decoding says what is wrong with them.
+absl::Status check_request_pixels(const InputTensor& input,
+                                  std::span<const std::string_view> files) {
+  int64_t pixels = 0;
+  for (const std::string_view file : files) pixels += pixels_of(file).value_or(0);
+  if (pixels <= kMaxRequestPixels) return absl::OkStatus();
+  return bad_input(input, absl::StrCat("holds ", pixels, " pixels in ", files.size(),
+                                       " rows; a request takes at most ", kMaxRequestPixels,
+                                       ": send fewer images at once, or smaller ones"));
+}
+
 absl::Status parse_images(const Inputs& inputs, const ModelInfo& info, ParsedRequest& parsed) {
   if (inputs.size() != 1) {
     return bad_inputs(absl::StrCat("the request has ",
@@ -232,14 +245,14 @@ absl::Status parse_images(const Inputs& inputs, const ModelInfo& info, ParsedReq
   }
   if (const auto pixels = inputs.find("pixels"); pixels != inputs.end())
     return parse_pixels(pixels->second, info, parsed);
-  ESPALIER_ASSIGN_OR_RETURN(parsed.images,
-                            read_column(inputs.at("image"), "an image", kMaxImageBytes));
-  return absl::OkStatus();
+  const InputTensor& image = inputs.at("image");
+  ESPALIER_ASSIGN_OR_RETURN(parsed.images, read_column(image, "an image", kMaxImageBytes));
+  return check_request_pixels(image, parsed.images);
 }
 
-absl::StatusOr<std::vector<Output>> parse_outputs(const inference::ModelInferRequest& request,
-                                                  const ModelInfo& info) {
-  std::vector<Output> outputs;
+absl::StatusOr<std::vector<WantedOutput>> parse_outputs(const inference::ModelInferRequest& request,
+                                                        const ModelInfo& info) {
+  std::vector<WantedOutput> outputs;
   for (int i = 0; i < request.outputs_size(); ++i) {
     const auto& wanted = request.outputs(i);
     const std::string field = absl::StrCat("outputs[", i, "]");
@@ -251,14 +264,10 @@ absl::StatusOr<std::vector<Output>> parse_outputs(const inference::ModelInferReq
       return refuse(absl::InvalidArgumentError(absl::StrCat(
           "output \"", wanted.name(), "\" is unknown; known: ", names(output_specs()))));
     }
-    if (std::find(outputs.begin(), outputs.end(), *output) != outputs.end()) {
+    if (std::any_of(outputs.begin(), outputs.end(),
+                    [&](const WantedOutput& other) { return other.output == *output; })) {
       return refuse(absl::InvalidArgumentError(
           absl::StrCat("output \"", wanted.name(), "\" is asked for twice")));
-    }
-    if (!wanted.parameters().empty()) {
-      return refuse(absl::UnimplementedError(
-          absl::StrCat("output \"", wanted.name(), "\" has the parameter \"",
-                       wanted.parameters().begin()->first, "\"; outputs take none here")));
     }
     const bool has_none = (info.objective == Objective::kValue &&
                            (output == Output::kProbabilities || output == Output::kConfidence)) ||
@@ -269,11 +278,12 @@ absl::StatusOr<std::vector<Output>> parse_outputs(const inference::ModelInferReq
                                                             "; ask for logits, "
                                                             "label or answer")));
     }
-    outputs.push_back(*output);
+    const absl::StatusOr<int> classes = parse_classification(wanted, *output, info);
+    if (!classes.ok()) return refuse(classes.status());
+    outputs.push_back({*output, *classes});
   }
   if (outputs.empty()) {
-    const auto usual = usual_outputs(info.objective);
-    outputs.assign(usual.begin(), usual.end());
+    for (const Output usual : usual_outputs(info.objective)) outputs.push_back({usual});
   }
   return outputs;
 }
@@ -321,6 +331,12 @@ absl::Status parse_text_or_ids(const Inputs& inputs, const ModelInfo& info, Pars
 
 }  // namespace
 
+std::vector<Output> names_of_outputs(std::span<const WantedOutput> outputs) {
+  std::vector<Output> names;
+  for (const WantedOutput& wanted : outputs) names.push_back(wanted.output);
+  return names;
+}
+
 absl::StatusOr<ParsedRequest> parse_infer_request(const inference::ModelInferRequest& request,
                                                   const ModelInfo& info) {
   ParsedRequest parsed;
@@ -332,13 +348,14 @@ absl::StatusOr<ParsedRequest> parse_infer_request(const inference::ModelInferReq
   return parsed;
 }
 
-absl::StatusOr<EncodedRequest> encode_request(ParsedRequest request,
-                                              const runtime::Engine& engine) {
+absl::StatusOr<EncodedRequest> encode_request(ParsedRequest request, const runtime::Engine& engine,
+                                              const std::function<absl::Status()>& go_on) {
   EncodedRequest encoded;
   encoded.rows = std::move(request.rows);
   encoded.read = std::move(request.read);
   const size_t rows = std::max(request.texts.size(), request.images.size());
   for (size_t i = 0; i < rows; ++i) {
+    if (go_on) ESPALIER_RETURN_IF_ERROR(go_on());
     ReadRow read;
     read.sample = sample_of(request, i);
     absl::StatusOr<std::vector<Features>> windows = engine.encode(read.sample);
@@ -355,7 +372,7 @@ absl::StatusOr<EncodedRequest> encode_request(ParsedRequest request,
     encoded.read.push_back(std::move(read));
     ESPALIER_RETURN_IF_ERROR(check_windows(i, encoded.read.back().windows.size(), rows));
   }
-  const std::vector<Output>& outputs = request.outputs;
+  const std::vector<Output> outputs = names_of_outputs(request.outputs);
   ESPALIER_RETURN_IF_ERROR(check_answer_size(engine.info(), outputs, encoded.rows, encoded.read));
   const bool with_logits =
       std::find(outputs.begin(), outputs.end(), Output::kLogits) != outputs.end();

@@ -32,7 +32,7 @@ class ServeProcess {
 
   const std::string& address() const { return grpc_->address(); }
   const std::string& admin_address() const { return admin_->address(); }
-  bool ready() const { return service_.ready(); }
+  bool ready() const { return protocol_.ready(); }
 
  private:
   enum class Stage { kStarting, kServing, kDraining };
@@ -54,6 +54,8 @@ class ServeProcess {
   std::unique_ptr<ArtifactCache> cache_;
 
   ModelRepository repository_;
+  ModelLibrary library_;  // static mode only
+  RepositoryProtocol protocol_;
   InferenceService service_;
   std::atomic<Stage> stage_{Stage::kStarting};
   std::unique_ptr<GrpcServer> grpc_;

@@ -34,6 +34,29 @@ absl::Status hard_link(const std::string& from, const std::string& to) {
   return absl::OkStatus();
 }
 
+// Writes a blob to `path` as it comes in, and checks it.
+absl::Status receive(const std::string& sha256, uint64_t size, const BlobCache::Read& read,
+                     const std::string& path) {
+  std::ofstream out(path, std::ios::binary | std::ios::trunc);
+  Sha256 hash;
+  uint64_t done = 0;
+  while (true) {
+    ESPALIER_ASSIGN_OR_RETURN(const std::string bytes, read(done));
+    done += bytes.size();
+    if (bytes.empty() || done > size) break;
+    hash.update(bytes);
+    out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  }
+  out.flush();
+  if (!out) {
+    return absl::ResourceExhaustedError(absl::StrCat("cannot write ", path, "; is the disk full?"));
+  }
+  const std::string found = hash.hex();
+  if (done == size && found == sha256) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat("blob ", sha256, " of ", size, " bytes arrived with ",
+                                          done, " bytes and hash ", found));
+}
+
 }  // namespace
 
 absl::Status BlobCache::link(const std::string& sha256, uint64_t size, const Read& read,
@@ -64,34 +87,12 @@ void BlobCache::forget(const std::string& sha256) {
 }
 
 absl::Status BlobCache::download(const std::string& sha256, uint64_t size, const Read& read) {
-  std::string aside = path_of(sha256) + ".part";
-  Sha256 hash;
-  uint64_t done = 0;
-  {
-    std::ofstream out(aside, std::ios::binary | std::ios::trunc);
-    while (true) {
-      ESPALIER_ASSIGN_OR_RETURN(std::string bytes, read(done));
-      if (bytes.empty() || done + bytes.size() > size) {
-        done += bytes.size();
-        break;
-      }
-      hash.update(bytes);
-      out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-      done += bytes.size();
-    }
-    out.flush();
-    if (!out) {
-      return absl::ResourceExhaustedError(
-          absl::StrCat("cannot write ", aside, "; is the disk full?"));
-    }
-  }
-  std::string found = hash.hex();
-  if (done != size || found != sha256) {
-    fs::remove(aside);
-    return absl::DataLossError(absl::StrCat("blob ", sha256, " of ", size, " bytes arrived with ",
-                                            done, " bytes and hash ", found));
-  }
-  return publish_file(aside, path_of(sha256));
+  const std::string aside = aside_of(path_of(sha256));
+  absl::Status status = receive(sha256, size, read, aside);
+  if (status.ok()) status = publish_file(aside, path_of(sha256));
+  std::error_code ignored;
+  if (!status.ok()) fs::remove(aside, ignored);
+  return status;
 }
 
 }  // namespace espalier::server

@@ -1,5 +1,6 @@
 #include "server/worker/failure.h"
 
+#include "server/common/bounded_text.h"
 #include "server/common/status.h"
 
 namespace espalier::server {
@@ -43,6 +44,7 @@ espalier::v1::Failure failure_of(const absl::Status& status, const JobProgress& 
   failure.set_message(std::string(status.message()));
   failure.set_phase(last.phase);
   failure.set_step(static_cast<uint32_t>(last.step));
+  bound_texts(failure);
   return failure;
 }
 

@@ -11,6 +11,7 @@
 #include "core/base/build.h"
 #include "core/base/status_macros.h"
 #include "server/common/admin_server.h"
+#include "server/common/command_line.h"
 #include "server/common/log.h"
 #include "server/common/openmp.h"
 #include "server/common/signals.h"
@@ -53,6 +54,9 @@ void define(CLI::App& app, Flags& flags) {
       });
   auto* verify = app.add_option("--verify", flags.verify, "Check an artifact's folder and end");
   verify->excludes(scratch);
+  app.callback([&flags] {
+    if (flags.scratch.empty() && flags.verify.empty()) throw CLI::RequiredError("--scratch");
+  });
   app.set_version_flag("--version", version());
   app.footer(
       "Example: espalier-worker --control 127.0.0.1:7400 --scratch /var/tmp/espalier-worker");
@@ -112,12 +116,7 @@ int main(int argc, char** argv) {
   Flags flags;
   CLI::App app("Leases compression jobs from espalierd and runs them.");
   define(app, flags);
-  try {
-    app.parse(argc, argv);
-    if (flags.scratch.empty() && flags.verify.empty()) throw CLI::RequiredError("--scratch");
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;  // wrong usage, for every program of ours
-  }
+  if (const auto code = parse_command_line(app, argc, argv)) return *code;
   set_openmp_environment(flags.threads, argv);
   if (!flags.verify.empty()) return verify(flags.verify);
   setup_logging("worker");

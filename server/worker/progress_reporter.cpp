@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "server/common/bounded_text.h"
+
 namespace espalier::server {
 namespace {
 
@@ -24,6 +26,7 @@ espalier::v1::Progress to_proto(const JobProgress& progress) {
     if (std::isfinite(value)) (*out.mutable_metrics())[name] = value;
   }
   out.set_message(progress.message);
+  bound_texts(out);
   return out;
 }
 
@@ -38,7 +41,7 @@ ProgressReporter::~ProgressReporter() { finish(); }
 void ProgressReporter::report(const JobProgress& progress) {
   wire::ReportProgressRequest request;
   *request.mutable_progress() = to_proto(progress);
-  request.set_message(progress.message);
+  request.set_message(request.progress().message());
   auto now = std::chrono::steady_clock::now();
   {
     std::lock_guard lock(mutex_);

@@ -122,10 +122,14 @@ class Tasks(unittest.TestCase):
         self.assertGreaterEqual(metric["value"], goal)
         self.assertTrue(metric["low"] <= metric["value"] <= metric["high"], metric)
 
+    def problem_of(self, artifact):
+        return json.loads((self.cluster.folder / f"{artifact}-artifact/config.json").read_text()).get("problem_type")
+
     def test_regression_is_trained_and_served(self):
         report, ask = self.run_task("regression")
         self.check_metric("regression", report)
         self.assertNotIn("class_weights", report["data"])
+        self.assertEqual(self.problem_of("regression"), "regression")
         good, bad = (answer["value"] for answer in ask("great fine lovely the film", "awful dull the a film"))
         self.assertGreater(good, bad + 1)
 
@@ -133,6 +137,7 @@ class Tasks(unittest.TestCase):
         report, ask = self.run_task("multi-label-classification")
         self.check_metric("multi-label-classification", report)
         self.assertEqual(report["data"]["class_weights"], {"balanced": False, "weights": {"bad": 1, "good": 1.25}})
+        self.assertEqual(self.problem_of("multi"), "multi_label_classification")
         both, neither = ({one["label"] for one in answer["labels"]} for answer in ask("great awful film", "the film was in it"))
         self.assertEqual(both, {"bad", "good"})
         self.assertEqual(neither, set())

@@ -38,6 +38,7 @@ class FakeEngine : public runtime::Engine {
   const runtime::ModelInfo& info() const override { return info_; }
 
   absl::StatusOr<std::vector<Features>> encode(const Sample& sample) const override {
+    if (on_encode) on_encode();
     Features features;
     if (info_.reads == Reads::kImage) {  // a file is its own pixels
       features.input.pixels.assign(sample.image.begin(), sample.image.end());
@@ -98,6 +99,8 @@ class FakeEngine : public runtime::Engine {
     return answer;
   }
 
+  // Called before each encoding, on the thread that asks for it.
+  std::function<void()> on_encode;
   // Called before each batch, on the thread that runs it; an error fails the batch.
   std::function<absl::Status(std::span<const runtime::Row>)> on_predict;
 

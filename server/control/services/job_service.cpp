@@ -6,6 +6,7 @@
 #include "absl/strings/str_join.h"
 #include "core/base/status_macros.h"
 #include "core/spec/families.h"
+#include "core/spec/image_split.h"
 #include "core/spec/recipe.h"
 #include "core/spec/tasks.h"
 #include "server/common/serve.h"
@@ -36,27 +37,36 @@ absl::StatusOr<JobQuery> job_query(const ListJobsRequest& request, const std::st
   return query;
 }
 
-// Whether the job's model reads what the task has.
-absl::Status check_model(const Desk& desk, const Job& job, const TaskKind& kind) {
+// Whether the job's model reads what the data set holds, and a job could hold all of it.
+absl::Status check_model(const Desk& desk, const Job& job, const Dataset& dataset,
+                         const TaskKind& kind) {
   ESPALIER_ASSIGN_OR_RETURN(const Key key, parse_name(job.model(), "models"));
   const auto resource = desk.store.resource(ResourceKind::kModel, key);
   if (!resource.ok()) return absl::OkStatus();  // the store's to tell
-  const std::string model_type = model_of(*resource).family();
-  const FamilyFacts* family = find_family(model_type);
+  const Model model = model_of(*resource);
+  const FamilyFacts* family = find_family(model.family());
   if (family == nullptr) return absl::OkStatus();  // it is not READY
-  return check_reads(kind, reads_of(family->defaults), model_type);
+  if (auto read = check_reads(kind, reads_of(family->defaults), model.family()); !read.ok())
+    return with_reason(read, "OTHER_INPUTS", "job.dataset");
+  int64_t rows = 0;
+  for (const auto& split : dataset.splits()) rows += static_cast<int64_t>(split.rows());
+  return with_reason(check_pixel_memory(rows, model.channels(), model.image_size()),
+                     "TOO_MANY_PIXELS", "job.dataset");
+}
+
+// The data set that a job names, if it is there; else new_job or the store has to tell.
+std::optional<Dataset> named_dataset(const Desk& desk, const Job& job) {
+  const auto key = parse_name(job.dataset(), "datasets");
+  if (!key.ok()) return std::nullopt;
+  const auto resource = desk.store.resource(ResourceKind::kDataset, *key);
+  if (!resource.ok()) return std::nullopt;
+  return dataset_of(*resource);
 }
 
 // What a recipe cannot ask of its data set's task, said now rather than by a worker.
-absl::Status check_task(const Desk& desk, const Job& job) {
-  if (job.dataset().empty()) return absl::OkStatus();
-  ESPALIER_ASSIGN_OR_RETURN(const Key key, parse_name(job.dataset(), "datasets"));
-  const auto resource = desk.store.resource(ResourceKind::kDataset, key);
-  if (!resource.ok()) return absl::OkStatus();  // the store's to tell
-  const Dataset dataset = dataset_of(*resource);
-  ESPALIER_ASSIGN_OR_RETURN(const TaskKind kind, find_task(dataset.task()));
-  if (auto read = check_model(desk, job, kind); !read.ok())
-    return with_reason(read, "OTHER_INPUTS", "job.dataset");
+absl::Status check_task(const Desk& desk, const Job& job, const Dataset& dataset,
+                        const TaskKind& kind) {
+  ESPALIER_RETURN_IF_ERROR(check_model(desk, job, dataset, kind));
   ESPALIER_ASSIGN_OR_RETURN(const Json resolved, to_json(job.resolved_recipe()));
   ESPALIER_ASSIGN_OR_RETURN(const RecipeSpec recipe, read_recipe(resolved));
   absl::Status status = check_exit_method(kind, recipe.exit.name);
@@ -69,13 +79,24 @@ absl::Status check_task(const Desk& desk, const Job& job) {
   return status.ok() ? status : with_reason(status, "BAD_RECIPE", "job.recipe");
 }
 
+// A job that only the store may still refuse.
+absl::StatusOr<Job> checked_job(const Desk& desk, const CreateJobRequest& request) {
+  const std::optional<Dataset> dataset = named_dataset(desk, request.job());
+  std::optional<TaskKind> task;
+  if (dataset) {
+    ESPALIER_ASSIGN_OR_RETURN(task, find_task(dataset->task()));
+  }
+  ESPALIER_ASSIGN_OR_RETURN(Job job, new_job(request, desk.catalogue, task));
+  if (dataset) ESPALIER_RETURN_IF_ERROR(check_task(desk, job, *dataset, *task));
+  return job;
+}
+
 }  // namespace
 
 grpc::Status JobService::CreateJob(grpc::ServerContext* context, const CreateJobRequest* request,
                                    CreateJobResponse* response) {
   return serve("CreateJob", desk_.metrics, context, [&]() -> absl::Status {
-    ESPALIER_ASSIGN_OR_RETURN(Job job, new_job(*request, desk_.catalogue));
-    ESPALIER_RETURN_IF_ERROR(check_task(desk_, job));
+    ESPALIER_ASSIGN_OR_RETURN(Job job, checked_job(desk_, *request));
     ESPALIER_ASSIGN_OR_RETURN(
         *response->mutable_job(),
         desk_.store.create_job(std::move(job), request_of(*request), request->validate_only()));

@@ -51,9 +51,10 @@ absl::Status check_lists(const Job& job) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<RecipeSpec> resolve(const Catalogue& catalogue, Job& job) {
+absl::StatusOr<RecipeSpec> resolve(const Catalogue& catalogue, const std::optional<TaskKind>& task,
+                                   Job& job) {
   ESPALIER_ASSIGN_OR_RETURN(const Json written, to_json(job.recipe()));
-  auto resolved = resolve_recipe(written, catalogue);
+  auto resolved = resolve_recipe(written, catalogue, task);
   if (!resolved.ok()) return with_reason(resolved.status(), "BAD_RECIPE", "job.recipe");
   ESPALIER_ASSIGN_OR_RETURN(*job.mutable_resolved_recipe(), to_struct(*resolved));
   return read_recipe(*resolved);
@@ -69,7 +70,7 @@ bool trains(const RecipeSpec& recipe) {
 }  // namespace
 
 absl::StatusOr<Job> new_job(const espalier::v1::CreateJobRequest& request,
-                            const Catalogue& catalogue) {
+                            const Catalogue& catalogue, const std::optional<TaskKind>& task) {
   const Job& asked = request.job();
   const std::string id = request.job_id().empty() ? random_id(8) : request.job_id();
   ESPALIER_ASSIGN_OR_RETURN(const Key key, new_key(request.parent(), id, "job_id"));
@@ -95,7 +96,7 @@ absl::StatusOr<Job> new_job(const espalier::v1::CreateJobRequest& request,
   for (const std::string& name : job.after()) {
     ESPALIER_RETURN_IF_ERROR(check_reference(name, "jobs", key.project, "job.after"));
   }
-  ESPALIER_ASSIGN_OR_RETURN(const RecipeSpec recipe, resolve(catalogue, job));
+  ESPALIER_ASSIGN_OR_RETURN(const RecipeSpec recipe, resolve(catalogue, task, job));
   if (!job.dataset().empty()) {
     ESPALIER_RETURN_IF_ERROR(
         check_reference(job.dataset(), "datasets", key.project, "job.dataset"));

@@ -87,6 +87,8 @@ grpc::Status ModelService::CreateModel(grpc::ServerContext* context,
     body.clear_parameters();
     body.clear_layers();
     body.clear_hidden();
+    body.clear_image_size();
+    body.clear_channels();
     resource.body = body_of(std::move(body));
     ESPALIER_ASSIGN_OR_RETURN(
         const Resource made,

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/base/hash.h"
 #include "core/base/status_macros.h"
+#include "server/common/bounded_text.h"
 #include "server/common/serve.h"
 #include "server/control/convert.h"
 #include "server/control/matching.h"
@@ -24,6 +25,7 @@ constexpr double kLongestPoll = 60;
 constexpr int kMostOfferedLabels = 64;
 constexpr int kMostOfferedMethods = 1000;
 constexpr size_t kLongestOffered = 512;
+constexpr int kMostFigures = 256;
 
 // A map of a worker, bounded: espalierd keeps it as long as the worker lives.
 template <class Map>
@@ -59,6 +61,18 @@ absl::Status check_worker(const WorkerInfo& worker) {
                          "the worker speaks protocol version ", worker.protocol_version(),
                          ", espalierd speaks ", kWorkerProtocol, "; install builds that agree")),
                      "PROTOCOL_VERSION", "worker.protocol_version");
+}
+
+// The figures that a job reports, bounded like its texts: they are kept with every event.
+absl::Status check_figures(const espalier::v1::Progress& progress) {
+  bool fits = progress.metrics_size() <= kMostFigures;
+  for (const auto& [name, value] : progress.metrics()) fits &= name.size() <= kLongestWord;
+  if (fits) return absl::OkStatus();
+  return with_reason(
+      absl::InvalidArgumentError(absl::StrCat(
+          "progress.metrics has ", progress.metrics_size(), " entries; at most ", kMostFigures,
+          " with names of at most ", kLongestWord, " bytes are allowed")),
+      "BAD_PROGRESS", "progress.metrics");
 }
 
 // The manifest's hash: sorted "sha256  path" lines, as sha256sum prints them.
@@ -168,16 +182,20 @@ grpc::Status WorkerService::Heartbeat(grpc::ServerContext* context, const Heartb
 grpc::Status WorkerService::ReportProgress(grpc::ServerContext* context,
                                            const ReportProgressRequest* request,
                                            ReportProgressResponse* response) {
-  return serve_held("ReportProgress", context, *request,
-                    [&](const LeaseHold& hold) -> absl::Status {
-                      ESPALIER_ASSIGN_OR_RETURN(
-                          const bool cancelled,
-                          desk_.store.report_progress(hold, request->progress(),
-                                                      request->event_kind(), request->message()));
-                      response->set_cancel_requested(cancelled);
-                      if (!request->event_kind().empty()) desk_.notifier.notify();
-                      return absl::OkStatus();
-                    });
+  return serve_held(
+      "ReportProgress", context, *request, [&](const LeaseHold& hold) -> absl::Status {
+        auto progress = request->progress();
+        ESPALIER_RETURN_IF_ERROR(check_figures(progress));
+        bound_texts(progress);
+        ESPALIER_ASSIGN_OR_RETURN(
+            const bool cancelled,
+            desk_.store.report_progress(hold, progress,
+                                        utf8_prefix(request->event_kind(), kLongestWord),
+                                        bounded(request->message(), kLongestMessage)));
+        response->set_cancel_requested(cancelled);
+        if (!request->event_kind().empty()) desk_.notifier.notify();
+        return absl::OkStatus();
+      });
 }
 
 grpc::Status WorkerService::ReadBlob(grpc::ServerContext* context, const ReadBlobRequest* request,
@@ -251,15 +269,17 @@ grpc::Status WorkerService::CompleteJob(grpc::ServerContext* context,
 grpc::Status WorkerService::FailJob(grpc::ServerContext* context, const FailJobRequest* request,
                                     FailJobResponse*) {
   return serve_held("FailJob", context, *request, [&](const LeaseHold& hold) -> absl::Status {
+    auto failure = request->failure();
+    bound_texts(failure);
     ESPALIER_ASSIGN_OR_RETURN(const auto job,
-                              desk_.store.fail_job(hold, request->failure(), request->retryable()));
+                              desk_.store.fail_job(hold, failure, request->retryable()));
     const bool again = job.state() == espalier::v1::Job::STATE_QUEUED;
     const bool cancelled = job.state() == espalier::v1::Job::STATE_CANCELLED;
     desk_.measured.count_attempt(again ? "retried" : cancelled ? "cancelled" : "failed");
     desk_.measured.observe_end(job);
     desk_.blobs.discard_attempt(hold);
-    spdlog::info("{} is {}: {} {}", job.name(), state_name(job.state()),
-                 request->failure().reason(), request->failure().message());
+    spdlog::info("{} is {}: {} {}", job.name(), state_name(job.state()), failure.reason(),
+                 failure.message());
     desk_.notifier.notify();
     return absl::OkStatus();
   });

@@ -18,6 +18,29 @@ absl::Status no_endpoint(const Key& key) {
                      "NOT_FOUND");
 }
 
+// Whether the project's endpoints are still few and small enough with this one.
+absl::Status check_room(sqlite::Database& db, const Key& key, const Endpoint& endpoint) {
+  auto others = db.query(
+      "SELECT count(*), coalesce(sum(length(body)), 0) FROM endpoints "
+      "WHERE project = ? AND id <> ?",
+      key.project, key.id);
+  others.step();
+  if (others.integer(0) >= kMostEndpoints) {
+    return with_reason(absl::ResourceExhaustedError(absl::StrCat(
+                           "the project has ", others.integer(0), " endpoints, and no more than ",
+                           kMostEndpoints, " are allowed; delete one first")),
+                       "TOO_MANY");
+  }
+  const int64_t bytes = others.integer(1) + static_cast<int64_t>(endpoint.ByteSizeLong());
+  if (bytes <= kMostEndpointBytes) return absl::OkStatus();
+  return with_reason(absl::ResourceExhaustedError(absl::StrCat(
+                         "the project's endpoints would take ", bytes, " bytes, and no more than ",
+                         kMostEndpointBytes,
+                         " can be sent to inference servers at once; delete an endpoint, or "
+                         "take routes away first")),
+                     "TOO_LARGE", "endpoint.routes");
+}
+
 }  // namespace
 
 absl::StatusOr<Endpoint> SqliteJobStore::set_endpoint(Endpoint endpoint, bool check_only) {
@@ -35,15 +58,7 @@ absl::StatusOr<Endpoint> SqliteJobStore::set_endpoint(Endpoint endpoint, bool ch
       artifact.ParseFromString(row.text(0));
       route.set_manifest_sha256(artifact.manifest_sha256());
     }
-    auto count = db_->query(
-        "SELECT count(*), count(*) FILTER (WHERE id = ?2) FROM endpoints WHERE project = ?1",
-        key.project, key.id);
-    if (count.step() && count.integer(1) == 0 && count.integer(0) >= kMostEndpoints) {
-      return with_reason(absl::ResourceExhaustedError(absl::StrCat(
-                             "the project has ", count.integer(0), " endpoints, and no more than ",
-                             kMostEndpoints, " are allowed; delete one first")),
-                         "TOO_MANY");
-    }
+    ESPALIER_RETURN_IF_ERROR(check_room(*db_, key, endpoint));
     *endpoint.mutable_update_time() = TimeUtil::MillisecondsToTimestamp(clock_.wall_ms());
     if (check_only) return endpoint;
     // From the common counter, so that it grows even when the endpoint is deleted and made again.

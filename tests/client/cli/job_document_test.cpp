@@ -161,6 +161,28 @@ TEST(Job, RefusesNumbersThatAreNotFinite) {
             "--prune-epochs is inf; it must be a finite number");
 }
 
+TEST(Job, RefusesWhatYamlWritesForNoFiniteNumber) {
+  EXPECT_EQ(message(job("--set prune.learning_rate=.inf")),
+            "--set:1: prune.learning_rate is .inf; a number must be finite, and a text like it be "
+            "quoted");
+  EXPECT_THAT(message(job("", "seed: 1\nprune: {epochs: 1e999}")),
+              HasSubstr("recipe.yaml:2: prune.epochs is 1e999; a number must be finite"));
+  EXPECT_THAT(message(job("", "distillers: [{name: a, options: {weight: -.INF}}]")),
+              HasSubstr("distillers.0.options.weight is -.INF"));
+  EXPECT_THAT(message(job("--pruner taylor --pruner-option weight=.nan")),
+              HasSubstr("--pruner-option:1: weight is .nan"));
+  EXPECT_EQ(job("", "labels: {edge: '.inf'}")->labels().at("edge"), ".inf");
+}
+
+TEST(Job, RefusesTextThatStandsForNoFiniteNumber) {
+  for (const char* word : {"nan", "NaN", "Infinity", "-Infinity", "inf", "'1e999'"}) {
+    EXPECT_THAT(message(job(std::string("--set prune.learning_rate=") + word)),
+                HasSubstr("recipe.prune.learning_rate is \""))
+        << word;
+  }
+  EXPECT_EQ(job("--set prune.learning_rate='0.5'")->recipe().prune().learning_rate(), 0.5);
+}
+
 TEST(Job, ThatCannotBeReadIsWrongUsage) {
   for (const auto& made : {job("--set nonsense"), job("", "a: ["), job("", "prunner: taylor"),
                            job("--set recipe.seed=soon"), job("--exit-option a=1"), job_of({})}) {

@@ -69,6 +69,12 @@ TEST(InferResponse, IsReadRowByRow) {
   EXPECT_THAT(predictions->rows[1].probabilities, ElementsAre(0.5f, 0.5f));
 }
 
+TEST(InferResponse, OfNumbersHasNoConfidence) {
+  inference::ModelInferResponse response;
+  add(response, "label", std::string("\3\0\0\0-.5", 7));
+  EXPECT_EQ(read_predictions(response, 1).value().rows[0].confidence, std::nullopt);
+}
+
 TEST(InferResponse, ThatIsBrokenIsRefusedWithTheOutputsName) {
   inference::ModelInferResponse response;
   add(response, "label", std::string("\377\0\0\0pos", 7));

@@ -11,6 +11,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 class Files : public ::testing::Test {
  protected:
@@ -48,15 +49,21 @@ TEST_F(Files, AreRemovedTheLongestUnusedFirstAndWhatHasASecondLinkNever) {
   trim_folder(root_ + "/none", 8);
 }
 
-TEST_F(Files, ThatAreBeingWrittenAreNotTrimmedUntilTheirWriterIsDead) {
+TEST_F(Files, ThatAreBeingWrittenAsideStayForADayAndThenGoEvenWhereThereIsRoom) {
   ASSERT_TRUE(make_folders(root_ + "/kept").ok());
-  ASSERT_TRUE(write_file(root_ + "/kept/a.part.1", "12345").ok());
-  ASSERT_TRUE(write_file(root_ + "/kept/b.part.2", "12345").ok());
-  std::filesystem::last_write_time(
-      root_ + "/kept/b.part.2",
-      std::filesystem::file_time_type::clock::now() - std::chrono::hours(2));
+  const auto written_aside = [&](const std::string& name, int hours_ago) {
+    const std::string path = aside_of(root_ + "/kept/" + name);
+    ASSERT_TRUE(write_file(path, "12345").ok());
+    std::filesystem::last_write_time(
+        path, std::filesystem::file_time_type::clock::now() - std::chrono::hours(hours_ago));
+  };
+  written_aside("slow", 23);
+  written_aside("abandoned", 25);
+  ASSERT_TRUE(write_file(root_ + "/kept/whole", "12345").ok());
+  trim_folder(root_ + "/kept", 10);
+  EXPECT_THAT(*list_files(root_ + "/kept"), ElementsAre(StartsWith("slow.part."), "whole"));
   trim_folder(root_ + "/kept", 0);
-  EXPECT_THAT(*list_files(root_ + "/kept"), ElementsAre("a.part.1"));
+  EXPECT_THAT(*list_files(root_ + "/kept"), ElementsAre(StartsWith("slow.part.")));
 }
 
 TEST_F(Files, AreListedSortedAndBelowTheRoot) {

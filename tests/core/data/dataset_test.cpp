@@ -32,19 +32,6 @@ Batch both(const Examples& examples) {
   return make_batch(examples, rows);
 }
 
-TEST(PixelMemory, IsBounded) {
-  ModelConfig config;
-  DatasetFacts facts;
-  facts.rows = {{"train", 50000}, {"report", 10000}};
-  EXPECT_TRUE(check_pixel_memory(facts, config).ok());  // texts
-  config.channels = 3;
-  config.image_size = 32;
-  EXPECT_TRUE(check_pixel_memory(facts, config).ok());
-  config.image_size = 224;
-  EXPECT_THAT(std::string(check_pixel_memory(facts, config).message()),
-              ::testing::HasSubstr("the data set's 60000 images of 3 x 224 x 224 pixels take 8.4"));
-}
-
 TEST(SampleOf, IsAnImageWhereThereAreSome) {
   Rows rows;
   rows.images = {"one", "two"};

@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "core/base/files.h"
+#include "core/base/hash.h"
 #include "core/data/splits_file.h"
 #include "tests/core/data/splits_equal.h"
 #include "tests/core/spec/scratch.h"
@@ -94,6 +95,15 @@ TEST(ExamplesKey, IsTheSameForTheSameContent) {
   EXPECT_EQ(first.key().size(), 64u);
 }
 
+TEST(ExamplesKey, TakesADigestThatIsKnownWithoutReadingTheFile) {
+  Job job;
+  const std::string key = job.key();
+  job.spec.digests["train.tsv"] = sha256_hex("text\tlabel\nfine\t1\nbad\t0\n");
+  EXPECT_EQ(job.key(), key);
+  fs::remove(job.data.path() + "/train.tsv");
+  EXPECT_EQ(job.key(), key);
+}
+
 TEST(ExamplesKey, DoesNotAskForWhatChangesNoExample) {
   Job job;
   const std::string key = job.key();
@@ -130,6 +140,8 @@ TEST(ExamplesKey, ChangesWithWhatExamplesComeFrom) {
   expect_new("vocabulary", [](Job& job) {
     job.model.write("vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nbad\n");
   });
+  expect_new("types", [](Job& job) { job.config.token_types = 1; });
+  expect_new("family", [](Job& job) { job.config.family = Family::kRoberta; });
   expect_new("tokenizer", [](Job& job) {
     job.model.write("tokenizer_config.json", R"({"do_lower_case": false})");
   });

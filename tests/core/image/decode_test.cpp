@@ -77,6 +77,17 @@ TEST(Decode, RefusesAnImageByItsHeaderWhenItWouldBeTooLarge) {
   EXPECT_THAT(refusal(huge), HasSubstr("65280 x 65280"));
 }
 
+TEST(PixelsOf, ReadsTheHeaderAlone) {
+  EXPECT_EQ(pixels_of(bytes_of(testing::kJpeg)).value(), 12);
+  EXPECT_EQ(pixels_of(bytes_of(testing::kPng)).value(), 4);
+  EXPECT_EQ(pixels_of(bytes_of(testing::kDeepGreyPng)).value(), 1);
+  const std::string file = bytes_of(testing::kJpeg);
+  EXPECT_EQ(pixels_of(file.substr(0, file.size() - 20)).value(), 12);  // no whole scan
+  EXPECT_THAT(std::string(pixels_of(bytes_of(testing::kHugePng)).status().message()),
+              HasSubstr("100000 x 100000 pixels; at most"));
+  EXPECT_FALSE(pixels_of("GIF89a...").ok());
+}
+
 TEST(Decode, RefusesAFileThatIsCutShortAnywhere) {
   for (const char* whole : {testing::kJpeg, testing::kProgressiveJpeg, testing::kCmykJpeg,
                             testing::kPng, testing::kPalettePng, testing::kInterlacedPng}) {

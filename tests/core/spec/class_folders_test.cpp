@@ -1,5 +1,6 @@
 #include "core/spec/class_folders.h"
 
+#include "absl/strings/str_cat.h"
 #include "tests/core/spec/pack.h"
 
 namespace espalier {
@@ -146,6 +147,21 @@ TEST(ClassFolders, EndWithTheFirstErrorOfWhoeverTakesThem) {
       });
   EXPECT_TRUE(absl::IsCancelled(status));
   EXPECT_THAT(seen, ElementsAre("cat/1.jpg"));
+}
+
+TEST(ClassFolders, OfSeveralSplitsAreReadInOnePass) {
+  Pack pack("a.tar.gz");
+  pack.file("test/cat/1.jpg", "a").file("train/cat/2.jpg", "b").file("test/dog/3.jpg", "c");
+  const std::string path = pack.file("dev/cat/4.jpg", "d").folders().path;
+  std::vector<std::string> seen;
+  const auto take = [&](size_t under, ClassFile file) {
+    seen.push_back(absl::StrCat(under, " ", file.label, " ", file.bytes));
+    return absl::OkStatus();
+  };
+  ASSERT_TRUE(visit_class_folders(path, {"train", "test"}, {}, take).ok());
+  EXPECT_THAT(seen, ElementsAre("1 cat a", "0 cat b", "1 dog c"));
+  EXPECT_THAT(visit_class_folders(path, {"train", "val"}, {}, take),
+              Refuses("holds no .jpg, .jpeg or .png below val"));
 }
 
 TEST(ClassFolders, AreTakenForAnArchiveByTheirName) {

@@ -264,6 +264,19 @@ TEST(DatasetSpec, HasTheFieldsOfTheProto) {
   EXPECT_THAT(spec->label_names, ElementsAre("no", "yes"));
 }
 
+TEST(DatasetSpec, KnowsTheDigestsOfAStoresFilesAndHashesOthers) {
+  auto spec = read(R"({"splits": [{"name": "train", "path": "a.tsv"}],
+                       "files": [{"path": "a.tsv", "size": "4", "sha256": "0a1b"}]})");
+  ASSERT_TRUE(spec.ok()) << spec.status();
+  EXPECT_EQ(*split_digest(*spec, "train"), "0a1b");  // there is no such file
+  OneFile file("a.tsv", "abc");
+  // Of "abc": FIPS 180-2, B.1.
+  EXPECT_EQ(*split_digest(file.spec, "train"),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  EXPECT_THAT(read(R"({"splits": [{"name": "train", "path": "a.tsv"}], "files": {}})").status(),
+              Refuses("files must be a list"));
+}
+
 TEST(DatasetSpec, RefusesWhatCannotBeRead) {
   EXPECT_THAT(read("{}").status(), Refuses("splits is missing"));
   EXPECT_THAT(read(R"({"splits": [{"name": "train", "path": "a.tsv"},

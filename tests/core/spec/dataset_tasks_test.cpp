@@ -227,6 +227,46 @@ TEST(DatasetSpec, ChecksWhatTheTaskWants) {
   EXPECT_THAT(refused(R"("task": "poetry")"), Refuses("known: text-classification, regression"));
 }
 
+ModelConfig head_of(HeadKind head, int classes, ProblemType problem = ProblemType::kUnstated) {
+  ModelConfig config;
+  config.head = head;
+  config.classes = classes;
+  config.problem = problem;
+  return config;
+}
+
+TEST(Tasks, AreToldByTheHead) {
+  EXPECT_EQ(*task_of(head_of(HeadKind::kToken, 5)), "token-classification");
+  EXPECT_EQ(*task_of(head_of(HeadKind::kMaskedLm, 0)), "fill-mask");
+  EXPECT_EQ(*task_of(head_of(HeadKind::kSequence, 3)), "text-classification");
+  EXPECT_EQ(*task_of(head_of(HeadKind::kSequence, 1)), "regression");
+  ModelConfig images = head_of(HeadKind::kSequence, 1);
+  images.image_size = 8;
+  EXPECT_EQ(*task_of(images), "image-classification");
+}
+
+TEST(Tasks, AreToldByTheProblemWhereHeadsAreAlike) {
+  const auto asked = [](int classes, ProblemType problem) {
+    return task_of(head_of(HeadKind::kSequence, classes, problem));
+  };
+  EXPECT_EQ(*asked(1, ProblemType::kSingleLabel), "text-classification");
+  EXPECT_EQ(*asked(1, ProblemType::kMultiLabel), "multi-label-classification");
+  EXPECT_EQ(*asked(3, ProblemType::kMultiLabel), "multi-label-classification");
+  EXPECT_EQ(*asked(1, ProblemType::kRegression), "regression");
+  EXPECT_THAT(asked(3, ProblemType::kRegression).status(), Refuses("the head has 3 outputs"));
+  ModelConfig images = head_of(HeadKind::kSequence, 3, ProblemType::kMultiLabel);
+  images.image_size = 8;
+  EXPECT_THAT(task_of(images).status(), Refuses("single_label_classification"));
+}
+
+TEST(Tasks, HaveTheProblemOfTheirAnswer) {
+  for (const char* task : {"text-classification", "regression", "multi-label-classification"}) {
+    const ProblemType problem = problem_of(find_task(task)->objective);
+    EXPECT_EQ(*task_of(head_of(HeadKind::kSequence, 1, problem)), task);
+  }
+  EXPECT_EQ(problem_of(Objective::kSpan), ProblemType::kUnstated);
+}
+
 TEST(Tasks, KnowLabelsThatMarkEntities) {
   EXPECT_TRUE(mark_entities({"B-PER", "I-PER", "O"}));
   EXPECT_FALSE(mark_entities({"NOUN", "VERB", "O"}));

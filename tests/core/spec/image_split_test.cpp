@@ -125,6 +125,7 @@ TEST(ImageSplit, SharesAnArchiveWithSplitsOfOtherFolders) {
   auto facts = inspect_dataset(spec);
   ASSERT_TRUE(facts.ok()) << facts.status();
   EXPECT_EQ(facts->rows.at("report"), 3);
+  EXPECT_EQ(facts->rows.at("train"), 3);
   spec.under["report"] = "train";
   EXPECT_THAT(inspect_dataset(spec).status(), Refuses("a row must serve one of them"));
 }
@@ -136,6 +137,23 @@ TEST(ImageSplit, ShowsEveryImageToWhoeverLooks) {
     return file == "two" ? absl::InvalidArgumentError("it is no picture") : absl::OkStatus();
   };
   EXPECT_THAT(inspect_dataset(spec, look).status(), Refuses("a.tar: cat/2.jpg: it is no picture"));
+}
+
+TEST(ImageSplit, IsOneOfAnArchiveAndAnotherOfATable) {
+  Pack pack("a.tar");
+  Scratch scratch;
+  DatasetSpec spec = images_in(animals(pack).folders().path);
+  spec.splits["report"] = parquet_file(scratch, {"one", "two"}, {10, 9});
+  spec.image_column = "img";
+  EXPECT_THAT(inspect_dataset(spec).status(), Refuses("unknown label \"10\"; known: cat, dog"));
+  spec.label_names = {"9", "10"};
+  EXPECT_THAT(inspect_dataset(spec).status(), Refuses("unknown label \"dog\"; known: 9, 10"));
+  std::swap(spec.splits["train"], spec.splits["report"]);
+  spec.label_names = {"9", "10", "cat", "dog"};
+  auto facts = inspect_dataset(spec);
+  ASSERT_TRUE(facts.ok()) << facts.status();
+  EXPECT_EQ(facts->rows.at("train"), 2);
+  EXPECT_EQ(facts->rows.at("report"), 3);
 }
 
 absl::Status refused_images(const std::string& split, const std::string& fields = "") {
@@ -156,6 +174,13 @@ TEST(ImageSplit, HasTheFieldsOfImages) {
   EXPECT_THAT(refused_images(R"("path": "a.tar", "under": "../x")"), Refuses("leaves its folder"));
   EXPECT_THAT(refused_images(R"("path": "a.tar")", R"("text_column": "img", )"),
               Refuses("text_column is set, but image-classification reads images"));
+  for (const char* column : {"image_column", "label_column"}) {
+    EXPECT_THAT(refused_images(R"("path": "a.tar")", absl::StrCat("\"", column, R"(": "x", )")),
+                Refuses(absl::StrCat(column, " is set, but a.tar is an archive")));
+    EXPECT_TRUE(refused_images(R"("path": "a.tar"}, {"name": "report", "path": "b.parquet")",
+                               absl::StrCat("\"", column, R"(": "x", )"))
+                    .ok());
+  }
   EXPECT_THAT(refused_images(R"("path": "a.tar")", R"("column_names": ["image", "label"], )"),
               Refuses("column_names is set"));
   const auto text = [](const std::string& fields) {
@@ -165,6 +190,15 @@ TEST(ImageSplit, HasTheFieldsOfImages) {
               Refuses("an archive is for image-classification"));
   EXPECT_THAT(text(R"("splits": [{"name": "train", "path": "a.tsv"}], "image_column": "x")"),
               Refuses("image_column is set, but text-classification reads texts"));
+}
+
+TEST(PixelMemory, IsBounded) {
+  DatasetFacts facts;
+  facts.rows = {{"train", 50000}, {"report", 10000}};
+  EXPECT_TRUE(check_pixel_memory(facts.total_rows(), 0, 0).ok());  // texts
+  EXPECT_TRUE(check_pixel_memory(facts.total_rows(), 3, 32).ok());
+  EXPECT_THAT(check_pixel_memory(facts.total_rows(), 3, 224),
+              Refuses("the data set's 60000 images of 3 x 224 x 224 pixels take 8.4"));
 }
 
 TEST(ImageSplit, TellsFoldersThatHoldTheSameFiles) {

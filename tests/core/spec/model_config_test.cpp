@@ -66,6 +66,19 @@ TEST(ModelConfig, FindsTheClassesWhereverTheyAreSaid) {
               Refuses("none with a name and id 1"));
 }
 
+TEST(ModelConfig, KnowsWhatItsHeadAnswersWith) {
+  EXPECT_EQ(read_model_config(mini_lm())->problem, ProblemType::kUnstated);
+  for (const char* word :
+       {"regression", "single_label_classification", "multi_label_classification"}) {
+    const auto config = read_model_config(with({{"problem_type", word}, {"num_labels", 1}}));
+    ASSERT_TRUE(config.ok()) << config.status();
+    EXPECT_EQ(write_model_config(*config)["problem_type"], word);
+  }
+  EXPECT_FALSE(write_model_config(tiny()).contains("problem_type"));
+  EXPECT_THAT(read({{"problem_type", "ranking"}}),
+              Refuses("problem_type is \"ranking\"; known: regression, single_label"));
+}
+
 TEST(ModelConfig, RefusesWhatItCannotRun) {
   EXPECT_THAT(read({{"model_type", "gpt2"}}),
               Refuses("model_type is \"gpt2\"; this build knows: bert, roberta, xlm-roberta, "

@@ -37,7 +37,7 @@ TEST(Recipe, AutoNeedsOnlyATarget) {
   EXPECT_EQ(spec.exits.epochs, 1);
   EXPECT_EQ(spec.exits.learning_rate, 1e-3);
   EXPECT_EQ(spec.prune.learning_rate, 5e-5);
-  EXPECT_EQ(spec.max_length, 128);
+  EXPECT_EQ(spec.max_length, std::nullopt);
   EXPECT_EQ(spec.seed, 1u);
   EXPECT_EQ(spec.max_metric_drop, -1);
   EXPECT_EQ(spec.exit_max_metric_drop, 1);
@@ -94,6 +94,21 @@ TEST(Recipe, MayLeaveMethodsOut) {
   EXPECT_EQ(exits_only.prune.epochs, 0);
   EXPECT_EQ(exits_only.recover.epochs, 0);
   EXPECT_EQ(exits_only.exit.name, "deebert");
+}
+
+TEST(Recipe, HasExitsWhereTheTaskCanLeaveEarly) {
+  const Json written = {{"target", {{"sparsity", 0.6}}}};
+  auto exit_for = [&](const char* task, const Json& recipe) {
+    return resolve_recipe(recipe, sample_catalogue(), *find_task(task)).value()["exit"]["name"];
+  };
+  for (const char* task : {"text-classification", "image-classification"})
+    EXPECT_EQ(exit_for(task, written), "deebert") << task;
+  for (const char* task : {"regression", "multi-label-classification", "token-classification",
+                           "fill-mask", "question-answering"})
+    EXPECT_EQ(exit_for(task, written), "none") << task;
+  Json asked = written;
+  asked["exit"] = {{"name", "deebert"}};
+  EXPECT_EQ(exit_for("regression", asked), "deebert");  // check_exit_method() refuses it
 }
 
 TEST(Recipe, DenseOnlyFineTunes) {
@@ -165,11 +180,23 @@ TEST(Recipe, SaysWhatThisBuildCannotDoYet) {
   }
 }
 
+TEST(Recipe, ReadsTextsAsLongAsTheModelCan) {
+  const RecipeSpec usual = run(R"({"recipe": "dense"})");
+  EXPECT_EQ(*text_length(usual, 512), 128);
+  EXPECT_EQ(*text_length(usual, 64), 64);
+  const RecipeSpec asked = run(R"({"recipe": "dense", "max_length": 256})");
+  EXPECT_EQ(*text_length(asked, 512), 256);
+  EXPECT_EQ(*text_length(asked, 256), 256);
+  EXPECT_THAT(text_length(asked, 64).status(),
+              Refuses("max_length is 256, but the model has positions for 64 tokens; ask for at "
+                      "most 64, or leave max_length out"));
+}
+
 TEST(Recipe, TakesProtosUnsetValues) {
   const RecipeSpec spec = run(
       R"({"recipe": "", "target": {"sparsity": 0.5}, "seed": 0, "max_length": 0, "precision": "", "distillers": [], "constraint": {}})");
   EXPECT_EQ(spec.seed, 1u);
-  EXPECT_EQ(spec.max_length, 128);
+  EXPECT_EQ(spec.max_length, std::nullopt);
   EXPECT_EQ(spec.distillers.size(), 1u);
 }
 

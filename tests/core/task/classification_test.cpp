@@ -3,11 +3,14 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/core/image/files.h"
+#include "tests/core/task/characters.h"
 #include "tests/core/task/predictions.h"
 
 namespace espalier {
 namespace {
 
+using ::testing::Each;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using testing::predictions;
 using testing::with_targets;
@@ -98,6 +101,34 @@ TEST(Classification, ReadsAnImageOfTheModelsSize) {
   sample.image = "GIF89a";
   EXPECT_THAT(std::string(task->encode(reading, sample).status().message()),
               HasSubstr("not a JPEG or PNG"));
+}
+
+absl::StatusOr<std::vector<Features>> pair_for(Family family, int token_types) {
+  ModelConfig config;
+  config.family = family;
+  config.token_types = token_types;
+  const testing::Characters letters;
+  Sample sample;
+  sample.text = "a";
+  sample.pair = "b";
+  sample.has_pair = true;
+  return (*make_task("text-classification", {"no", "yes"}))->encode({&letters, &config, 8}, sample);
+}
+
+TEST(Classification, GivesAPairTheTypesThatTheModelReads) {
+  EXPECT_THAT(pair_for(Family::kBert, 2)->front().input.types, ElementsAre(0, 0, 0, 1, 1));
+  EXPECT_THAT(pair_for(Family::kElectra, 2)->front().input.types, ElementsAre(0, 0, 0, 1, 1));
+  EXPECT_THAT(pair_for(Family::kRoberta, 1)->front().input.types, Each(0));
+  EXPECT_THAT(pair_for(Family::kRoberta, 2)->front().input.types, Each(0));
+  EXPECT_THAT(pair_for(Family::kDistilBert, 0)->front().input.types, Each(0));
+  EXPECT_THAT(pair_for(Family::kMpnet, 0)->front().input.types, Each(0));
+}
+
+TEST(Classification, RefusesAPairWhoseTypesTheModelDoesNotHave) {
+  const absl::Status refused = pair_for(Family::kBert, 1).status();
+  EXPECT_TRUE(absl::IsInvalidArgument(refused));
+  EXPECT_THAT(std::string(refused.message()),
+              HasSubstr("token 3 has type 1; the model has 1 type (type_vocab_size"));
 }
 
 TEST(Classification, IsMadeByItsName) {

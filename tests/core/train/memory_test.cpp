@@ -79,6 +79,42 @@ TEST(Memory, TheSmallerSizeIsPartOfTheCheckpoint) {
   expect_equal(small, run_to_the_end(resumed, model));
 }
 
+// Asks for the task's gradients before every step, and runs out of memory there so many times.
+struct Probing : Distiller {
+  explicit Probing(int failures) : failures(failures) {}
+  void before_step(Session& session, const Step& step) override {
+    Gates gates;
+    gates.ffn = at::ones({3}).set_requires_grad(true);
+    gates.ffn.register_hook([this](const Tensor& gradient) {
+      if (failures-- > 0) throw std::bad_alloc();
+      return gradient;
+    });
+    gates.seal(session.model().config);
+    session.task_gradients(gates, step.index);
+  }
+  int failures;
+};
+
+// The weights that five steps leave; all of them take micro-batches of 4.
+std::map<std::string, Tensor> weights_of_fours(int micro_batch_size,
+                                               std::vector<Distiller*> distillers) {
+  Workbench bench(5);
+  bench.spec().micro_batch_size = micro_batch_size;
+  bench.training.distillers = std::move(distillers);
+  Model model = testing::tiny_model();
+  Trainer trainer(model, bench.training);
+  trainer.step();
+  EXPECT_EQ(trainer.metrics().at("micro_batch_size"), 4);
+  return run_to_the_end(trainer, model);
+}
+
+TEST(Memory, AStepBeginsWithWhatFittedBeforeIt) {
+  Probing calm(0), failing(1);
+  const auto fours = weights_of_fours(4, {});
+  expect_equal(fours, weights_of_fours(4, {&calm}));  // it changes nothing, dropout included
+  expect_equal(fours, weights_of_fours(8, {&failing}));
+}
+
 absl::Status train_hungry(Hungry& hungry) {
   Workbench bench(5);
   bench.training.distillers = {&hungry};

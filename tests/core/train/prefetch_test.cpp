@@ -2,9 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
 #include <thread>
 
 #include "core/base/guard.h"
+#include "core/task/classification.h"
 #include "tests/core/train/workbench.h"
 
 namespace espalier {
@@ -93,6 +98,49 @@ TEST(Trainer, SeesTheSamplersRowsInTheirOrder) {
     const Batch expected = make_batch(bench.examples, sampler.rows(step));
     EXPECT_TRUE(at::equal(reader.seen[static_cast<size_t>(step)], expected.ids)) << step;
   }
+}
+
+// Counts the rows that a trainer has drawn for its steps.
+struct CountingTask : Classification {
+  CountingTask() : Classification(*find_task("text-classification"), {}, "") {}
+  void redraw(uint64_t, const Reading&, Input&, std::vector<float>&) const override {
+    std::lock_guard lock(mutex);
+    ++drawn;
+    changed.notify_all();
+  }
+  // Whether so many are drawn; half a minute is given to them.
+  bool reaches(int64_t rows) const {
+    std::unique_lock lock(mutex);
+    return changed.wait_for(lock, std::chrono::seconds(30), [&] { return drawn >= rows; });
+  }
+  mutable std::mutex mutex;
+  mutable std::condition_variable changed;
+  mutable int64_t drawn = 0;
+};
+
+// Holds a step up until the rows of the next one are drawn.
+struct Waiting : Distiller {
+  explicit Waiting(const CountingTask& task) : task(task) {}
+  Tensor loss(const Pass& pass) override {
+    const int64_t ahead = std::min(pass.step.index + 2, pass.step.total);
+    prefetched = prefetched && task.reaches(8 * ahead);
+    return {};
+  }
+  const CountingTask& task;
+  bool prefetched = true;
+};
+
+TEST(Trainer, MakesTheNextStepsBatchesWhileAStepRuns) {
+  const CountingTask task;
+  Waiting waiting(task);
+  Workbench bench(5);  // of 8 rows
+  bench.training.task = &task;
+  bench.training.distillers = {&waiting};
+  Model model = testing::tiny_model();
+  Trainer trainer(model, bench.training);
+  while (!trainer.done()) trainer.step();
+  EXPECT_TRUE(waiting.prefetched);
+  EXPECT_EQ(task.drawn, 8 * 5);  // each once
 }
 
 }  // namespace

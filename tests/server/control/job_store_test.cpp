@@ -263,6 +263,27 @@ TEST_F(Store, AnEndpointNeedsItsArtifactsAndKeepsThem) {
   EXPECT_EQ(store->delete_endpoint({"default", "e"}).code(), absl::StatusCode::kNotFound);
 }
 
+TEST_F(Store, EndpointsOfAProjectFitIntoOneMessageOfAWatch) {
+  publish("a");
+  Endpoint one = endpoint("a");
+  one.mutable_routes(0)->set_alias(std::string(700'000, 'a'));
+  espalier::v1::WatchEndpointsResponse all;
+  for (int i = 0; i < 4; ++i) {
+    one.set_name(absl::StrCat("projects/default/endpoints/e", i));
+    auto set = store->set_endpoint(one, false);
+    ASSERT_TRUE(set.ok()) << set.status();
+    *all.add_endpoints() = *set;
+  }
+  EXPECT_LT(all.ByteSizeLong(), size_t{4} << 20);
+  EXPECT_TRUE(store->set_endpoint(one, false).ok()) << "it is there already";
+  one.set_name("projects/default/endpoints/more");
+  const auto refused = store->set_endpoint(one, false).status();
+  EXPECT_TRUE(absl::IsResourceExhausted(refused));
+  EXPECT_EQ(reason(refused), "TOO_LARGE");
+  one.mutable_routes(0)->set_alias("stable");
+  EXPECT_TRUE(store->set_endpoint(one, false).ok());
+}
+
 TEST_F(Store, AProjectHasABoundedNumberOfEndpoints) {
   publish("a");
   Endpoint one = endpoint("a");

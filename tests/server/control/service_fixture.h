@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/base/files.h"
 #include "core/base/hash.h"
 #include "espalier/v1/artifact.grpc.pb.h"
 #include "espalier/v1/dataset.grpc.pb.h"
@@ -25,11 +26,12 @@
 namespace espalier::server {
 
 // Data sets are really read; of models the tiny ones here have no weights, so their check is a word
-// in config.json.
+// in config.json. What stands in a file facts.json is what was found.
 class TestInspector : public Inspector {
  public:
   absl::StatusOr<Json> run(ResourceKind kind, const std::string& folder, const Json& spec,
                            const std::atomic<bool>&) override {
+    if (auto facts = read_json(folder + "/facts.json"); facts.ok()) return facts;
     if (kind == ResourceKind::kDataset) return inspect(kind, folder, spec);
     if (std::filesystem::exists(folder + "/config.json")) {
       return Json{
@@ -158,8 +160,10 @@ class ServiceTest : public testing::Test {
     } while (got.model().state() == espalier::v1::Model::STATE_VALIDATING);
     return got.model();
   }
-  espalier::v1::Dataset add_dataset(const std::string& id, const Content& content) {
-    const auto request = dataset_request(id, content);
+  espalier::v1::Dataset add_dataset(const std::string& id, const Content& content,
+                                    const std::string& task = "") {
+    auto request = dataset_request(id, content);
+    request.mutable_dataset()->set_task(task);
     espalier::v1::CreateDatasetResponse made;
     const absl::Status status = ESPALIER_CALL(datasets, CreateDataset, request, made);
     EXPECT_TRUE(status.ok()) << status;

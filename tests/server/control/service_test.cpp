@@ -1,3 +1,4 @@
+#include <limits>
 #include <thread>
 
 #include "tests/server/control/service_fixture.h"
@@ -107,6 +108,21 @@ TEST_F(Service, ASparsityOutOfRangeIsRefused) {
   auto request = job_request("a");
   request.mutable_job()->mutable_recipe()->mutable_target()->set_sparsity(1.5);
   EXPECT_THAT(text(submit(request).status()), HasSubstr("1.5"));
+}
+
+TEST_F(Service, NumbersThatAreNotFiniteAreRefusedByTheirField) {
+  add_material();
+  auto request = job_request("a");
+  auto& recipe = *request.mutable_job()->mutable_recipe();
+  recipe.mutable_finetune()->set_learning_rate(std::numeric_limits<double>::quiet_NaN());
+  EXPECT_THAT(text(submit(request).status()),
+              HasSubstr("finetune.learning_rate must be a number, found \"NaN\""));
+  recipe.clear_finetune();
+  recipe.mutable_pruner()->set_name("taylor");
+  (*recipe.mutable_pruner()->mutable_options()->mutable_fields())["weight"].set_number_value(
+      std::numeric_limits<double>::infinity());
+  EXPECT_THAT(text(submit(request).status()),
+              HasSubstr("option 'weight' must be a number, found \"Infinity\""));
 }
 
 TEST_F(Service, AJobIsMadeWithAnIdOfItsOwnAndOnceARequest) {
@@ -230,18 +246,25 @@ TEST_F(Service, AWorkerThatIsGoneIsForgottenWhileNoJobWaits) {
   EXPECT_EQ(job("a").state_reason(), "NO_CAPABLE_WORKER");
 }
 
+std::string exit_of(const Job& job) {
+  const auto& recipe = job.resolved_recipe().fields();
+  return recipe.at("exit").struct_value().fields().at("name").string_value();
+}
+
 TEST_F(Service, AJobIsCheckedAgainstTheTaskOfItsDataSet) {
   add_material();
-  auto numbers = dataset_request("numbers", {{"train.tsv", "text\tlabel\ngood\t5\n"}});
-  numbers.mutable_dataset()->set_task("regression");
-  CreateDatasetResponse made;
-  ASSERT_TRUE(ESPALIER_CALL(datasets, CreateDataset, numbers, made).ok());
+  const Dataset numbers =
+      add_dataset("numbers", {{"train.tsv", "text\tlabel\ngood\t5\nbad\t1.5\n"}}, "regression");
+  ASSERT_EQ(numbers.state(), Dataset::STATE_READY);
   auto request = job_request("a");
-  request.mutable_job()->set_dataset(made.dataset().name());
+  request.mutable_job()->set_dataset(numbers.name());
   request.mutable_job()->mutable_recipe()->mutable_exit()->set_name("deebert");
   EXPECT_EQ(reason(submit(request).status()), "BAD_RECIPE");
+  request.mutable_job()->mutable_recipe()->clear_exit();
+  EXPECT_EQ(exit_of(submit(request).value()), "none");
+  request.set_job_id("c");
   request.mutable_job()->set_dataset("projects/default/datasets/d");
-  EXPECT_TRUE(submit(request).ok());
+  EXPECT_EQ(exit_of(submit(request).value()), "deebert");
   request = job_request("b");
   request.mutable_job()->mutable_recipe()->mutable_constraint()->set_metric("pearson");
   EXPECT_EQ(reason(submit(request).status()), "BAD_RECIPE");
@@ -253,6 +276,18 @@ TEST_F(Service, ADatasetOfQuestionsHasNoColumns) {
   CreateDatasetResponse made;
   ASSERT_TRUE(ESPALIER_CALL(datasets, CreateDataset, questions, made).ok());
   EXPECT_EQ(made.dataset().text_column() + made.dataset().label_column(), "");
+}
+
+TEST_F(Service, AJobsImagesMustFitIntoMemory) {
+  add_model("m", {{"facts.json", R"({"ok": true, "family": "vit", "layers": 3,
+                                     "image_size": 224, "channels": 3})"}});
+  Content files = {{"train.tar", "looked into"},
+                   {"facts.json", R"({"ok": true, "label_names": ["a", "b"],
+                                      "rows": {"train": 60000}})"}};
+  ASSERT_EQ(add_dataset("d", files, "image-classification").state(), Dataset::STATE_READY);
+  const absl::Status status = submit(job_request("a")).status();
+  EXPECT_EQ(reason(status), "TOO_MANY_PIXELS");
+  EXPECT_THAT(text(status), HasSubstr("60000 images of 3 x 224 x 224 pixels"));
 }
 
 TEST_F(Service, AJobsModelMustReadWhatItsDataSetHolds) {

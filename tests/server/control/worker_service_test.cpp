@@ -141,5 +141,29 @@ TEST_F(Workers, ACancellationReachesTheWorkerAndEndsTheJob) {
   EXPECT_EQ(state("a"), "CANCELLED");
 }
 
+TEST_F(Workers, WhatAWorkerSaysOfItsJobIsBounded) {
+  const Lease lease = leased();
+  ReportProgressRequest progress;
+  *progress.mutable_token() = lease.token();
+  progress.mutable_progress()->set_message(std::string(100'000, 'x'));
+  progress.set_event_kind("progress");
+  progress.set_message(std::string(100'000, 'x'));
+  ReportProgressResponse answer;
+  ASSERT_TRUE(ESPALIER_CALL(workers, ReportProgress, progress, answer).ok());
+  EXPECT_LE(job("a").progress().message().size(), 4096u);
+  for (int i = 0; i < 257; ++i)
+    (*progress.mutable_progress()->mutable_metrics())[std::to_string(i)];
+  EXPECT_EQ(reason(ESPALIER_CALL(workers, ReportProgress, progress, answer)), "BAD_PROGRESS");
+
+  FailJobRequest fail;
+  *fail.mutable_token() = lease.token();
+  fail.mutable_failure()->set_reason("BAD_DATA");
+  fail.mutable_failure()->set_message(std::string(100'000, 'x'));
+  FailJobResponse failed;
+  ASSERT_TRUE(ESPALIER_CALL(workers, FailJob, fail, failed).ok());
+  EXPECT_LE(job("a").failure().message().size(), 4096u);
+  EXPECT_TRUE(job("a").failure().message().ends_with(" bytes left out)"));
+}
+
 }  // namespace
 }  // namespace espalier::server

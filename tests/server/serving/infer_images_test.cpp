@@ -4,6 +4,7 @@
 
 #include "server/serving/infer_request.h"
 #include "server/serving/metadata.h"
+#include "tests/core/image/files.h"
 #include "tests/server/serving/infer_testing.h"
 #include "tests/testing/fake_engine.h"
 
@@ -82,6 +83,24 @@ TEST(InferImages, RefusesImagesThatTheModelCannotRead) {
   request = InferRequest();
   add_texts(request, {std::string(kMaxImageBytes + 1, 'x')}, "image");
   EXPECT_THAT(refusal(request), HasSubstr("an image takes at most 16777216"));
+}
+
+// A file of some hundred bytes that promises 8000 x 8000 pixels.
+std::string bomb() {
+  std::string file = espalier::testing::bytes_of(espalier::testing::kJpeg);
+  return file.replace(file.find("\xff\xc0") + 5, 4, "\x1f\x40\x1f\x40", 4);
+}
+
+TEST(InferImages, RefusesMorePixelsThanARequestMayHave) {
+  InferRequest request;
+  add_texts(request, {bomb(), bomb(), bomb(), bomb(), "no image"}, "image");
+  EXPECT_TRUE(parse_infer_request(request, image_info()).ok());  // 256 million: it fits
+  request = InferRequest();
+  add_texts(request, {bomb(), bomb(), bomb(), bomb(), bomb()}, "image");
+  const absl::Status refused = parse_infer_request(request, image_info()).status();
+  EXPECT_TRUE(absl::IsInvalidArgument(refused));
+  EXPECT_THAT(std::string(refused.message()),
+              HasSubstr("holds 320000000 pixels in 5 rows; a request takes at most 268435456"));
 }
 
 TEST(InferImages, AreWhatTheMetadataAskFor) {

@@ -53,6 +53,28 @@ TEST_F(BlobCacheTest, WrongBytesAreNotKept) {
   EXPECT_TRUE(cache.link(hash, 5, reader("right"), path("a")).ok());
 }
 
+TEST_F(BlobCacheTest, ABrokenReadLeavesNothing) {
+  BlobCache cache(blobs(), 1000);
+  const auto broken = [](uint64_t offset) -> absl::StatusOr<std::string> {
+    if (offset == 0) return "begun";
+    return absl::CancelledError("download abandoned");
+  };
+  EXPECT_TRUE(absl::IsCancelled(cache.link(sha256_hex("x"), 10, broken, path("a"))));
+  EXPECT_TRUE(list_files(blobs())->empty());
+}
+
+TEST_F(BlobCacheTest, WhatIsBeingReadIsNotTrimmedMeanwhile) {
+  BlobCache cache(blobs(), 0);
+  const auto trimmed_meanwhile = [&](uint64_t offset) -> absl::StatusOr<std::string> {
+    if (offset == 0) return "first";
+    trim_folder(blobs(), 0);
+    return offset == 5 ? "second" : "";
+  };
+  const std::string content = "firstsecond";
+  EXPECT_TRUE(cache.link(sha256_hex(content), content.size(), trimmed_meanwhile, path("a")).ok());
+  EXPECT_EQ(*read_file(path("a")), content);
+}
+
 TEST_F(BlobCacheTest, AHashThatIsNoneNamesNoFile) {
   BlobCache cache(blobs(), 1000);
   for (const char* hash : {"", "../../etc/passwd", "ABCDEF"}) {

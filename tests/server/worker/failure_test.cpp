@@ -33,5 +33,12 @@ TEST(Failure, AReasonThatTheStatusCarriesWins) {
   EXPECT_EQ(failure_of(absl::DataLossError("x"), {}).reason(), "BAD_DATA");
 }
 
+TEST(Failure, AMessageIsBoundedAndSaysWhatIsMissing) {
+  const auto failure = failure_of(absl::DataLossError(std::string(1'000'000, 'x')), {});
+  EXPECT_EQ(failure.message().size(),
+            4096 - 41 + std::string("... (995945 bytes left out)").size());
+  EXPECT_TRUE(failure.message().ends_with("x... (995945 bytes left out)"));
+}
+
 }  // namespace
 }  // namespace espalier::server
