@@ -63,9 +63,10 @@ ServeFlags parse_flags_or_exit(int argc, char** argv) {
   int64_t linger_us = 2000;
   runtime::BatcherOptions& batcher = flags.batcher;
 
-  CLI::App app("Serves published artifacts by the Open Inference Protocol (gRPC).");
+  CLI::App app("Serves published artifacts by the Open Inference Protocol (gRPC and REST).");
   app.set_version_flag("--version", version());
   app.add_option("--listen", flags.listen, "gRPC address")->capture_default_str();
+  app.add_option("--http", flags.http, "REST address (/v2); empty: none")->capture_default_str();
   app.add_option("--admin", flags.admin, "HTTP address of /metrics, /livez, /readyz")
       ->capture_default_str();
   app.add_option("--model", models,

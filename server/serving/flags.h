@@ -14,6 +14,7 @@ namespace espalier::server {
 
 struct ServeFlags {
   std::string listen = "127.0.0.1:7420", admin = "127.0.0.1:7421";
+  std::string http = "127.0.0.1:7422";  // empty: no REST
   // Managed: follow the endpoints of a project.
   std::string control, project = "default", cache;
   LibraryOptions library;  // static: what lies in folders of this machine

@@ -54,10 +54,16 @@ absl::Status ServeProcess::listen() {
   ESPALIER_ASSIGN_OR_RETURN(grpc_, GrpcServer::start({.listen = flags_.listen,
                                                       .services = {&service_},
                                                       .max_message_bytes = kMaxMessageBytes}));
+  if (!flags_.http.empty()) {
+    ESPALIER_ASSIGN_OR_RETURN(
+        rest_, RestServer::start({.listen = flags_.http, .max_body_bytes = kMaxMessageBytes},
+                                 protocol_, metrics_));
+  }
   ESPALIER_ASSIGN_OR_RETURN(
       admin_, AdminServer::start(flags_.admin, {.metrics = [this] { return metrics_.text(); },
                                                 .readiness = [this] { return readiness(); }}));
-  spdlog::info("listening on {}, admin on {}", grpc_->address(), admin_->address());
+  spdlog::info("listening on {}, REST on {}, admin on {}", grpc_->address(),
+               rest_ == nullptr ? "no port" : rest_->address(), admin_->address());
   return absl::OkStatus();
 }
 
@@ -134,6 +140,7 @@ void ServeProcess::stop() {
   service_.drain_streams();
   if (grpc_ != nullptr) {
     if (before == Stage::kServing) std::this_thread::sleep_for(kRefuse);
+    if (rest_ != nullptr) rest_->shutdown(flags_.grace);
     grpc_->shutdown(flags_.grace);
   }
   spdlog::info("stopped");

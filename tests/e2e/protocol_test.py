@@ -30,9 +30,10 @@ class Server:
     """espalier-serve over the folders of a repository."""
 
     def __init__(self, folder, *arguments):
-        self.address, self.admin = (f"127.0.0.1:{port}" for port in free_ports(2))
+        self.address, self.admin, self.http = (f"127.0.0.1:{port}" for port in free_ports(3))
         self.process = subprocess.Popen(
             [BIN / "espalier-serve", "--repository", folder, "--listen", self.address, "--admin", self.admin,
+             "--http", self.http,
              "--threads", "1", "--drain-seconds", "0", *arguments], stderr=subprocess.DEVNULL)
 
     def __enter__(self):

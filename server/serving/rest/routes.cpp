@@ -70,7 +70,9 @@ Answer model_ready(Asked& asked) {
 }
 
 Answer server_metadata(Asked& asked) {
-  return json_response(message_json(asked.protocol.server_metadata()));
+  inference::ServerMetadataResponse metadata = asked.protocol.server_metadata();
+  metadata.add_extensions("binary_tensor_data");  // of this way in alone
+  return json_response(message_json(metadata));
 }
 
 Answer model_metadata(Asked& asked) {

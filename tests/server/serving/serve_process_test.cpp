@@ -107,7 +107,7 @@ class ServeProcessTest : public ::testing::Test {
   }
   ServeFlags flags() {
     ServeFlags flags;
-    flags.listen = flags.admin = "127.0.0.1:0";
+    flags.listen = flags.http = flags.admin = "127.0.0.1:0";
     flags.drain_wait = std::chrono::milliseconds(0);
     return flags;
   }
