@@ -148,12 +148,14 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
     stream_.expires_never();
     keep_alive_ = parser_->get().keep_alive();
     version_ = parser_->get().version();
-    call_ = hub_.handler(
-        rest_request(parser_->release()), [self = shared_from_this()](RestResponse answer) {
-          asio::post(self->executor(), [self, answer = std::move(answer)]() mutable {
-            self->on_answer(std::move(answer));
-          });
-        });
+    // Given up with the answer: whoever keeps copies of the callback does not keep the connection.
+    const auto self = std::make_shared<std::shared_ptr<HttpConnection>>(shared_from_this());
+    call_ = hub_.handler(rest_request(parser_->release()), [self](RestResponse answer) {
+      const std::shared_ptr<HttpConnection> connection = std::exchange(*self, nullptr);
+      asio::post(connection->executor(), [connection, answer = std::move(answer)]() mutable {
+        connection->on_answer(std::move(answer));
+      });
+    });
     if (call_ != nullptr) watch();
   }
 
