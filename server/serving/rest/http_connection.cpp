@@ -103,6 +103,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void read_header() {
     if (hub_.closing() && buffer_.size() == 0) return stream_.close();
     state_ = State::kIdle;
+    bodiless_ = false;
     parser_.emplace();
     parser_->header_limit(static_cast<uint32_t>(hub_.options.max_header_bytes));
     parser_->body_limit(hub_.options.max_body_bytes);
@@ -148,6 +149,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
     stream_.expires_never();
     keep_alive_ = parser_->get().keep_alive();
     version_ = parser_->get().version();
+    bodiless_ = parser_->get().method() == http::verb::head;
     // Given up with the answer: whoever keeps copies of the callback does not keep the connection.
     const auto self = std::make_shared<std::shared_ptr<HttpConnection>>(shared_from_this());
     call_ = hub_.handler(rest_request(parser_->release()), [self](RestResponse answer) {
@@ -189,6 +191,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
     response_ = http_response(std::move(answer));
     response_.version(version_);
     response_.keep_alive(keep_alive);
+    if (bodiless_) response_.body().clear();  // its length stays
     stream_.expires_after(hub_.options.write);
     http::async_write(stream_, response_, on_strand([keep_alive](auto& self, error_code error) {
                         if (error) return;
@@ -224,6 +227,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   std::shared_ptr<Protocol::Call> call_;
   bool keep_alive_ = false;
   unsigned version_ = 11;
+  bool bodiless_ = false;
 };
 
 void HttpHub::welcome(tcp::socket socket) {

@@ -146,6 +146,18 @@ TEST_F(HttpServerTest, AnAnswerCarriesTheSizeOfItsJson) {
   EXPECT_EQ(client.receive()["Inference-Header-Content-Length"], "2");
 }
 
+TEST_F(HttpServerTest, TheAnswerToAHeadHasItsLengthAndNoBody) {
+  start();
+  Client client(*server);
+  client.send("HEAD / HTTP/1.1\r\n\r\n");
+  http::response_parser<http::empty_body> parser;
+  parser.skip(true);
+  http::read_header(client.socket, client.buffer, parser);
+  EXPECT_EQ(parser.get()[http::field::content_length], "5");
+  client.post("next");
+  EXPECT_EQ(client.receive().body(), "POST next");
+}
+
 TEST_F(HttpServerTest, ChunkedBodiesAreRead) {
   start();
   Client client(*server);
