@@ -1,5 +1,5 @@
 # Espalier's programs on a slim Debian, all under one supervisor:
-#   docker build -t espalier . && docker run -p 7400:7400 -p 7420:7420 -v espalier:/var/lib/espalier espalier
+#   docker build -t espalier . && docker run -p 7400:7400 -p 7420:7420 -p 7422:7422 -v espalier:/var/lib/espalier espalier
 FROM debian:bookworm-slim AS build
 WORKDIR /src
 # Dependencies first, so that a change of the sources does not install them again. pip's settings come in as
@@ -30,7 +30,7 @@ ENV PATH=/opt/espalier/bin:$PATH
 USER espalier
 WORKDIR /var/lib/espalier
 VOLUME /var/lib/espalier
-EXPOSE 7400 7420
+EXPOSE 7400 7420 7422
 # A container is reached from outside, so the two gRPC ports listen on all addresses; the admin ports stay
 # on loopback.
-CMD ["espalier", "up", "--data", "/var/lib/espalier/data", "--listen", "0.0.0.0:7400", "--inference-listen", "0.0.0.0:7420"]
+CMD ["espalier", "up", "--data", "/var/lib/espalier/data", "--listen", "0.0.0.0:7400", "--inference-listen", "0.0.0.0:7420", "--inference-http", "0.0.0.0:7422"]

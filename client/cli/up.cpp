@@ -26,6 +26,7 @@ struct UpFlags {
   bool detach = false;
   std::string listen = "127.0.0.1:7400", admin = "127.0.0.1:7401", worker_admin = "127.0.0.1:7411";
   std::string inference_listen = "127.0.0.1:7420", inference_admin = "127.0.0.1:7421";
+  std::string inference_http = "127.0.0.1:7422";  // empty: no REST
   int threads = 0;
   int lease_seconds = 30, checkpoint_seconds = 60;
 };
@@ -69,8 +70,9 @@ std::vector<ProcessSpec> processes(const UpFlags& flags, const std::string& proj
   ProcessSpec serve{
       .name = "espalier-serve",
       .program = bin + "espalier-serve",
-      .arguments = {"--listen", flags.inference_listen, "--admin", flags.inference_admin,
-                    "--control", control, "--project", project, "--cache", flags.data + "/serve"},
+      .arguments = {"--listen", flags.inference_listen, "--http", flags.inference_http, "--admin",
+                    flags.inference_admin, "--control", control, "--project", project, "--cache",
+                    flags.data + "/serve"},
       .log = log("espalier-serve"),
       .address = flags.inference_listen,
       .admin = flags.inference_admin,
@@ -91,6 +93,10 @@ absl::Status check_ports(const UpFlags& flags) {
       check_port_free(flags.worker_admin, "espalier-worker --admin", "--worker-admin"));
   ESPALIER_RETURN_IF_ERROR(
       check_port_free(flags.inference_listen, "espalier-serve --listen", "--inference-listen"));
+  if (!flags.inference_http.empty()) {
+    ESPALIER_RETURN_IF_ERROR(
+        check_port_free(flags.inference_http, "espalier-serve --http", "--inference-http"));
+  }
   return check_port_free(flags.inference_admin, "espalier-serve --admin", "--inference-admin");
 }
 
@@ -206,6 +212,10 @@ void add_up(CLI::App& app, Context& context) {
   command
       ->add_option("--inference-listen", flags->inference_listen,
                    "The inference server's gRPC address")
+      ->capture_default_str();
+  command
+      ->add_option("--inference-http", flags->inference_http,
+                   "The inference server's REST address; empty: none")
       ->capture_default_str();
   command
       ->add_option("--inference-admin", flags->inference_admin,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <limits>
 #include <numeric>
 #include <string>
 #include <utility>
@@ -10,6 +11,14 @@
 #include "core/base/guard.h"
 
 namespace espalier::runtime {
+namespace {
+
+// The smallest goes first.
+int64_t rank(int priority) {
+  return priority == 0 ? std::numeric_limits<int64_t>::max() : priority;
+}
+
+}  // namespace
 
 Batcher::Batcher(Executor executor, const BatcherOptions& options, BatcherObserver* observer,
                  Clock clock)
@@ -47,7 +56,11 @@ absl::Status Batcher::submit(BatcherRequest request) {
                                                  options_.max_queue_rows,
                                                  " rows wait); try again later"));
     }
-    queue_.push_back(std::move(entry));
+    const auto behind = std::upper_bound(
+        queue_.begin(), queue_.end(), entry, [](const EntryPtr& one, const EntryPtr& other) {
+          return rank(one->request.priority) < rank(other->request.priority);
+        });
+    queue_.insert(behind, std::move(entry));
     queued_rows_ += rows;
     if (observer_ != nullptr) observer_->queue_changed(rows);
   }

@@ -49,6 +49,7 @@ struct BatchedAnswer {
 struct BatcherRequest {
   std::vector<Row> rows;  // at least one; checked by the caller, so that no batch fails for them
   TimePoint deadline = TimePoint::max();
+  int priority = 0;  // 1 before 2 and so on; 0 is behind them all. FIFO among equals
   // May be null. Set it to true to have the rows dropped that have not run.
   std::shared_ptr<const std::atomic<bool>> cancelled;
   // Called exactly once if submit() returned OK, on the batcher's thread; must be quick and must

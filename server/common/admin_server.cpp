@@ -13,7 +13,7 @@
 
 #include "core/base/guard.h"
 #include "core/base/status_macros.h"
-#include "server/common/address.h"
+#include "server/common/listen.h"
 
 namespace espalier::server {
 namespace {
@@ -140,26 +140,6 @@ struct AdminServer::Impl {
   std::string address;
   std::thread thread;
 
-  absl::Status listen(const std::string& wanted) {
-    ESPALIER_ASSIGN_OR_RETURN(HostPort host_port, parse_address(wanted));
-    host_port = bind_address(host_port);
-    error_code error;
-    tcp::resolver resolver(io);
-    auto found = resolver.resolve(host_port.host, std::to_string(host_port.port),
-                                  tcp::resolver::passive, error);
-    if (error) return cannot_listen(wanted, error.message(), "--admin");
-    tcp::endpoint endpoint = found.begin()->endpoint();
-    acceptor.open(endpoint.protocol(), error);
-    // A port in TIME_WAIT is free; one that somebody listens on is refused all the same.
-    if (!error) acceptor.set_option(asio::socket_base::reuse_address(true), error);
-    if (!error) acceptor.bind(endpoint, error);
-    if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
-    if (error) return cannot_listen(wanted, error.message(), "--admin");
-    host_port.port = acceptor.local_endpoint().port();
-    address = host_port.text();
-    return absl::OkStatus();
-  }
-
   void accept() {
     acceptor.async_accept([this](error_code error, tcp::socket socket) {
       if (error == asio::error::operation_aborted) return;
@@ -183,7 +163,7 @@ absl::StatusOr<std::unique_ptr<AdminServer>> AdminServer::start(const std::strin
                                                                 Pages pages) {
   auto impl = std::make_unique<Impl>();
   impl->pages = std::move(pages);
-  ESPALIER_RETURN_IF_ERROR(impl->listen(address));
+  ESPALIER_ASSIGN_OR_RETURN(impl->address, listen_on(impl->acceptor, address, "--admin"));
   impl->accept();
   impl->thread = std::thread([raw = impl.get()] { raw->io.run(); });
   return std::unique_ptr<AdminServer>(new AdminServer(std::move(impl)));

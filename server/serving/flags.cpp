@@ -13,18 +13,31 @@
 namespace espalier::server {
 namespace {
 
-absl::Status check(ServeFlags& flags, const std::vector<std::string>& models) {
+absl::Status check(ServeFlags& flags, const std::vector<std::string>& models,
+                   const std::vector<std::string>& policies) {
   std::set<std::string> names;
   for (const std::string& text : models) {
     ESPALIER_ASSIGN_OR_RETURN(auto model, parse_model(text));
     if (!names.insert(model.first).second) {
       return absl::InvalidArgumentError(absl::StrCat("--model ", model.first, " is given twice"));
     }
-    flags.models.push_back(std::move(model));
+    flags.library.models.push_back(std::move(model));
   }
-  if (flags.managed() == !flags.models.empty()) {
+  for (const std::string& policy : policies) {
+    const absl::Status added = add_version_policy(policy, &flags.library.policies);
+    if (!added.ok()) {
+      return absl::InvalidArgumentError(absl::StrCat("--version-policy ", added.message()));
+    }
+  }
+  const bool has_folders = !flags.library.models.empty() || !flags.library.repository.empty();
+  if (flags.managed() == has_folders) {
     return absl::InvalidArgumentError(
-        "give either --model NAME=FOLDER (static), or --control ADDRESS with --cache FOLDER");
+        "give either --model NAME=FOLDER or --repository FOLDER (static), or --control ADDRESS "
+        "with --cache FOLDER");
+  }
+  if (flags.managed() && !policies.empty()) {
+    return absl::InvalidArgumentError(
+        "--version-policy is for --model and --repository; with --control the endpoints say it");
   }
   if (flags.managed() && flags.cache.empty()) {
     return absl::InvalidArgumentError("--control needs --cache FOLDER, where artifacts are kept");
@@ -45,17 +58,24 @@ absl::StatusOr<std::pair<std::string, std::string>> parse_model(const std::strin
 
 ServeFlags parse_flags_or_exit(int argc, char** argv) {
   ServeFlags flags;
-  std::vector<std::string> models;
+  std::vector<std::string> models, policies;
   double drain_seconds = 2, grace_seconds = 30;
   int64_t linger_us = 2000;
   runtime::BatcherOptions& batcher = flags.batcher;
 
-  CLI::App app("Serves published artifacts by the Open Inference Protocol (gRPC).");
+  CLI::App app("Serves published artifacts by the Open Inference Protocol (gRPC and REST).");
   app.set_version_flag("--version", version());
   app.add_option("--listen", flags.listen, "gRPC address")->capture_default_str();
+  app.add_option("--http", flags.http, "REST address (/v2); empty: none")->capture_default_str();
   app.add_option("--admin", flags.admin, "HTTP address of /metrics, /livez, /readyz")
       ->capture_default_str();
-  app.add_option("--model", models, "Serve an artifact's folder under a name: NAME=FOLDER");
+  app.add_option("--model", models,
+                 "Serve an artifact's folder, or one of its versions, under a name: NAME=FOLDER");
+  app.add_option("--repository", flags.library.repository,
+                 "Serve the models of a folder: NAME/ or NAME/VERSION/");
+  app.add_option("--version-policy", policies,
+                 "Versions to serve: latest, latest:N, all or specific:A,B; of one model as "
+                 "MODEL=POLICY");
   app.add_option("--control", flags.control, "Serve what the endpoints of this espalierd name");
   app.add_option("--project", flags.project, "Project of the endpoints")->capture_default_str();
   app.add_option("--cache", flags.cache, "Folder for downloaded artifacts");
@@ -81,7 +101,7 @@ ServeFlags parse_flags_or_exit(int argc, char** argv) {
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   if (const auto code = parse_command_line(app, argc, argv)) std::exit(*code);
-  if (const absl::Status status = check(flags, models); !status.ok()) {
+  if (const absl::Status status = check(flags, models, policies); !status.ok()) {
     std::cerr << "espalier-serve: " << std::string(status.message()) << "\n";
     std::exit(kWrongUsage);
   }

@@ -8,16 +8,17 @@
 
 #include "absl/status/statusor.h"
 #include "core/runtime/batcher.h"
+#include "server/serving/model_library.h"
 
 namespace espalier::server {
 
 struct ServeFlags {
   std::string listen = "127.0.0.1:7420", admin = "127.0.0.1:7421";
+  std::string http = "127.0.0.1:7422";  // empty: no REST
   // Managed: follow the endpoints of a project.
   std::string control, project = "default", cache;
-  // Static: name -> folder of an artifact.
-  std::vector<std::pair<std::string, std::string>> models;
-  int threads = 0;  // of an engine; 0: all cores
+  LibraryOptions library;  // static: what lies in folders of this machine
+  int threads = 0;         // of an engine; 0: all cores
   runtime::BatcherOptions batcher;
   std::chrono::milliseconds drain_wait{2000};  // still serving, so that load balancers notice
   std::chrono::milliseconds grace{30'000};     // for requests in flight

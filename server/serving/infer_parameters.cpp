@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <string>
 #include <utility>
@@ -99,12 +100,45 @@ absl::Status read_timeout(const std::string& name, const InferParameter& value,
   return absl::OkStatus();
 }
 
+absl::Status read_priority(const std::string& name, const InferParameter& value,
+                           const runtime::ModelInfo&, InferParameters& result) {
+  if (!value.has_int64_param() && !value.has_uint64_param()) {
+    return wrong_type(name, value, "an integer");
+  }
+  if (value.int64_param() < 0) {  // 0 of a uint64
+    return bad_parameter(
+        name, absl::StrCat("is ", value.int64_param(), "; 1 is the highest, 0 the default"));
+  }
+  constexpr uint64_t kMost = std::numeric_limits<int>::max();
+  result.priority = static_cast<int>(
+      std::min(kMost, value.has_uint64_param() ? value.uint64_param()
+                                               : static_cast<uint64_t>(value.int64_param())));
+  return absl::OkStatus();
+}
+
+// Who asks for a sequence expects that earlier requests count; an answer without them were wrong.
+absl::Status no_sequences(const std::string& name) {
+  return with_reason(absl::UnimplementedError(absl::StrCat(
+                         "parameter \"", name,
+                         "\" asks for a sequence of requests; models keep no state between "
+                         "requests here, leave it out")),
+                     "BAD_PARAMETER", absl::StrCat("parameters[", name, "]"));
+}
+
 absl::Status check_sequence_id(const std::string& name, const InferParameter& value,
                                const runtime::ModelInfo&, InferParameters&) {
-  if (value.has_int64_param() || value.has_uint64_param() || value.has_string_param()) {
-    return absl::OkStatus();
+  if (!value.has_int64_param() && !value.has_uint64_param() && !value.has_string_param()) {
+    return wrong_type(name, value, "an int64 or a string");
   }
-  return wrong_type(name, value, "an int64 or a string");
+  const bool none =
+      value.int64_param() == 0 && value.uint64_param() == 0 && value.string_param().empty();
+  return none ? absl::OkStatus() : no_sequences(name);
+}
+
+absl::Status check_sequence_flag(const std::string& name, const InferParameter& value,
+                                 const runtime::ModelInfo&, InferParameters&) {
+  if (!value.has_bool_param()) return wrong_type(name, value, "a bool");
+  return value.bool_param() ? no_sequences(name) : absl::OkStatus();
 }
 
 absl::Status check_bool(const std::string& name, const InferParameter& value,
@@ -112,22 +146,17 @@ absl::Status check_bool(const std::string& name, const InferParameter& value,
   return value.has_bool_param() ? absl::OkStatus() : wrong_type(name, value, "a bool");
 }
 
-absl::Status check_integer(const std::string& name, const InferParameter& value,
-                           const runtime::ModelInfo&, InferParameters&) {
-  if (value.has_int64_param() || value.has_uint64_param()) return absl::OkStatus();
-  return wrong_type(name, value, "an integer");
-}
-
 using Reader = absl::Status (*)(const std::string&, const InferParameter&,
                                 const runtime::ModelInfo&, InferParameters&);
-constexpr std::array<std::pair<const char*, Reader>, 7> kReaders = {{
+constexpr std::array<std::pair<const char*, Reader>, 8> kReaders = {{
     {"exit_threshold", read_threshold},
     {"max_exit_layer", read_max_exit_layer},
     {"timeout", read_timeout},
     {"sequence_id", check_sequence_id},
-    {"sequence_start", check_bool},
-    {"sequence_end", check_bool},
-    {"priority", check_integer},
+    {"sequence_start", check_sequence_flag},
+    {"sequence_end", check_sequence_flag},
+    {"priority", read_priority},
+    {"triton_enable_empty_final_response", check_bool},
 }};
 
 // A misspelt knob that is silently ignored would give the wrong speed and nobody would know.

@@ -11,6 +11,7 @@
 #include "core/image/decode.h"
 #include "server/common/status.h"
 #include "server/serving/answer_size.h"
+#include "server/serving/classification.h"
 #include "server/serving/context_tokens.h"
 
 namespace espalier::server {
@@ -249,9 +250,9 @@ absl::Status parse_images(const Inputs& inputs, const ModelInfo& info, ParsedReq
   return check_request_pixels(image, parsed.images);
 }
 
-absl::StatusOr<std::vector<Output>> parse_outputs(const inference::ModelInferRequest& request,
-                                                  const ModelInfo& info) {
-  std::vector<Output> outputs;
+absl::StatusOr<std::vector<WantedOutput>> parse_outputs(const inference::ModelInferRequest& request,
+                                                        const ModelInfo& info) {
+  std::vector<WantedOutput> outputs;
   for (int i = 0; i < request.outputs_size(); ++i) {
     const auto& wanted = request.outputs(i);
     const std::string field = absl::StrCat("outputs[", i, "]");
@@ -263,14 +264,10 @@ absl::StatusOr<std::vector<Output>> parse_outputs(const inference::ModelInferReq
       return refuse(absl::InvalidArgumentError(absl::StrCat(
           "output \"", wanted.name(), "\" is unknown; known: ", names(output_specs()))));
     }
-    if (std::find(outputs.begin(), outputs.end(), *output) != outputs.end()) {
+    if (std::any_of(outputs.begin(), outputs.end(),
+                    [&](const WantedOutput& other) { return other.output == *output; })) {
       return refuse(absl::InvalidArgumentError(
           absl::StrCat("output \"", wanted.name(), "\" is asked for twice")));
-    }
-    if (!wanted.parameters().empty()) {
-      return refuse(absl::UnimplementedError(
-          absl::StrCat("output \"", wanted.name(), "\" has the parameter \"",
-                       wanted.parameters().begin()->first, "\"; outputs take none here")));
     }
     const bool has_none = (info.objective == Objective::kValue &&
                            (output == Output::kProbabilities || output == Output::kConfidence)) ||
@@ -281,11 +278,12 @@ absl::StatusOr<std::vector<Output>> parse_outputs(const inference::ModelInferReq
                                                             "; ask for logits, "
                                                             "label or answer")));
     }
-    outputs.push_back(*output);
+    const absl::StatusOr<int> classes = parse_classification(wanted, *output, info);
+    if (!classes.ok()) return refuse(classes.status());
+    outputs.push_back({*output, *classes});
   }
   if (outputs.empty()) {
-    const auto usual = usual_outputs(info.objective);
-    outputs.assign(usual.begin(), usual.end());
+    for (const Output usual : usual_outputs(info.objective)) outputs.push_back({usual});
   }
   return outputs;
 }
@@ -333,6 +331,12 @@ absl::Status parse_text_or_ids(const Inputs& inputs, const ModelInfo& info, Pars
 
 }  // namespace
 
+std::vector<Output> names_of_outputs(std::span<const WantedOutput> outputs) {
+  std::vector<Output> names;
+  for (const WantedOutput& wanted : outputs) names.push_back(wanted.output);
+  return names;
+}
+
 absl::StatusOr<ParsedRequest> parse_infer_request(const inference::ModelInferRequest& request,
                                                   const ModelInfo& info) {
   ParsedRequest parsed;
@@ -368,7 +372,7 @@ absl::StatusOr<EncodedRequest> encode_request(ParsedRequest request, const runti
     encoded.read.push_back(std::move(read));
     ESPALIER_RETURN_IF_ERROR(check_windows(i, encoded.read.back().windows.size(), rows));
   }
-  const std::vector<Output>& outputs = request.outputs;
+  const std::vector<Output> outputs = names_of_outputs(request.outputs);
   ESPALIER_RETURN_IF_ERROR(check_answer_size(engine.info(), outputs, encoded.rows, encoded.read));
   const bool with_logits =
       std::find(outputs.begin(), outputs.end(), Output::kLogits) != outputs.end();

@@ -23,6 +23,12 @@ inline constexpr size_t kMaxImageBytes = 16 << 20;
 // twenty photographs as telephones take them. A few bytes may promise many pixels.
 inline constexpr int64_t kMaxRequestPixels = int64_t{256} << 20;
 
+struct WantedOutput {
+  Output output;
+  int classes = 0;  // that many by name instead of the numbers; see classification.h
+};
+std::vector<Output> names_of_outputs(std::span<const WantedOutput> outputs);
+
 struct ParsedRequest {
   // Either texts, as views into the request and of equal counts unless `pairs` is empty, ...
   std::vector<std::string_view> texts, pairs;
@@ -32,7 +38,7 @@ struct ParsedRequest {
   std::vector<runtime::Row> rows;
   std::vector<ReadRow> read;  // of questions as ids
   InferParameters parameters;
-  std::vector<Output> outputs;  // in the order asked for; all when the request names none
+  std::vector<WantedOutput> outputs;  // in the order asked for; all when the request names none
 };
 
 // INVALID_ARGUMENT says which tensor or parameter is wrong, what was found and what would work.

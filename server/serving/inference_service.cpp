@@ -1,10 +1,13 @@
 #include "server/serving/inference_service.h"
 
+#include <memory>
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "core/base/status_macros.h"
 #include "server/common/serve.h"
 #include "server/serving/infer_call.h"
-#include "server/serving/metadata.h"
+#include "server/serving/repository_calls.h"
 
 namespace espalier::server {
 namespace {
@@ -20,11 +23,25 @@ grpc::ServerUnaryReactor* answer(const char* method, Metrics& metrics,
 
 }  // namespace
 
+grpc::ServerUnaryReactor* InferenceService::answer_later(const char* method, Context* context,
+                                                         std::function<absl::Status()> function) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  const auto timer = std::make_shared<RpcTimer>(method, metrics_, context);
+  const bool taken = changes_.run([=, function = std::move(function)] {
+    reactor->Finish(timer->finish(guard(method, function)));
+  });
+  if (!taken) {
+    reactor->Finish(timer->finish(absl::UnavailableError(
+        "too many loads and unloads wait already; try again when one has ended")));
+  }
+  return reactor;
+}
+
 grpc::ServerUnaryReactor* InferenceService::ServerLive(Context* context,
                                                        const inference::ServerLiveRequest*,
                                                        inference::ServerLiveResponse* response) {
   return answer("ServerLive", metrics_, context, [&] {
-    response->set_live(true);
+    response->set_live(protocol_.live());
     return absl::OkStatus();
   });
 }
@@ -33,7 +50,7 @@ grpc::ServerUnaryReactor* InferenceService::ServerReady(Context* context,
                                                         const inference::ServerReadyRequest*,
                                                         inference::ServerReadyResponse* response) {
   return answer("ServerReady", metrics_, context, [&] {
-    response->set_ready(ready());
+    response->set_ready(protocol_.ready());
     return absl::OkStatus();
   });
 }
@@ -41,8 +58,10 @@ grpc::ServerUnaryReactor* InferenceService::ServerReady(Context* context,
 grpc::ServerUnaryReactor* InferenceService::ModelReady(Context* context,
                                                        const inference::ModelReadyRequest* request,
                                                        inference::ModelReadyResponse* response) {
-  return answer("ModelReady", metrics_, context, [&] {
-    response->set_ready(ready() && repository_.find(request->name(), request->version()).ok());
+  return answer("ModelReady", metrics_, context, [&]() -> absl::Status {
+    ESPALIER_ASSIGN_OR_RETURN(const bool ready,
+                              protocol_.model_ready(request->name(), request->version()));
+    response->set_ready(ready);
     return absl::OkStatus();
   });
 }
@@ -51,7 +70,7 @@ grpc::ServerUnaryReactor* InferenceService::ServerMetadata(
     Context* context, const inference::ServerMetadataRequest*,
     inference::ServerMetadataResponse* response) {
   return answer("ServerMetadata", metrics_, context, [&] {
-    fill_server_metadata(response);
+    *response = protocol_.server_metadata();
     return absl::OkStatus();
   });
 }
@@ -60,12 +79,8 @@ grpc::ServerUnaryReactor* InferenceService::ModelMetadata(
     Context* context, const inference::ModelMetadataRequest* request,
     inference::ModelMetadataResponse* response) {
   return answer("ModelMetadata", metrics_, context, [&]() -> absl::Status {
-    const auto snapshot = repository_.snapshot();
-    ESPALIER_ASSIGN_OR_RETURN(const auto model,
-                              repository_.find(request->name(), request->version()));
-    const auto served = snapshot->find(request->name());
-    fill_model_metadata(*model->card(), served == snapshot->end() ? ServedName{} : served->second,
-                        response);
+    ESPALIER_ASSIGN_OR_RETURN(*response,
+                              protocol_.model_metadata(request->name(), request->version()));
     return absl::OkStatus();
   });
 }
@@ -74,9 +89,8 @@ grpc::ServerUnaryReactor* InferenceService::ModelConfig(
     Context* context, const inference::ModelConfigRequest* request,
     inference::ModelConfigResponse* response) {
   return answer("ModelConfig", metrics_, context, [&]() -> absl::Status {
-    ESPALIER_ASSIGN_OR_RETURN(const auto model,
-                              repository_.find(request->name(), request->version()));
-    fill_model_config(*model->card(), options_, response->mutable_config());
+    ESPALIER_ASSIGN_OR_RETURN(*response,
+                              protocol_.model_config(request->name(), request->version()));
     return absl::OkStatus();
   });
 }
@@ -85,11 +99,9 @@ grpc::ServerUnaryReactor* InferenceService::ModelStatistics(
     Context* context, const inference::ModelStatisticsRequest* request,
     inference::ModelStatisticsResponse* response) {
   return answer("ModelStatistics", metrics_, context, [&]() -> absl::Status {
-    const auto snapshot = repository_.snapshot();
-    if (fill_statistics(*snapshot, request->name(), request->version(), response)) {
-      return absl::OkStatus();
-    }
-    return repository_.find(request->name(), request->version()).status();
+    ESPALIER_ASSIGN_OR_RETURN(*response,
+                              protocol_.model_statistics(request->name(), request->version()));
+    return absl::OkStatus();
   });
 }
 
@@ -102,7 +114,34 @@ grpc::ServerUnaryReactor* InferenceService::RepositoryIndex(
                                                    request->repository_name(),
                                                    "\"; leave repository_name empty"));
     }
-    fill_repository_index(*repository_.snapshot(), request->ready(), response);
+    *response = protocol_.repository_index(request->ready());
+    return absl::OkStatus();
+  });
+}
+
+grpc::ServerUnaryReactor* InferenceService::RepositoryModelLoad(
+    Context* context, const inference::RepositoryModelLoadRequest* request,
+    inference::RepositoryModelLoadResponse* response) {
+  return answer_later("RepositoryModelLoad", context, [=, this]() -> absl::Status {
+    ESPALIER_ASSIGN_OR_RETURN(const std::string name,
+                              model_to_change(request->repository_name(), request->model_name()));
+    ESPALIER_RETURN_IF_ERROR(protocol_.load(name, *request));
+    response->set_model_name(name);
+    response->set_is_loaded(true);
+    return absl::OkStatus();
+  });
+}
+
+grpc::ServerUnaryReactor* InferenceService::RepositoryModelUnload(
+    Context* context, const inference::RepositoryModelUnloadRequest* request,
+    inference::RepositoryModelUnloadResponse* response) {
+  return answer_later("RepositoryModelUnload", context, [=, this]() -> absl::Status {
+    ESPALIER_ASSIGN_OR_RETURN(const std::string name,
+                              model_to_change(request->repository_name(), request->model_name()));
+    ESPALIER_RETURN_IF_ERROR(check_unload_parameters(request->parameters()));
+    ESPALIER_RETURN_IF_ERROR(protocol_.unload(name));
+    response->set_model_name(name);
+    response->set_is_unloaded(true);
     return absl::OkStatus();
   });
 }
@@ -110,7 +149,12 @@ grpc::ServerUnaryReactor* InferenceService::RepositoryIndex(
 grpc::ServerUnaryReactor* InferenceService::ModelInfer(Context* context,
                                                        const inference::ModelInferRequest* request,
                                                        inference::ModelInferResponse* response) {
-  return InferCall::start(context, request, response, repository_, metrics_);
+  return InferCall::start(context, request, response, protocol_, metrics_);
+}
+
+grpc::ServerBidiReactor<inference::ModelInferRequest, inference::ModelStreamInferResponse>*
+InferenceService::ModelStreamInfer(Context* context) {
+  return StreamCall::start(context, protocol_, metrics_, streams_);
 }
 
 }  // namespace espalier::server

@@ -1,25 +1,24 @@
-// The Open Inference Protocol over a ModelRepository.
+// The Open Inference Protocol over gRPC: what every call answers stands in protocol.md.
 #pragma once
 
-#include <atomic>
+#include <functional>
 
 #include "server/common/metrics.h"
-#include "server/serving/model_repository.h"
+#include "server/serving/errands.h"
+#include "server/serving/repository_protocol.h"
+#include "server/serving/stream_call.h"
 #include "server/serving/unoffered_calls.h"
 
 namespace espalier::server {
 
 class InferenceService final : public UnofferedCalls {
  public:
-  // Both outlive the service; `options` is what the models' batchers run with.
-  InferenceService(const ModelRepository& repository, const runtime::BatcherOptions& options,
-                   Metrics& metrics)
-      : repository_(repository), options_(options), metrics_(metrics) {}
+  // Both outlive the service.
+  InferenceService(RepositoryProtocol& protocol, Metrics& metrics)
+      : protocol_(protocol), metrics_(metrics) {}
 
-  // What ServerReady and ModelReady say: false until the first snapshot and while draining.
-  // Requests are answered all the same: who still asks has not heard yet.
-  void set_ready(bool ready) { ready_ = ready; }
-  bool ready() const { return ready_; }
+  // Streams may be open for days: ends each once what it has read is answered.
+  void drain_streams() { streams_.drain(); }
 
   Unary* ServerLive(Context* context, const inference::ServerLiveRequest* request,
                     inference::ServerLiveResponse* response) override;
@@ -37,14 +36,24 @@ class InferenceService final : public UnofferedCalls {
                          inference::ModelStatisticsResponse* response) override;
   Unary* RepositoryIndex(Context* context, const inference::RepositoryIndexRequest* request,
                          inference::RepositoryIndexResponse* response) override;
+  Unary* RepositoryModelLoad(Context* context, const inference::RepositoryModelLoadRequest* request,
+                             inference::RepositoryModelLoadResponse* response) override;
+  Unary* RepositoryModelUnload(Context* context,
+                               const inference::RepositoryModelUnloadRequest* request,
+                               inference::RepositoryModelUnloadResponse* response) override;
   Unary* ModelInfer(Context* context, const inference::ModelInferRequest* request,
                     inference::ModelInferResponse* response) override;
+  grpc::ServerBidiReactor<inference::ModelInferRequest, inference::ModelStreamInferResponse>*
+  ModelStreamInfer(Context* context) override;
 
  private:
-  const ModelRepository& repository_;
-  const runtime::BatcherOptions options_;
+  // Answers on a thread of its own; UNAVAILABLE when too many wait for it.
+  Unary* answer_later(const char* method, Context* context, std::function<absl::Status()> function);
+
+  RepositoryProtocol& protocol_;
   Metrics& metrics_;
-  std::atomic<bool> ready_{false};
+  OpenStreams streams_;
+  Errands changes_;  // loads and unloads
 };
 
 }  // namespace espalier::server

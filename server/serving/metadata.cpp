@@ -4,6 +4,7 @@
 #include <set>
 #include <string>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/base/build.h"
@@ -66,14 +67,33 @@ std::map<std::string, std::shared_ptr<Model>> by_version(const ServedName& serve
   return models;
 }
 
+void fill_version_policy(const VersionPolicy& policy, inference::ModelVersionPolicy* wire) {
+  switch (policy.kind) {
+    case VersionPolicy::Kind::kLatest:
+      wire->mutable_latest()->set_num_versions(static_cast<uint32_t>(policy.latest));
+      break;
+    case VersionPolicy::Kind::kAll:
+      wire->mutable_all();
+      break;
+    case VersionPolicy::Kind::kSpecific:
+      for (const std::string& version : policy.specific) {
+        int64_t number = 0;  // the protocol knows no others
+        if (absl::SimpleAtoi(version, &number)) wire->mutable_specific()->add_versions(number);
+      }
+      break;
+  }
+}
+
 }  // namespace
 
-void fill_server_metadata(inference::ServerMetadataResponse* response) {
+void fill_server_metadata(bool loads, inference::ServerMetadataResponse* response) {
   response->set_name("espalier");
   response->set_version(version());
-  for (const char* extension : {"model_configuration", "parameters", "statistics"}) {
+  for (const char* extension :
+       {"classification", "model_configuration", "parameters", "schedule_policy", "statistics"}) {
     response->add_extensions(extension);
   }
+  if (loads) response->add_extensions("model_repository");
 }
 
 void fill_model_metadata(const ModelCard& card, const ServedName& served,
@@ -91,11 +111,16 @@ void fill_model_metadata(const ModelCard& card, const ServedName& served,
 }
 
 void fill_model_config(const ModelCard& card, const runtime::BatcherOptions& options,
-                       inference::ModelConfig* config) {
+                       const VersionPolicy* versions, inference::ModelConfig* config) {
   config->set_name(card.name);
   config->set_platform(kPlatform);
   config->set_backend("espalier");
+  if (versions != nullptr) fill_version_policy(*versions, config->mutable_version_policy());
   config->set_max_batch_size(kMaxRequestRows);
+  inference::ModelInstanceGroup* group = config->add_instance_group();
+  group->set_name(card.name);
+  group->set_kind(inference::ModelInstanceGroup::KIND_CPU);
+  group->set_count(1);
   // Sizes of one row: the protocol leaves the batch out here. Without further sizes it wants [1].
   const std::vector<int64_t> read = sizes_of_input(card.info), sizes = sizes_of_row(card.info);
   for (const TensorSpec& spec : input_specs(card.info.reads)) {
@@ -138,10 +163,15 @@ void fill_repository_index(const Snapshot& snapshot, bool ready_only,
     entry->set_reason(reason);
   };
   for (const auto& [name, served] : snapshot) {
-    for (const auto& [version, model] : by_version(served)) add(name, version, "READY", "");
+    std::map<std::string, const Absence*> absent;
+    for (const Absence& absence : served.absences) absent.emplace(absence.version, &absence);
+    for (const auto& [version, model] : by_version(served)) {
+      const auto other = absent.extract(version);
+      add(name, version, "READY", other.empty() ? "" : other.mapped()->reason);
+    }
     if (ready_only) continue;
-    for (const Absence& absence : served.absences) {
-      add(name, absence.version, absence.state, absence.reason);
+    for (const auto& [version, absence] : absent) {
+      add(name, version, absence->state, absence->reason);
     }
   }
 }

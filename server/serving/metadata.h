@@ -4,15 +4,19 @@
 
 #include "inference/grpc_service.pb.h"
 #include "server/serving/model_repository.h"
+#include "server/serving/versions.h"
 
 namespace espalier::server {
 
-void fill_server_metadata(inference::ServerMetadataResponse* response);
+// `loads`: whether models are loaded and unloaded by call.
+void fill_server_metadata(bool loads, inference::ServerMetadataResponse* response);
 void fill_model_metadata(const ModelCard& card, const ServedName& served,
                          inference::ModelMetadataResponse* response);
+// `versions` may be null.
 void fill_model_config(const ModelCard& card, const runtime::BatcherOptions& options,
-                       inference::ModelConfig* config);
-// READY for what is served; LOADING and UNAVAILABLE for what is wanted, with the reason.
+                       const VersionPolicy* versions, inference::ModelConfig* config);
+// READY for what is served; LOADING, UNLOADING and UNAVAILABLE for what is not, with the reason. A
+// version that is served while other content of it does not load is READY, with that as the reason.
 void fill_repository_index(const Snapshot& snapshot, bool ready_only,
                            inference::RepositoryIndexResponse* response);
 // Empty name: all models; empty version: all versions. False when nothing matches a given name.

@@ -119,7 +119,9 @@ inference::ModelStatistics ModelRecorder::statistics() const {
   for (const auto& [rows, batches] : batches_) {
     inference::InferBatchStatistics* entry = result.add_batch_stats();
     entry->set_batch_size(static_cast<uint64_t>(rows));
+    add(entry->mutable_compute_input(), {}, batches.count);
     add(entry->mutable_compute_infer(), batches.compute, batches.count);
+    add(entry->mutable_compute_output(), {}, batches.count);
   }
   return result;
 }

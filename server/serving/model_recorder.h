@@ -52,7 +52,8 @@ class ModelRecorder : public runtime::BatcherObserver {
                          const RequestTimes& times);
   void request_failed(absl::StatusCode code, const RequestTimes& times);
 
-  // Everything but name and version.
+  // Everything but name and version. A batch is made of rows that were read request by request, so
+  // the inputs and outputs of batches cost nothing: theirs stand with the requests.
   inference::ModelStatistics statistics() const;
 
  private:

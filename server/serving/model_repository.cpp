@@ -1,5 +1,6 @@
 #include "server/serving/model_repository.h"
 
+#include <malloc.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -56,6 +57,22 @@ std::set<std::shared_ptr<Model>> models_of(const ServedName& served) {
   return models;
 }
 
+absl::Status unknown_model(const std::string& name, const Snapshot& snapshot) {
+  return with_reason(
+      absl::NotFoundError(absl::StrCat("model \"", name, "\" is unknown; ", names_of(snapshot))),
+      "UNKNOWN_MODEL", "model_name");
+}
+
+// The same model; with the last of its holders its memory leaves the process too, and does not only
+// return to the allocator.
+std::shared_ptr<Model> giving_memory_back(std::shared_ptr<Model> model) {
+  Model* const raw = model.get();
+  return {raw, [model = std::move(model)](Model*) mutable {
+            model.reset();
+            malloc_trim(0);
+          }};
+}
+
 }  // namespace
 
 std::string DesiredRoute::version() const {
@@ -78,12 +95,13 @@ const Route* choose_route(const ServedName& served, const std::string& version, 
   double total = 0;
   for (const Route& route : served.routes) total += std::max(route.weight, 0.0);
   double left = turn * total;
+  const Route* last = served.routes.empty() ? nullptr : &served.routes.front();
   for (const Route& route : served.routes) {
     left -= std::max(route.weight, 0.0);
-    if (left < 0) return &route;
+    if (route.weight > 0) last = &route;
+    if (left < 0) break;
   }
-  // Only zero weights, or rounding at the very end.
-  return served.routes.empty() ? nullptr : &served.routes.back();
+  return last;  // also where rounding leaves something at the very end
 }
 
 ModelRepository::~ModelRepository() { drain(); }
@@ -97,11 +115,7 @@ absl::StatusOr<std::shared_ptr<Model>> ModelRepository::find(const std::string& 
                                                              const std::string& version) const {
   const std::shared_ptr<const Snapshot> now = snapshot();
   const auto place = now->find(name);
-  if (place == now->end()) {
-    return with_reason(
-        absl::NotFoundError(absl::StrCat("model \"", name, "\" is unknown; ", names_of(*now))),
-        "UNKNOWN_MODEL", "model_name");
-  }
+  if (place == now->end()) return unknown_model(name, *now);
   const ServedName& served = place->second;
   // Multiples of the golden ratio fill [0,1) evenly: shares hold over short runs, without a random
   // generator to guard.
@@ -126,7 +140,7 @@ int ModelRepository::apply(const std::vector<DesiredModel>& desired) {
   std::set<std::string> wanted;
   for (const DesiredModel& model : desired) {
     wanted.insert(model.name);
-    failures += apply_one(model);
+    failures += static_cast<int>(apply_one(model).size());
   }
   const std::shared_ptr<const Snapshot> before = snapshot();
   for (const auto& [name, served] : *before) {
@@ -135,7 +149,41 @@ int ModelRepository::apply(const std::vector<DesiredModel>& desired) {
   return failures;
 }
 
-int ModelRepository::apply_one(const DesiredModel& desired) {
+absl::Status ModelRepository::load(const DesiredModel& desired) {
+  const std::vector<absl::Status> failures = apply_one(desired);
+  return failures.empty() ? absl::OkStatus() : failures.front();
+}
+
+absl::Status ModelRepository::unload(const std::string& name) {
+  ServedName left;
+  {
+    const std::shared_ptr<const Snapshot> before = snapshot();
+    const auto place = before->find(name);
+    if (place == before->end()) return unknown_model(name, *before);
+    for (const auto& model : models_of(place->second)) {
+      left.absences.push_back(
+          {"", model->card()->version, "UNLOADING", "it answers what it was asked"});
+    }
+  }  // lets go of the models: the snapshot held them
+  if (left.absences.empty()) return absl::OkStatus();
+  swap(name, left);
+  for (Absence& absence : left.absences) {
+    absence.state = "UNAVAILABLE";
+    absence.reason = "unloaded";
+  }
+  swap(name, std::move(left));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::shared_ptr<Model>> ModelRepository::load_route(const std::string& name,
+                                                                   const DesiredRoute& route) {
+  auto loaded = guard("loading an artifact", [&] { return loader_(name, route); });
+  if (!loaded.ok()) return loaded.status();
+  spdlog::info("model {}: {} is loaded", name, title(route));
+  return giving_memory_back(*std::move(loaded));
+}
+
+std::vector<absl::Status> ModelRepository::apply_one(const DesiredModel& desired) {
   const std::shared_ptr<const Snapshot> before = snapshot();
   const auto place = before->find(desired.name);
   const ServedName old = place == before->end() ? ServedName{} : place->second;
@@ -152,19 +200,24 @@ int ModelRepository::apply_one(const DesiredModel& desired) {
   if (!loading.absences.empty()) swap(desired.name, loading);
 
   ServedName next;
+  std::vector<absl::Status> failures;
+  bool versions_stay = false;
   for (const DesiredRoute& route : desired.routes) {
     std::shared_ptr<Model> model = model_of(old, route);
     if (model == nullptr) model = model_of(next, route);
     std::string manifest = route.manifest;
     if (model == nullptr) {
-      auto loaded = guard("loading an artifact", [&] { return loader_(desired.name, route); });
+      auto loaded = load_route(desired.name, route);
       if (loaded.ok()) {
         model = *std::move(loaded);
-        spdlog::info("model {}: {} is loaded", desired.name, title(route));
       } else {
         const std::string reason(loaded.status().message());
+        failures.push_back(absl::Status(
+            loaded.status().code(), absl::StrCat("model \"", desired.name, "\" version \"",
+                                                 route.version(), "\" does not load: ", reason)));
         next.absences.push_back({route.alias, route.version(), "UNAVAILABLE", reason});
         const Route* kept = route_of_alias(old, route.alias);
+        versions_stay = versions_stay || (route.alias.empty() && kept != nullptr);
         spdlog::error("model {}: {} does not load ({}): {}", desired.name, title(route),
                       kept ? "keeping " + kept->model->card()->version : "nothing to keep", reason);
         if (kept == nullptr) continue;
@@ -174,7 +227,7 @@ int ModelRepository::apply_one(const DesiredModel& desired) {
     }
     next.routes.push_back({route.alias, route.weight, std::move(model), std::move(manifest)});
   }
-  const int failures = static_cast<int>(next.absences.size());
+  if (versions_stay) next.routes = old.routes;
   swap(desired.name, std::move(next));
   return failures;
 }

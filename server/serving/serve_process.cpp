@@ -44,7 +44,9 @@ ServeProcess::ServeProcess(const ServeFlags& flags, EngineLoader load_engine)
       load_engine_(std::move(load_engine)),
       repository_(
           [this](const std::string& name, const DesiredRoute& route) { return load(name, route); }),
-      service_(repository_, flags_.batcher, metrics_) {}
+      library_(flags_.library, repository_),
+      protocol_(repository_, flags_.batcher, metrics_, flags_.managed() ? nullptr : &library_),
+      service_(protocol_, metrics_) {}
 
 ServeProcess::~ServeProcess() { stop(); }
 
@@ -52,27 +54,21 @@ absl::Status ServeProcess::listen() {
   ESPALIER_ASSIGN_OR_RETURN(grpc_, GrpcServer::start({.listen = flags_.listen,
                                                       .services = {&service_},
                                                       .max_message_bytes = kMaxMessageBytes}));
+  if (!flags_.http.empty()) {
+    ESPALIER_ASSIGN_OR_RETURN(
+        rest_, RestServer::start({.listen = flags_.http, .max_body_bytes = kMaxMessageBytes},
+                                 protocol_, metrics_));
+  }
   ESPALIER_ASSIGN_OR_RETURN(
       admin_, AdminServer::start(flags_.admin, {.metrics = [this] { return metrics_.text(); },
                                                 .readiness = [this] { return readiness(); }}));
-  spdlog::info("listening on {}, admin on {}", grpc_->address(), admin_->address());
+  spdlog::info("listening on {}, REST on {}, admin on {}", grpc_->address(),
+               rest_ == nullptr ? "no port" : rest_->address(), admin_->address());
   return absl::OkStatus();
 }
 
 absl::Status ServeProcess::serve_static() {
-  std::vector<DesiredModel> desired;
-  for (const auto& [name, folder] : flags_.models) {
-    desired.push_back({name, {{.alias = "", .artifact = folder}}});
-  }
-  if (repository_.apply(desired) > 0) {
-    const std::shared_ptr<const Snapshot> snapshot = repository_.snapshot();
-    for (const auto& [name, served] : *snapshot) {
-      for (const Absence& absence : served.absences) {
-        return absl::FailedPreconditionError(
-            absl::StrCat("model \"", name, "\" does not load: ", absence.reason));
-      }
-    }
-  }
+  ESPALIER_RETURN_IF_ERROR(library_.load_all());
   become_ready();
   return absl::OkStatus();
 }
@@ -108,7 +104,7 @@ absl::StatusOr<std::shared_ptr<Model>> ServeProcess::load(const std::string& nam
 void ServeProcess::become_ready() {
   Stage expected = Stage::kStarting;  // never out of draining
   if (!stage_.compare_exchange_strong(expected, Stage::kServing)) return;
-  service_.set_ready(true);
+  protocol_.set_ready(true);
   grpc_->set_ready(true);
   spdlog::info("ready, serving {} models", repository_.snapshot()->size());
 }
@@ -128,7 +124,7 @@ Readiness ServeProcess::readiness() const {
 void ServeProcess::stop() {
   const Stage before = stage_.exchange(Stage::kDraining);
   if (before == Stage::kDraining) return;
-  service_.set_ready(false);
+  protocol_.set_ready(false);
   if (grpc_ != nullptr) {
     grpc_->set_ready(false);
     if (before == Stage::kServing) {
@@ -141,8 +137,10 @@ void ServeProcess::stop() {
   // What was accepted is answered, and whoever still comes hears UNAVAILABLE and backs off. gRPC
   // itself cancels calls that reach it while it shuts down, and a CANCELLED is not tried again.
   repository_.drain();
+  service_.drain_streams();
   if (grpc_ != nullptr) {
     if (before == Stage::kServing) std::this_thread::sleep_for(kRefuse);
+    if (rest_ != nullptr) rest_->shutdown(flags_.grace);
     grpc_->shutdown(flags_.grace);
   }
   spdlog::info("stopped");

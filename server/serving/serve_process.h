@@ -15,6 +15,7 @@
 #include "server/serving/flags.h"
 #include "server/serving/inference_service.h"
 #include "server/serving/model_repository.h"
+#include "server/serving/rest/rest_server.h"
 
 namespace espalier::server {
 
@@ -31,8 +32,9 @@ class ServeProcess {
   void stop();
 
   const std::string& address() const { return grpc_->address(); }
+  std::string http_address() const { return rest_ == nullptr ? "" : rest_->address(); }
   const std::string& admin_address() const { return admin_->address(); }
-  bool ready() const { return service_.ready(); }
+  bool ready() const { return protocol_.ready(); }
 
  private:
   enum class Stage { kStarting, kServing, kDraining };
@@ -54,9 +56,12 @@ class ServeProcess {
   std::unique_ptr<ArtifactCache> cache_;
 
   ModelRepository repository_;
+  ModelLibrary library_;  // static mode only
+  RepositoryProtocol protocol_;
   InferenceService service_;
   std::atomic<Stage> stage_{Stage::kStarting};
   std::unique_ptr<GrpcServer> grpc_;
+  std::unique_ptr<RestServer> rest_;  // null: no REST
   std::unique_ptr<AdminServer> admin_;
   std::unique_ptr<EndpointFollower> follower_;
 };

@@ -12,17 +12,6 @@ class UnofferedCalls : public inference::GRPCInferenceService::CallbackService {
   using Context = grpc::CallbackServerContext;
   using Unary = grpc::ServerUnaryReactor;
 
-  grpc::ServerBidiReactor<inference::ModelInferRequest, inference::ModelStreamInferResponse>*
-  ModelStreamInfer(Context* context) override;
-
-  Unary* RepositoryModelLoad(Context* context, const inference::RepositoryModelLoadRequest*,
-                             inference::RepositoryModelLoadResponse*) override {
-    return refuse(context, kRepository);
-  }
-  Unary* RepositoryModelUnload(Context* context, const inference::RepositoryModelUnloadRequest*,
-                               inference::RepositoryModelUnloadResponse*) override {
-    return refuse(context, kRepository);
-  }
   Unary* SystemSharedMemoryStatus(Context* context,
                                   const inference::SystemSharedMemoryStatusRequest*,
                                   inference::SystemSharedMemoryStatusResponse*) override {
@@ -63,9 +52,6 @@ class UnofferedCalls : public inference::GRPCInferenceService::CallbackService {
   }
 
  private:
-  static constexpr char kRepository[] =
-      "models are not loaded by this call; set an endpoint (espalier endpoints set) or restart the "
-      "server with --model";
   static constexpr char kMemory[] = "shared memory is not offered; send tensors in the request";
 
   static Unary* refuse(Context* context, const char* why);

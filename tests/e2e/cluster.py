@@ -44,8 +44,8 @@ class Cluster:
 
     def __init__(self, *up_arguments, threads=1):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="espalier-e2e-"))
-        ports = [f"127.0.0.1:{port}" for port in free_ports(5)]
-        self.control, self.control_admin, self.worker_admin, self.serve, self.serve_admin = ports
+        ports = [f"127.0.0.1:{port}" for port in free_ports(6)]
+        self.control, self.control_admin, self.worker_admin, self.serve, self.serve_admin, self.serve_http = ports
         self.up_arguments = ("--threads", str(threads), *up_arguments)
         self.process = None
 
@@ -54,7 +54,8 @@ class Cluster:
         self.process = subprocess.Popen(
             [BIN / "espalier", "up", "--data", self.folder / "data", "--listen", self.control,
              "--admin", self.control_admin, "--worker-admin", self.worker_admin,
-             "--inference-listen", self.serve, "--inference-admin", self.serve_admin, *self.up_arguments],
+             "--inference-listen", self.serve, "--inference-admin", self.serve_admin,
+             "--inference-http", self.serve_http, *self.up_arguments],
             stdout=log, stderr=subprocess.STDOUT)
         try:
             for admin in (self.control_admin, self.worker_admin, self.serve_admin):

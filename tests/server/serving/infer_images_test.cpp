@@ -114,7 +114,7 @@ TEST(InferImages, AreWhatTheMetadataAskFor) {
   EXPECT_THAT(metadata.inputs(1).shape(), ElementsAre(-1, 1, 2, 2));
   EXPECT_EQ(metadata.properties().at("image_size"), "2");
   inference::ModelConfig config;
-  fill_model_config(card, {}, &config);
+  fill_model_config(card, {}, {}, &config);
   EXPECT_THAT(config.input(0).dims(), ElementsAre(1));
   EXPECT_THAT(config.input(1).dims(), ElementsAre(1, 2, 2));
   EXPECT_FALSE(config.input(1).allow_ragged_batch());

@@ -73,7 +73,8 @@ TEST(InferRequest, AsksForAllOutputsUnlessSomeAreNamed) {
   EXPECT_EQ(parse(request)->outputs.size(), 5u);
   request.add_outputs()->set_name("exit_layer");
   request.add_outputs()->set_name("logits");
-  EXPECT_THAT(parse(request)->outputs, ElementsAre(Output::kExitLayer, Output::kLogits));
+  EXPECT_THAT(names_of_outputs(parse(request)->outputs),
+              ElementsAre(Output::kExitLayer, Output::kLogits));
 }
 
 runtime::ModelInfo masked_info() {
@@ -89,8 +90,8 @@ TEST(InferRequest, AsksForTheMasksAmongIds) {
       parse_infer_request(id_request({101, 103, 7, 103, 102}, {1, 1, 1, 1, 1}, 1), masked_info());
   ASSERT_TRUE(parsed.ok()) << parsed.status();
   EXPECT_THAT(parsed->rows[0].input.asked, ElementsAre(1, 3));
-  EXPECT_THAT(parsed->outputs, ElementsAre(Output::kLabel, Output::kExitLayer, Output::kConfidence,
-                                           Output::kAnswer));
+  EXPECT_THAT(names_of_outputs(parsed->outputs), ElementsAre(Output::kLabel, Output::kExitLayer,
+                                                             Output::kConfidence, Output::kAnswer));
   const auto none = parse_infer_request(id_request({101, 102}, {1, 1}, 1), masked_info());
   EXPECT_THAT(std::string(none.status().message()),
               HasSubstr("has no mask token ([MASK], id 103) in row 0"));
@@ -329,11 +330,26 @@ const BadCase kBadOutputs[] = {
        r.add_outputs()->set_name("label");
      }),
      "asked for twice", "outputs[1]"},
-    {"Classification", text_but([](auto& r) {
-       r.add_outputs()->set_name("logits");
+    {"ClassificationOfALabel", text_but([](auto& r) {
+       r.add_outputs()->set_name("label");
        (*r.mutable_outputs(0)->mutable_parameters())["classification"].set_int64_param(1);
      }),
-     "\"classification\"", "outputs[0]", absl::StatusCode::kUnimplemented},
+     "no classes to rank", "outputs[0]"},
+    {"ClassificationOfNone", text_but([](auto& r) {
+       r.add_outputs()->set_name("logits");
+       (*r.mutable_outputs(0)->mutable_parameters())["classification"].set_int64_param(0);
+     }),
+     "int64 of at least 1", "outputs[0]"},
+    {"OutputInSharedMemory", text_but([](auto& r) {
+       r.add_outputs()->set_name("logits");
+       (*r.mutable_outputs(0)->mutable_parameters())["shared_memory_region"].set_string_param("x");
+     }),
+     "shared memory", "outputs[0]", absl::StatusCode::kUnimplemented},
+    {"UnknownParameter", text_but([](auto& r) {
+       r.add_outputs()->set_name("logits");
+       (*r.mutable_outputs(0)->mutable_parameters())["top"].set_int64_param(1);
+     }),
+     "it takes classification", "outputs[0]"},
 };
 INSTANTIATE_TEST_SUITE_P(Outputs, BadRequest, ::testing::ValuesIn(kBadOutputs),
                          [](const auto& info) { return info.param.name; });
@@ -358,6 +374,17 @@ const BadCase kBadParameters[] = {
      "takes an int64"},
     {"SequenceStartAsInteger",
      with_parameter("sequence_start", [](auto& v) { v.set_int64_param(1); }), "takes a bool"},
+    {"SequenceBegun", with_parameter("sequence_start", [](auto& v) { v.set_bool_param(true); }),
+     "no state between requests", "parameters[sequence_start]", absl::StatusCode::kUnimplemented},
+    {"SequenceNamed", with_parameter("sequence_id", [](auto& v) { v.set_string_param("7"); }),
+     "no state between requests", "parameters[sequence_id]", absl::StatusCode::kUnimplemented},
+    {"PriorityAsString", with_parameter("priority", [](auto& v) { v.set_string_param("1"); }),
+     "takes an integer"},
+    {"NegativePriority", with_parameter("priority", [](auto& v) { v.set_int64_param(-1); }),
+     "1 is the highest"},
+    {"FinalResponseAsInteger",
+     with_parameter("triton_enable_empty_final_response", [](auto& v) { v.set_int64_param(1); }),
+     "takes a bool"},
     {"EmptyValue", with_parameter("exit_threshold", [](auto&) {}), "holds a nothing"},
     {"ReservedPrefix", with_parameter("triton_x", [](auto& v) { v.set_bool_param(true); }),
      "reserved"},
@@ -370,15 +397,17 @@ INSTANTIATE_TEST_SUITE_P(Parameters, BadRequest, ::testing::ValuesIn(kBadParamet
 TEST(InferParameters, AcceptsWhatStandardClientsSend) {
   InferRequest request = text_request({"a"});
   auto& parameters = *request.mutable_parameters();
-  parameters["sequence_id"].set_int64_param(7);
-  parameters["sequence_start"].set_bool_param(true);
+  parameters["sequence_id"].set_int64_param(0);
+  parameters["sequence_start"].set_bool_param(false);
   parameters["sequence_end"].set_bool_param(false);
-  parameters["priority"].set_uint64_param(1);
+  parameters["priority"].set_uint64_param(3);
+  parameters["triton_enable_empty_final_response"].set_bool_param(true);
   parameters["timeout"].set_int64_param(2500);
   parameters["somebody_elses"].set_string_param("x");
   const auto parsed = parse(request);
   ASSERT_TRUE(parsed.ok()) << parsed.status();
   EXPECT_EQ(parsed->parameters.timeout, std::chrono::microseconds(2500));
+  EXPECT_EQ(parsed->parameters.priority, 3);
 }
 
 TEST(InferParameters, AWholeNumberIsAThresholdToo) {

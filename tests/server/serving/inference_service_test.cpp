@@ -9,9 +9,8 @@
 #include <thread>
 
 #include "core/base/build.h"
-#include "server/common/grpc_server.h"
 #include "tests/server/serving/infer_testing.h"
-#include "tests/testing/fake_engine.h"
+#include "tests/server/serving/serving_fixture.h"
 
 namespace espalier::server {
 namespace {
@@ -20,50 +19,7 @@ using espalier::testing::FakeEngine;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-class InferenceServiceTest : public ::testing::Test {
- protected:
-  void SetUp() override {
-    repository.apply({{"m", {{"stable", "x/one"}}}});
-    service.set_ready(true);
-    auto started = GrpcServer::start(
-        {.listen = "127.0.0.1:0", .services = {&service}, .max_message_bytes = 64 << 20});
-    ASSERT_TRUE(started.ok()) << started.status();
-    server = *std::move(started);
-    stub = inference::GRPCInferenceService::NewStub(
-        grpc::CreateChannel(server->address(), grpc::InsecureChannelCredentials()));
-  }
-
-  grpc::Status infer(const InferRequest& request, inference::ModelInferResponse& response) {
-    grpc::ClientContext context;
-    return stub->ModelInfer(&context, request, &response);
-  }
-  template <class Request, class Response>
-  grpc::Status call(grpc::Status (inference::GRPCInferenceService::Stub::*method)(
-                        grpc::ClientContext*, const Request&, Response*),
-                    const Request& request, Response& response) {
-    grpc::ClientContext context;
-    return ((*stub).*method)(&context, request, &response);
-  }
-
-  Metrics metrics{"serve"};
-  ModelLabels labels;
-  runtime::BatcherOptions options{.max_queue_rows = 5000};
-  std::function<absl::Status(std::span<const runtime::Row>)> on_predict;
-  std::atomic<int> encoded{0};
-  ModelRepository repository{[this](const std::string& name, const DesiredRoute& route) {
-    auto engine = std::make_unique<FakeEngine>();
-    engine->on_encode = [this] { ++encoded; };
-    engine->on_predict = [this](std::span<const runtime::Row> rows) {
-      return on_predict ? on_predict(rows) : absl::OkStatus();
-    };
-    return Model::make(name, route.version(), std::move(engine), options, metrics, labels);
-  }};
-  InferenceService service{repository, options, metrics};
-  std::unique_ptr<GrpcServer> server;
-  std::unique_ptr<inference::GRPCInferenceService::Stub> stub;
-};
-
-using Stub = inference::GRPCInferenceService::Stub;
+class InferenceServiceTest : public ServingTest {};
 
 TEST_F(InferenceServiceTest, IsLiveAndReadyUntilItDrains) {
   inference::ServerLiveResponse live;
@@ -72,7 +28,7 @@ TEST_F(InferenceServiceTest, IsLiveAndReadyUntilItDrains) {
   inference::ServerReadyResponse ready;
   ASSERT_TRUE(call(&Stub::ServerReady, {}, ready).ok());
   EXPECT_TRUE(ready.ready());
-  service.set_ready(false);
+  protocol.set_ready(false);
   ASSERT_TRUE(call(&Stub::ServerReady, {}, ready).ok());
   EXPECT_FALSE(ready.ready());
 }
@@ -310,18 +266,54 @@ TEST_F(InferenceServiceTest, CountsWhatItDid) {
   EXPECT_EQ(statistics.model_stats(0).inference_stats().success().count(), 1u);
 }
 
-TEST_F(InferenceServiceTest, WhatIsNotOfferedSaysSo) {
-  inference::RepositoryModelLoadResponse load;
-  grpc::Status status = call(&Stub::RepositoryModelLoad, {}, load);
-  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNIMPLEMENTED);
-  EXPECT_THAT(status.error_message(), HasSubstr("endpoints set"));
-  grpc::ClientContext context;
-  const auto stream = stub->ModelStreamInfer(&context);
-  inference::ModelStreamInferResponse response;
-  EXPECT_FALSE(stream->Read(&response));
-  status = stream->Finish();
-  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNIMPLEMENTED);
-  EXPECT_THAT(status.error_message(), HasSubstr("use ModelInfer"));
+TEST_F(InferenceServiceTest, ManagedModelsAreChangedByTheirEndpoints) {
+  inference::RepositoryModelLoadRequest load;
+  load.set_model_name("m");
+  inference::RepositoryModelLoadResponse loaded;
+  grpc::Status status = call(&Stub::RepositoryModelLoad, load, loaded);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_THAT(status.error_message(), HasSubstr("espalier endpoints set"));
+  inference::RepositoryModelUnloadRequest unload;
+  unload.set_model_name("m");
+  inference::RepositoryModelUnloadResponse unloaded;
+  status = call(&Stub::RepositoryModelUnload, unload, unloaded);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  inference::ServerMetadataResponse metadata;
+  ASSERT_TRUE(call(&Stub::ServerMetadata, {}, metadata).ok());
+  EXPECT_THAT(metadata.extensions(), ::testing::Not(::testing::Contains("model_repository")));
+}
+
+TEST_F(InferenceServiceTest, RanksTheClassesOfARow) {
+  InferRequest request = text_request({"ab", "c"});
+  request.add_outputs()->set_name("probabilities");
+  (*request.mutable_outputs(0)->mutable_parameters())["classification"].set_int64_param(1);
+  inference::ModelInferResponse response;
+  const grpc::Status status = infer(request, response);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(response.outputs(0).datatype(), "BYTES");
+  EXPECT_THAT(response.outputs(0).shape(), ElementsAre(2, 1));
+  EXPECT_THAT(response.raw_output_contents(0), ::testing::ContainsRegex(":[01]:(posi|nega)tive"));
+}
+
+TEST_F(InferenceServiceTest, StatisticsCountBatchesBySizeAndFailures) {
+  inference::ModelInferResponse response;
+  ASSERT_TRUE(infer(text_request({"a", "b"}), response).ok());
+  InferRequest bad = text_request({"a"});
+  bad.add_outputs()->set_name("logit");
+  EXPECT_FALSE(infer(bad, response).ok());
+  inference::ModelStatisticsRequest request;
+  request.set_name("m");
+  inference::ModelStatisticsResponse statistics;
+  ASSERT_TRUE(call(&Stub::ModelStatistics, request, statistics).ok());
+  const inference::ModelStatistics& stats = statistics.model_stats(0);
+  EXPECT_EQ(stats.version(), "one");
+  EXPECT_GT(stats.last_inference(), 0u);
+  EXPECT_EQ(stats.inference_stats().fail().count(), 1u);
+  EXPECT_EQ(stats.inference_stats().queue().count(), 1u);
+  EXPECT_EQ(stats.inference_stats().compute_output().count(), 1u);
+  ASSERT_EQ(stats.batch_stats_size(), 1);
+  EXPECT_EQ(stats.batch_stats(0).batch_size(), 2u);
+  EXPECT_EQ(stats.batch_stats(0).compute_infer().count(), 1u);
 }
 
 }  // namespace

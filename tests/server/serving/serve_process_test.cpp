@@ -107,7 +107,7 @@ class ServeProcessTest : public ::testing::Test {
   }
   ServeFlags flags() {
     ServeFlags flags;
-    flags.listen = flags.admin = "127.0.0.1:0";
+    flags.listen = flags.http = flags.admin = "127.0.0.1:0";
     flags.drain_wait = std::chrono::milliseconds(0);
     return flags;
   }
@@ -168,7 +168,7 @@ TEST_F(ServeProcessTest, ServesAFolder) {
   ASSERT_TRUE(make_folders(cache + "/mine").ok());
   ASSERT_TRUE(write_file(cache + "/mine/config.json", "{}").ok());
   ServeFlags fixed = flags();
-  fixed.models = {{"m", cache + "/mine/"}};
+  fixed.library.models = {{"m", cache + "/mine/"}};
   ASSERT_TRUE(start(fixed).ok());
   EXPECT_TRUE(process->ready());
   EXPECT_EQ(served(), "mine");
@@ -178,8 +178,51 @@ TEST_F(ServeProcessTest, ServesAFolder) {
 
 TEST_F(ServeProcessTest, AFolderThatDoesNotLoadIsAnErrorAtStart) {
   ServeFlags fixed = flags();
-  fixed.models = {{"m", cache + "/nowhere"}};
+  fixed.library.models = {{"m", cache + "/nowhere"}};
   EXPECT_THAT(std::string(start(fixed).message()), HasSubstr("model \"m\" does not load"));
+}
+
+TEST_F(ServeProcessTest, LoadsAndUnloadsTheModelsOfARepositoryByName) {
+  ASSERT_TRUE(make_folders(cache + "/repository/m/1").ok());
+  ASSERT_TRUE(write_file(cache + "/repository/m/1/config.json", "{}").ok());
+  ServeFlags fixed = flags();
+  fixed.library.repository = cache + "/repository";
+  ASSERT_TRUE(start(fixed).ok());
+  EXPECT_EQ(served(), "1");
+
+  grpc::ClientContext first;
+  inference::RepositoryModelUnloadRequest triton;
+  triton.set_model_name("m");
+  (*triton.mutable_parameters())["unload_dependents"].set_bool_param(false);
+  inference::RepositoryModelUnloadResponse unloaded;
+  ASSERT_TRUE(stub->RepositoryModelUnload(&first, triton, &unloaded).ok());
+  EXPECT_THAT(served(), HasSubstr("is not loaded: unloaded"));
+  EXPECT_EQ(reason(), "1: unloaded");
+
+  grpc::ClientContext second;
+  inference::RepositoryModelLoadRequest kserve;
+  kserve.set_repository_name("m");  // field 1: where KServe's clients have the model's name
+  inference::RepositoryModelLoadResponse loaded;
+  ASSERT_TRUE(stub->RepositoryModelLoad(&second, kserve, &loaded).ok());
+  EXPECT_EQ(loaded.model_name(), "m");
+  EXPECT_TRUE(loaded.is_loaded());
+  EXPECT_EQ(served(), "1");
+}
+
+TEST_F(ServeProcessTest, AnIdleStreamDoesNotHoldUpTheEnd) {
+  ServeFlags fixed = flags();
+  fixed.library.repository = cache;
+  ASSERT_TRUE(make_folders(cache).ok());
+  ASSERT_TRUE(start(fixed).ok());
+  grpc::ClientContext context;
+  const auto stream = stub->ModelStreamInfer(&context);
+  inference::ModelStreamInferResponse response;
+  ASSERT_TRUE(stream->Write(text_request({"a"})));
+  ASSERT_TRUE(stream->Read(&response));
+  EXPECT_THAT(response.error_message(), HasSubstr("nothing is served"));
+  process->stop();  // with a grace of 30 s
+  EXPECT_FALSE(stream->Read(&response));
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
 }
 
 TEST_F(ServeProcessTest, FollowsTheEndpointsOfItsProject) {
