@@ -169,7 +169,7 @@ TEST_F(ModelLibraryTest, AModelThatCameLaterIsLoadedByName) {
 TEST_F(ModelLibraryTest, AnUnknownNameIsNotFoundAndNoNameLeadsOutOfTheRepository) {
   write("m/1");
   ASSERT_TRUE(start().ok());
-  for (const std::string name : {"n", "../" + root, ".", "m/1", ""}) {
+  for (const std::string& name : std::vector<std::string>{"n", "../" + root, ".", "m/1", ""}) {
     const absl::Status status = library->load(name);
     EXPECT_TRUE(absl::IsNotFound(status)) << name << status;
     EXPECT_THAT(std::string(status.message()), HasSubstr("there are: m"));

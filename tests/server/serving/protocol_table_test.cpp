@@ -124,7 +124,9 @@ TEST_F(ProtocolTable, EveryRpcAnswersAsTheTableSays) {
     for (const auto& [code, there] :
          {std::pair(row.managed, channel), std::pair(row.fixed, fixed_channel)}) {
       // Unloading must not take the model from the next one.
-      if (there == fixed_channel) ASSERT_TRUE(library->load("m").ok());
+      if (there == fixed_channel) {
+        ASSERT_TRUE(library->load("m").ok());
+      }
       const grpc::Status status = ask(there, rpc, row.request);
       EXPECT_EQ(code_name(from_grpc(status).code()), code) << rpc << ": " << status.error_message();
       EXPECT_EQ(status.ok(), status.error_message().empty()) << rpc;
