@@ -292,7 +292,8 @@ TEST_F(InferenceServiceTest, RanksTheClassesOfARow) {
   ASSERT_TRUE(status.ok()) << status.error_message();
   EXPECT_EQ(response.outputs(0).datatype(), "BYTES");
   EXPECT_THAT(response.outputs(0).shape(), ElementsAre(2, 1));
-  EXPECT_THAT(response.raw_output_contents(0), ::testing::ContainsRegex(":[01]:(posi|nega)tive"));
+  EXPECT_THAT(response.raw_output_contents(0),
+              ::testing::AnyOf(HasSubstr(":0:negative"), HasSubstr(":1:positive")));
 }
 
 TEST_F(InferenceServiceTest, StatisticsCountBatchesBySizeAndFailures) {
