@@ -84,10 +84,86 @@ TEST(Admission, FindsWhatIsCancelledBehindAFullBatch) {
   EXPECT_THAT(admission.batch, ElementsAre(Slice{0, 1}));
 }
 
+// An engine that was measured: a fixed part, and microseconds a token.
+Load measured(Duration fixed, int us_a_token, int requests = 1, TimePoint end = kNow) {
+  Load load{.requests = requests, .end = end};
+  for (int tokens : {1, 100, 1000}) {
+    const Duration compute = fixed + microseconds(us_a_token * tokens);
+    load.rate.learn(tokens, compute, compute);
+  }
+  return load;
+}
+
+TEST(Admission, TakesNoMoreThanAQuarterOfTheLongestWait) {
+  const BatchLimits limits{.tokens = 1000, .max_wait = milliseconds(40)};
+  const Load load = measured({}, 100);
+  EXPECT_THAT(Queue().add({60, 40, 1}).admit(limits, load).batch, ElementsAre(Slice{0, 2}));
+  EXPECT_THAT(Queue().add({200}).admit(limits, load).batch, ElementsAre(Slice{0, 1}));
+}
+
+TEST(Admission, DropsWhatCannotBeReadyInTime) {
+  const Admission admission = Queue()
+                                  .add({20})
+                                  .add({10})
+                                  .until(kNow + microseconds(2900))
+                                  .add({5})
+                                  .admit({}, measured({}, 100));
+  EXPECT_THAT(admission.late, ElementsAre(1));
+  EXPECT_THAT(admission.batch, ElementsAre(Slice{0, 1}, Slice{2, 1}));
+}
+
+TEST(Admission, AddsNothingThatWouldMakeTheOthersLate) {
+  EXPECT_THAT(Queue()
+                  .add({20})
+                  .until(kNow + microseconds(2500))
+                  .add({4, 4})
+                  .admit({}, measured({}, 100))
+                  .batch,
+              ElementsAre(Slice{0, 1}, Slice{1, 1}));
+}
+
+TEST(Admission, TriesOneWhenTheMeasuredRateIsOld) {
+  const Load old = measured({}, 100, 1, kNow - std::chrono::seconds(1));
+  const Admission admission = Queue().add({20}).until(kNow + milliseconds(1)).admit({}, old);
+  EXPECT_THAT(admission.late, IsEmpty());
+  EXPECT_THAT(admission.batch, ElementsAre(Slice{0, 1}));
+}
+
+TEST(Place, IsTheOrderOfArrivalWithinAPriority) {
+  EXPECT_LT(place_in_queue(kNow, 3), place_in_queue(kNow + microseconds(1), 3));
+}
+
+TEST(Place, OfAHigherPriorityIsEarlierAndOfNoneTheLast) {
+  for (int priority = 1; priority < kPriorities; ++priority) {
+    EXPECT_LT(place_in_queue(kNow, priority), place_in_queue(kNow, priority + 1));
+  }
+  EXPECT_LT(place_in_queue(kNow, 1'000'000), place_in_queue(kNow, 0));
+}
+
+TEST(Place, AgesSoThatNobodyIsOvertakenForEver) {
+  EXPECT_LE(place_in_queue(kNow, 0), place_in_queue(kNow + kPriorities * kHeadStart, 1));
+}
+
+TEST(Wait, IsNothingBehindNobodyAndBeforeAnythingWasMeasured) {
+  EXPECT_EQ(expected_wait({}, measured(milliseconds(5), 100), {}, kNow), Duration::zero());
+  EXPECT_EQ(expected_wait({9, 900}, {}, {}, kNow), Duration::zero());
+}
+
+TEST(Wait, IsTheRestOfTheBatchThatRunsAndTheBatchesBefore) {
+  const Ahead ahead{.rows = 2, .tokens = 20, .running_until = kNow + milliseconds(1)};
+  const Load load = measured(milliseconds(5), 100);
+  const auto ms = [](Duration wait) {
+    return std::chrono::duration<double, std::milli>(wait).count();
+  };
+  EXPECT_NEAR(ms(expected_wait(ahead, load, {}, kNow)), 1 + 5 + 2, 0.1);
+  EXPECT_NEAR(ms(expected_wait(ahead, load, {.tokens = 10}, kNow)), 1 + 2 * 5 + 2, 0.1);
+  EXPECT_NEAR(ms(expected_wait(ahead, load, {.rows = 1}, kNow)), 1 + 2 * 5 + 2, 0.1);
+}
+
 class Linger : public testing::Test {
  protected:
   const BatchLimits limits{.rows = 64, .tokens = 4096, .max_linger = milliseconds(2)};
-  const Load busy{.requests = 3, .compute = milliseconds(4), .end = kNow};
+  const Load busy = measured(milliseconds(1), 10, 3);
 };
 
 TEST_F(Linger, IsZeroWhenTheEngineWasIdle) {
@@ -95,23 +171,33 @@ TEST_F(Linger, IsZeroWhenTheEngineWasIdle) {
 }
 
 TEST_F(Linger, IsZeroForOneClientThatAsksAgainAndAgain) {
-  EXPECT_THAT(Queue().add({1}).admit(limits, {1, milliseconds(4), kNow}).batch,
+  EXPECT_THAT(Queue().add({1}).admit(limits, measured(milliseconds(1), 10)).batch,
               ElementsAre(Slice{0, 1}));
 }
 
-TEST_F(Linger, WaitsAQuarterOfTheLastBatchForTheOthers) {
+TEST_F(Linger, IsZeroWhereBatchesSaveNothing) {
+  EXPECT_THAT(Queue().add({1}).admit(limits, measured({}, 10, 3)).batch, ElementsAre(Slice{0, 1}));
+}
+
+TEST_F(Linger, WaitsForTheOthersAsLongAsJoiningThemSaves) {
   const Admission admission = Queue().add({1}).admit(limits, busy);
   EXPECT_THAT(admission.batch, IsEmpty());
-  EXPECT_EQ(admission.wait_until, kNow + milliseconds(1));
+  EXPECT_EQ(admission.wait_until, kNow + busy.rate.fixed());
+  EXPECT_NEAR(static_cast<double>(busy.rate.fixed().count()), 1e6, 1e5);
 }
 
 TEST_F(Linger, IsCappedAtTheLimit) {
-  const Load slow{3, milliseconds(400), kNow};
+  const Load slow = measured(milliseconds(100), 10, 3);
   EXPECT_EQ(Queue().add({1}).admit(limits, slow).wait_until, kNow + milliseconds(2));
 }
 
+TEST_F(Linger, IsASmallPartOfTheLongestWait) {
+  const BatchLimits quick{.max_wait = milliseconds(10)};
+  EXPECT_EQ(Queue().add({1}).admit(quick, busy).wait_until, kNow + microseconds(500));
+}
+
 TEST_F(Linger, EndsWithTheTime) {
-  EXPECT_THAT(Queue().add({1}).admit(limits, busy, kNow + milliseconds(1)).batch,
+  EXPECT_THAT(Queue().add({1}).admit(limits, busy, kNow + milliseconds(2)).batch,
               ElementsAre(Slice{0, 1}));
 }
 
@@ -123,10 +209,10 @@ TEST_F(Linger, EndsWhenTheBatchIsFull) {
   EXPECT_THAT(Queue().add({4000}).add({4000}).admit(limits, busy).batch, ElementsAre(Slice{0, 1}));
 }
 
-TEST_F(Linger, ServesARequestThatWouldEndMeanwhileAtOnce) {
-  const Admission admitted = Queue().add({1}).until(kNow + microseconds(300)).admit(limits, busy);
+TEST_F(Linger, ServesARequestThatCouldNotWaitAtOnce) {
+  const Admission admitted = Queue().add({1}).until(kNow + microseconds(1800)).admit(limits, busy);
   EXPECT_EQ(admitted.batch.size(), 1u);
-  EXPECT_TRUE(admitted.expired.empty());
+  EXPECT_THAT(admitted.late, IsEmpty());
 }
 
 }  // namespace
