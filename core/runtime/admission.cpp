@@ -1,6 +1,7 @@
 #include "core/runtime/admission.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "absl/strings/str_cat.h"
 
@@ -28,7 +29,29 @@ struct Batch {
   int64_t tokens = 0;
   TimePoint deadline = TimePoint::max();  // the first of its requests'
   bool full = false;
+
+  bool fits(int row_tokens, int most_rows, int64_t budget) const {
+    return rows == 0 || (rows < most_rows && tokens + row_tokens <= budget);
+  }
+  void add(int row_tokens) {
+    ++rows;
+    tokens += row_tokens;
+  }
 };
+
+// The batch if nobody were late: full when there is more than it can hold.
+Batch plan(std::span<const Waiting> queue, int most_rows, int64_t budget, TimePoint now) {
+  Batch batch;
+  for (const Waiting& waiting : queue) {
+    if (waiting.cancelled || waiting.deadline <= now) continue;
+    for (int row_tokens : waiting.tokens) {
+      batch.full = !batch.fits(row_tokens, most_rows, budget);
+      if (batch.full) return batch;
+      batch.add(row_tokens);
+    }
+  }
+  return batch;
+}
 
 }  // namespace
 
@@ -37,29 +60,36 @@ TimePoint place_in_queue(TimePoint submitted, int priority) {
   return submitted + behind * kHeadStart;
 }
 
-Duration expected_wait(const Ahead& ahead, const Load& load, const BatchLimits& limits,
-                       TimePoint now) {
-  const auto up = [](int64_t amount, int64_t size) { return (amount + size - 1) / size; };
-  const int64_t batches =
-      std::max(up(ahead.tokens, token_budget(load, limits)), up(ahead.rows, limits.rows));
-  const Duration fixed = load.rate.fixed();
-  const Duration queued = fixed * batches + (load.rate.compute(ahead.tokens) - fixed);
-  const Duration running = ahead.running_until.value_or(now) - now;
-  return std::max(running, Duration::zero()) +
-         std::chrono::duration_cast<Duration>(queued * load.rate.stretch());
+Expectation expect(const Ahead& ahead, int64_t tokens, const Load& load, const BatchLimits& limits,
+                   TimePoint now) {
+  const double batches =
+      std::max(static_cast<double>(ahead.tokens) / static_cast<double>(token_budget(load, limits)),
+               static_cast<double>(ahead.rows) / limits.rows);
+  const auto before = static_cast<int64_t>(batches);  // the rest goes with the request
+  const auto of_one = static_cast<int64_t>(static_cast<double>(ahead.tokens) / batches);
+  const Duration full = before == 0 ? Duration::zero() : load.rate.compute(of_one);
+  const auto stretched = [&](Duration compute) {
+    return std::chrono::duration_cast<Duration>(compute * load.rate.stretch());
+  };
+  Expectation result;
+  result.start = std::max(ahead.running_until.value_or(now) - now, Duration::zero());
+  result.start += stretched(full * before);
+  // Behind a full batch its own will be full too: others come after it.
+  const int64_t together = before == 0 ? ahead.tokens + tokens : tokens;
+  result.ready = result.start + stretched(std::max(full, load.rate.compute(together)));
+  return result;
 }
 
 absl::Status check_wait(const Ahead& ahead, int64_t tokens, TimePoint deadline, const Load& load,
                         const BatchLimits& limits, TimePoint now) {
   if (deadline <= now) return absl::DeadlineExceededError("the request's time is over");
-  const Duration wait = expected_wait(ahead, load, limits, now);
+  const auto [wait, needed] = expect(ahead, tokens, load, limits, now);
   if (wait <= Duration::zero()) return absl::OkStatus();
   if (wait > limits.max_wait) {
     return absl::UnavailableError(
         absl::StrCat("the queue is too long: a request would wait about ", milliseconds(wait),
                      " ms (allowed: ", milliseconds(limits.max_wait), "); try again later"));
   }
-  const Duration needed = wait + load.rate.compute(tokens);
   if (deadline - now < needed) {  // no sum: the latest deadline has nothing behind it
     return absl::UnavailableError(
         absl::StrCat("the queue is too long: the answer would come in about ", milliseconds(needed),
@@ -73,6 +103,10 @@ Admission admit(std::span<const Waiting> queue, const Load& load, const BatchLim
                 TimePoint now) {
   const int64_t budget = token_budget(load, limits);
   const auto ready = [&](int64_t tokens) { return now + expected_compute(tokens, load, now); };
+  // Where more waits than a batch can hold, smaller ones for those in a hurry would cost all others
+  // more than it gives these.
+  const Batch planned = plan(queue, limits.rows, budget, now);
+  const int64_t least = planned.full ? planned.tokens : 0;
   Admission result;
   Batch batch;
   int requests = 0;
@@ -86,10 +120,8 @@ Admission admit(std::span<const Waiting> queue, const Load& load, const BatchLim
       result.expired.push_back(i);
       continue;
     }
-    int64_t own = 0;
-    if (!batch.full)
-      for (int row_tokens : waiting.tokens) own += row_tokens;
-    if (!batch.full && ready(batch.tokens + own) > waiting.deadline) {
+    const int64_t own = std::accumulate(waiting.tokens.begin(), waiting.tokens.end(), int64_t{0});
+    if (!batch.full && ready(std::max(least, batch.tokens + own)) > waiting.deadline) {
       result.late.push_back(i);
       continue;
     }
@@ -97,13 +129,11 @@ Admission admit(std::span<const Waiting> queue, const Load& load, const BatchLim
     Slice slice{i, 0};
     for (int row_tokens : waiting.tokens) {
       // Nothing overtakes: a row that does not fit ends the batch, so that long rows never starve.
-      const int64_t tokens = batch.tokens + row_tokens;
-      batch.full = batch.full || (batch.rows > 0 && (batch.rows == limits.rows || tokens > budget ||
-                                                     ready(tokens) > batch.deadline));
+      batch.full = batch.full || !batch.fits(row_tokens, limits.rows, budget) ||
+                   (batch.rows > 0 && ready(batch.tokens + row_tokens) > batch.deadline);
       if (batch.full) break;
       ++slice.rows;
-      ++batch.rows;
-      batch.tokens = tokens;
+      batch.add(row_tokens);
     }
     if (slice.rows == 0) continue;
     batch.deadline = std::min(batch.deadline, waiting.deadline);

@@ -18,7 +18,7 @@ struct BatchLimits {
   Duration max_linger = std::chrono::milliseconds(2);
   // What an accepted request waits at most for its first rows to run, by the measured rate; whoever
   // would wait longer is refused. A batch takes a quarter of it at most, a linger a twentieth.
-  Duration max_wait = std::chrono::seconds(1);
+  Duration max_wait = std::chrono::milliseconds(400);
 };
 
 // Who goes first: the earliest place in the queue. A priority is a head start: 1 is the highest, 8
@@ -42,12 +42,15 @@ struct Ahead {
   int64_t tokens = 0;
   std::optional<TimePoint> running_until;  // about; of the batch that runs now
 };
-// Until a request behind all this starts; zero when nothing is ahead, or nothing is known.
-Duration expected_wait(const Ahead& ahead, const Load& load, const BatchLimits& limits,
-                       TimePoint now);
+// Until a request of `tokens` behind all this starts, and until it is ready.
+struct Expectation {
+  Duration start{}, ready{};
+};
+Expectation expect(const Ahead& ahead, int64_t tokens, const Load& load, const BatchLimits& limits,
+                   TimePoint now);
 
 // OK, or UNAVAILABLE: the request would wait longer than it may, or would not be answered before
-// its deadline (DEADLINE_EXCEEDED once that is over). Refuses nobody else when nothing is ahead:
+// its deadline (DEADLINE_EXCEEDED once that is over). Refuses nobody else who would start at once:
 // what is measured must stay up to date.
 // `tokens` are the request's own; 0 when they are not known yet.
 absl::Status check_wait(const Ahead& ahead, int64_t tokens, TimePoint deadline, const Load& load,
@@ -75,9 +78,10 @@ struct Admission {
 };
 
 // In the order of the queue, up to the limits and to what the measured rate can do in a quarter of
-// `max_wait`; never so much that a request of the batch misses its deadline by it. What cannot be
-// ready by its deadline any more is dropped before it costs engine time, as long as the rate was
-// measured within the last second: else one is tried.
+// `max_wait`. What cannot be ready by its deadline any more is dropped before it costs engine time,
+// as long as the rate was measured within the last second: else one is tried. When more waits than
+// a batch holds, ready means with a full batch; else the batch is kept so small that nobody in it
+// is late for it.
 //
 // An idle engine, and one whose last batch held one request, starts at once. Otherwise the clients
 // that were just answered are likely to ask again: the batch waits for as many requests as the last

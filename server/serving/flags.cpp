@@ -60,7 +60,7 @@ ServeFlags parse_flags_or_exit(int argc, char** argv) {
   ServeFlags flags;
   std::vector<std::string> models, policies;
   double drain_seconds = 2, grace_seconds = 30;
-  int64_t linger_us = 2000, wait_ms = 1000;
+  int64_t linger_us = 2000, wait_ms = 400;
   runtime::BatcherOptions& batcher = flags.batcher;
 
   CLI::App app("Serves published artifacts by the Open Inference Protocol (gRPC and REST).");

@@ -122,6 +122,17 @@ TEST(Admission, AddsNothingThatWouldMakeTheOthersLate) {
               ElementsAre(Slice{0, 1}, Slice{1, 1}));
 }
 
+TEST(Admission, KeepsBatchesFullWhereMoreWaitsThanTheyHold) {
+  const Admission admission = Queue()
+                                  .add({10})
+                                  .until(kNow + milliseconds(2))
+                                  .add({20})
+                                  .add({20})
+                                  .admit({.tokens = 35}, measured({}, 100));
+  EXPECT_THAT(admission.late, ElementsAre(0));
+  EXPECT_THAT(admission.batch, ElementsAre(Slice{1, 1}));
+}
+
 TEST(Admission, TriesOneWhenTheMeasuredRateIsOld) {
   const Load old = measured({}, 100, 1, kNow - std::chrono::seconds(1));
   const Admission admission = Queue().add({20}).until(kNow + milliseconds(1)).admit({}, old);
@@ -144,20 +155,28 @@ TEST(Place, AgesSoThatNobodyIsOvertakenForEver) {
   EXPECT_LE(place_in_queue(kNow, 0), place_in_queue(kNow + kPriorities * kHeadStart, 1));
 }
 
-TEST(Wait, IsNothingBehindNobodyAndBeforeAnythingWasMeasured) {
-  EXPECT_EQ(expected_wait({}, measured(milliseconds(5), 100), {}, kNow), Duration::zero());
-  EXPECT_EQ(expected_wait({9, 900}, {}, {}, kNow), Duration::zero());
+double ms(Duration duration) { return std::chrono::duration<double, std::milli>(duration).count(); }
+
+TEST(Expectation, IsToStartAtOnceBehindNobodyAndBeforeAnythingWasMeasured) {
+  EXPECT_EQ(expect({}, 10, measured(milliseconds(5), 100), {}, kNow).start, Duration::zero());
+  EXPECT_EQ(expect({9, 900}, 10, {}, {}, kNow).ready, Duration::zero());
 }
 
-TEST(Wait, IsTheRestOfTheBatchThatRunsAndTheBatchesBefore) {
+TEST(Expectation, IsToGoWithTheOthersWhereTheyLeaveRoom) {
   const Ahead ahead{.rows = 2, .tokens = 20, .running_until = kNow + milliseconds(1)};
+  const Expectation with = expect(ahead, 10, measured(milliseconds(5), 100), {}, kNow);
+  EXPECT_NEAR(ms(with.start), 1, 0.1);
+  EXPECT_NEAR(ms(with.ready), 1 + 5 + 3, 0.1);
+}
+
+TEST(Expectation, IsTheFullBatchesBeforeAndOneMore) {
+  const Ahead ahead{.rows = 5, .tokens = 50};
   const Load load = measured(milliseconds(5), 100);
-  const auto ms = [](Duration wait) {
-    return std::chrono::duration<double, std::milli>(wait).count();
-  };
-  EXPECT_NEAR(ms(expected_wait(ahead, load, {}, kNow)), 1 + 5 + 2, 0.1);
-  EXPECT_NEAR(ms(expected_wait(ahead, load, {.tokens = 10}, kNow)), 1 + 2 * 5 + 2, 0.1);
-  EXPECT_NEAR(ms(expected_wait(ahead, load, {.rows = 1}, kNow)), 1 + 2 * 5 + 2, 0.1);
+  const Expectation by_rows = expect(ahead, 10, load, {.rows = 2}, kNow);
+  EXPECT_NEAR(ms(by_rows.start), 2 * (5 + 2), 0.2);
+  EXPECT_NEAR(ms(by_rows.ready), 3 * (5 + 2), 0.2);
+  const Expectation by_tokens = expect(ahead, 10, load, {.tokens = 40}, kNow);
+  EXPECT_NEAR(ms(by_tokens.start), 5 + 4, 0.2);
 }
 
 class Linger : public testing::Test {
