@@ -2,36 +2,36 @@
 
 #include <algorithm>
 #include <iterator>
-#include <limits>
 #include <numeric>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "core/base/guard.h"
+#include "core/base/status_macros.h"
 
 namespace espalier::runtime {
 namespace {
 
-// The smallest goes first.
-int64_t rank(int priority) {
-  return priority == 0 ? std::numeric_limits<int64_t>::max() : priority;
+int64_t sum(std::span<const int> tokens) {
+  return std::accumulate(tokens.begin(), tokens.end(), int64_t{0});
 }
 
 }  // namespace
 
-Batcher::Batcher(Executor executor, const BatcherOptions& options, BatcherObserver* observer,
-                 Clock clock)
-    : executor_(std::move(executor)),
+Batcher::Batcher(EngineCall engine, const BatcherOptions& options, Executor* executor,
+                 BatcherObserver* observer, Clock clock)
+    : engine_(std::move(engine)),
       options_(options),
+      executor_(executor),
       observer_(observer),
       clock_(std::move(clock)) {
-  if (!options_.puppet) thread_ = std::thread([this] { run(); });
+  if (executor_ != nullptr) executor_->add(this);
 }
 
 Batcher::~Batcher() {
   drain();
-  if (thread_.joinable()) thread_.join();
+  if (executor_ != nullptr) executor_->remove(this);
 }
 
 absl::Status Batcher::submit(BatcherRequest request) {
@@ -46,49 +46,83 @@ absl::Status Batcher::submit(BatcherRequest request) {
   for (const Row& row : request.rows) entry->tokens.push_back(row.input.tokens());
   entry->request = std::move(request);
   entry->submitted = clock_();
+  entry->place = place_in_queue(entry->submitted, entry->request.priority);
   {
     std::lock_guard lock(mutex_);
-    if (draining_) {
-      return absl::UnavailableError("the model is being unloaded and takes no new requests");
-    }
-    if (queued_rows_ + rows > options_.max_queue_rows) {
-      return absl::UnavailableError(absl::StrCat("the queue is full (", queued_rows_, " of ",
-                                                 options_.max_queue_rows,
-                                                 " rows wait); try again later"));
-    }
+    ESPALIER_RETURN_IF_ERROR(check(*entry, entry->submitted));
+    if (queue_.empty()) waiting_since_ = entry->submitted;
+    queue_changed(rows, sum(entry->tokens));
     const auto behind = std::upper_bound(
-        queue_.begin(), queue_.end(), entry, [](const EntryPtr& one, const EntryPtr& other) {
-          return rank(one->request.priority) < rank(other->request.priority);
-        });
+        queue_.begin(), queue_.end(), entry->place,
+        [](TimePoint place, const EntryPtr& other) { return place < other->place; });
     queue_.insert(behind, std::move(entry));
-    queued_rows_ += rows;
-    if (observer_ != nullptr) observer_->queue_changed(rows);
   }
-  changed_.notify_one();
+  if (executor_ != nullptr) executor_->wake(this);
   return absl::OkStatus();
 }
 
-bool Batcher::step() {
+absl::Status Batcher::check(int priority, TimePoint deadline) const {
+  Entry entry;
+  entry.tokens = {0};
+  entry.request.deadline = deadline;
+  const TimePoint now = clock_();
+  entry.place = place_in_queue(now, priority);
+  std::lock_guard lock(mutex_);
+  return check(entry, now);
+}
+
+absl::Status Batcher::check(const Entry& entry, TimePoint now) const {
+  if (draining_) {
+    return absl::UnavailableError("the model is being unloaded and takes no new requests");
+  }
+  if (queued_rows_ + static_cast<int>(entry.tokens.size()) > options_.max_queue_rows) {
+    return absl::UnavailableError(absl::StrCat("the queue is full (", queued_rows_, " of ",
+                                               options_.max_queue_rows,
+                                               " rows wait); try again later"));
+  }
+  return check_wait(ahead_of(entry.place), sum(entry.tokens), entry.request.deadline, load_,
+                    options_.limits, now);
+}
+
+Ahead Batcher::ahead_of(TimePoint place) const {
+  Ahead ahead{queued_rows_, queued_tokens_, batch_until_};
+  for (auto entry = queue_.rbegin(); entry != queue_.rend() && (*entry)->place > place; ++entry) {
+    ahead.rows -= static_cast<int>((*entry)->left().size());
+    ahead.tokens -= sum((*entry)->left());
+  }
+  return ahead;
+}
+
+void Batcher::queue_changed(int rows, int64_t tokens) {
+  queued_rows_ += rows;
+  queued_tokens_ += tokens;
+  if (observer_ != nullptr && rows != 0) observer_->queue_changed(rows);
+}
+
+Batcher::Step Batcher::step() {
   Work work;
   {
     std::lock_guard lock(mutex_);
+    if (queue_.empty()) return {};
     work = take(clock_());
-    if (work.empty()) return false;
+    if (work.empty()) return {false, work.wait_until};
   }
   perform(std::move(work));
-  return true;
+  return {true, {}};
 }
 
 void Batcher::drain() {
-  std::unique_lock lock(mutex_);
-  draining_ = true;
-  changed_.notify_one();
-  if (options_.puppet) {
-    lock.unlock();
+  {
+    std::lock_guard lock(mutex_);
+    draining_ = true;
+  }
+  if (executor_ == nullptr) {
     while (step()) {
     }
     return;
   }
+  executor_->wake(this);
+  std::unique_lock lock(mutex_);
   idle_.wait(lock, [&] { return queue_.empty() && !running_; });
 }
 
@@ -107,62 +141,72 @@ Batcher::Work Batcher::take(TimePoint now) {
   snapshot.reserve(queue_.size());
   for (const EntryPtr& entry : queue_) {
     const auto& cancelled = entry->request.cancelled;
-    snapshot.push_back({std::span(entry->tokens).subspan(entry->next), entry->request.deadline,
-                        cancelled != nullptr && cancelled->load()});
+    snapshot.push_back(
+        {entry->left(), entry->request.deadline, cancelled != nullptr && cancelled->load()});
   }
   // While draining nobody else comes, so nothing is worth waiting for.
-  const Admission admission = admit(snapshot, draining_ ? Load{} : load_, options_.limits, now);
+  if (draining_) load_.requests = 0;
+  const Admission admission = admit(snapshot, load_, options_.limits, now);
 
   Work work;
   work.wait_until = admission.wait_until;
-  std::vector<bool> gone(queue_.size());
-  int left = 0;
+  work.waiting_since = std::max(load_.end, waiting_since_);
   const auto drop = [&](const std::vector<size_t>& requests, const absl::Status& status) {
     for (size_t i : requests) {
       work.dropped.emplace_back(queue_[i], status);
-      gone[i] = true;
-      left += static_cast<int>(snapshot[i].tokens.size());
+      leave(*queue_[i], queue_[i]->left().size());
     }
   };
   drop(admission.cancelled, absl::CancelledError("the caller cancelled the request"));
   drop(admission.expired,
        absl::DeadlineExceededError("the request's time ran out while it waited in the queue"));
+  drop(admission.late, absl::DeadlineExceededError(
+                           "the request waited, and could not be ready by its deadline any more"));
   for (const Slice& slice : admission.batch) {
-    work.pieces.push_back({queue_[slice.request], slice.rows});
-    gone[slice.request] = slice.rows == static_cast<int>(snapshot[slice.request].tokens.size());
-    left += slice.rows;
+    const EntryPtr& entry = queue_[slice.request];
+    work.pieces.push_back({entry, entry->next, slice.rows});
+    work.tokens += leave(*entry, static_cast<size_t>(slice.rows));
   }
-  size_t i = 0;
-  std::erase_if(queue_, [&](const EntryPtr&) { return gone[i++]; });
-  queued_rows_ -= left;
-  if (observer_ != nullptr && left > 0) observer_->queue_changed(-left);
+  std::erase_if(queue_, [](const EntryPtr& entry) { return entry->left().empty(); });
   running_ = !work.empty();
+  if (!work.pieces.empty()) batch_until_ = now + load_.rate.compute(work.tokens);
   return work;
+}
+
+int64_t Batcher::leave(Entry& entry, size_t rows) {
+  const int64_t tokens = sum(entry.left().first(rows));
+  entry.next += rows;
+  queue_changed(-static_cast<int>(rows), -tokens);
+  return tokens;
 }
 
 void Batcher::perform(Work work) {
   for (auto& [entry, status] : work.dropped) finish(*entry, std::move(status));
-  if (!work.pieces.empty()) run_batch(std::move(work.pieces));
+  if (!work.pieces.empty()) run_batch(work);
   std::lock_guard lock(mutex_);
   running_ = false;
+  batch_until_.reset();
   if (queue_.empty()) idle_.notify_all();
 }
 
-void Batcher::run_batch(std::vector<Piece> pieces) {
+void Batcher::run_batch(const Work& work) {
+  const std::vector<Piece>& pieces = work.pieces;
   std::vector<Row> rows;
   const TimePoint start = clock_();
   for (const Piece& piece : pieces) {
     Entry& entry = *piece.entry;
-    if (entry.next == 0) entry.answer.queue = start - entry.submitted;
-    const auto first = entry.request.rows.begin() + static_cast<std::ptrdiff_t>(entry.next);
+    if (piece.first == 0) entry.answer.queue = start - entry.submitted;
+    const auto first = entry.request.rows.begin() + static_cast<std::ptrdiff_t>(piece.first);
     std::move(first, first + piece.rows, std::back_inserter(rows));
-    entry.next += static_cast<size_t>(piece.rows);
   }
   absl::StatusOr<std::vector<Answer>> answers = execute(rows);
   const TimePoint end = clock_();
   {
     std::lock_guard lock(mutex_);
-    load_ = {static_cast<int>(pieces.size()), end - start, end};
+    load_.requests = static_cast<int>(pieces.size());
+    load_.end = end;
+    // What failed says nothing about what it costs to answer.
+    if (answers.ok()) load_.rate.learn(work.tokens, end - start, end - work.waiting_since);
   }
   size_t first = 0;
   for (const Piece& piece : pieces) {
@@ -187,7 +231,7 @@ void Batcher::run_batch(std::vector<Piece> pieces) {
 
 absl::StatusOr<std::vector<Answer>> Batcher::execute(std::span<const Row> rows) {
   const TimePoint start = clock_();
-  auto answers = guard("running a batch", [&] { return executor_(rows); });
+  auto answers = guard("running a batch", [&] { return engine_(rows); });
   if (observer_ != nullptr) {
     const int64_t tokens =
         std::accumulate(rows.begin(), rows.end(), int64_t{0},
@@ -209,10 +253,8 @@ void Batcher::deliver(const Piece& piece, absl::StatusOr<std::vector<Answer>> an
       std::lock_guard lock(mutex_);  // rows that still wait would be answered to nobody
       const auto place = std::find(queue_.begin(), queue_.end(), piece.entry);
       if (place != queue_.end()) {
-        const int left = static_cast<int>(entry.tokens.size() - entry.next);
+        leave(entry, entry.left().size());
         queue_.erase(place);
-        queued_rows_ -= left;
-        if (observer_ != nullptr) observer_->queue_changed(-left);
       }
     }
     finish(entry, answers.status());
@@ -228,25 +270,6 @@ void Batcher::finish(Entry& entry, absl::StatusOr<BatchedAnswer> result) {
   // A callback that throws is a bug of its owner; it must not take the other requests with it.
   (void)guard("delivering an answer", [&] { entry.request.done(std::move(result)); });
   entry.request.done = nullptr;  // frees what it captured now, not when the queue lets go
-}
-
-void Batcher::run() {
-  std::unique_lock lock(mutex_);
-  while (true) {
-    if (queue_.empty()) {
-      if (draining_) return;
-      changed_.wait(lock);
-      continue;
-    }
-    Work work = take(clock_());
-    if (work.empty()) {
-      changed_.wait_for(lock, *work.wait_until - clock_());
-      continue;
-    }
-    lock.unlock();
-    perform(std::move(work));
-    lock.lock();
-  }
 }
 
 }  // namespace espalier::runtime

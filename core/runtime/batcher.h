@@ -1,6 +1,6 @@
-// Turns concurrent requests into batches: a bounded queue, one thread that drives the engine,
-// answers by callback. A request's rows may be spread over several batches; its answer comes when
-// the last row has run. No torch in this target.
+// Turns concurrent requests into batches: a bounded queue, whose batches run on the executor that
+// all models share, answers by callback. A request's rows may be spread over several batches; its
+// answer comes when the last row has run. No torch in this target.
 #pragma once
 
 #include <atomic>
@@ -10,24 +10,22 @@
 #include <memory>
 #include <mutex>
 #include <span>
-#include <thread>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "core/runtime/admission.h"
 #include "core/runtime/engine.h"
+#include "core/runtime/executor.h"
 
 namespace espalier::runtime {
 
-using Executor = std::function<absl::StatusOr<std::vector<Answer>>(std::span<const Row>)>;
+using EngineCall = std::function<absl::StatusOr<std::vector<Answer>>(std::span<const Row>)>;
 using Clock = std::function<TimePoint()>;
 
 struct BatcherOptions {
   BatchLimits limits;
   int max_queue_rows = 8192;  // waiting; what would exceed it is refused
-  // Puppet: no thread; tests call step().
-  bool puppet = false;
 };
 
 // Told what happens; called by the threads that submit and by the one that runs the batches.
@@ -49,28 +47,32 @@ struct BatchedAnswer {
 struct BatcherRequest {
   std::vector<Row> rows;  // at least one; checked by the caller, so that no batch fails for them
   TimePoint deadline = TimePoint::max();
-  int priority = 0;  // 1 before 2 and so on; 0 is behind them all. FIFO among equals
+  int priority = 0;  // see place_in_queue()
   // May be null. Set it to true to have the rows dropped that have not run.
   std::shared_ptr<const std::atomic<bool>> cancelled;
-  // Called exactly once if submit() returned OK, on the batcher's thread; must be quick and must
+  // Called exactly once if submit() returned OK, on the executor's thread; must be quick and must
   // not own the batcher. CANCELLED or DEADLINE_EXCEEDED when it was dropped, else the engine's
   // status.
   std::function<void(absl::StatusOr<BatchedAnswer>)> done;
 };
 
-class Batcher {
+class Batcher final : public WorkSource {
  public:
-  // `observer` may be null, else it outlives the batcher.
-  Batcher(Executor executor, const BatcherOptions& options, BatcherObserver* observer = nullptr,
-          Clock clock = &std::chrono::steady_clock::now);
-  ~Batcher();  // drains
+  // Without an executor it is a puppet: the owner calls step(). Executor and observer, which may be
+  // null too, outlive the batcher. A clock of one's own is for puppets.
+  Batcher(EngineCall engine, const BatcherOptions& options, Executor* executor,
+          BatcherObserver* observer = nullptr, Clock clock = &std::chrono::steady_clock::now);
+  ~Batcher() override;  // drains
 
-  // UNAVAILABLE when the queue is full or the batcher drains; `done` is not called then.
+  // UNAVAILABLE when the queue is full, the wait too long or the batcher drains; `done` is not
+  // called then.
   absl::Status submit(BatcherRequest request);
+  // Why submit() would refuse a small request just now: so that a server under overload spends
+  // nothing on reading what it cannot answer.
+  absl::Status check(int priority, TimePoint deadline) const;
 
-  // Puppet mode: drops what is to be dropped and runs at most one batch on this thread. False when
-  // there was nothing to do.
-  bool step();
+  // Drops what is to be dropped and runs at most one batch on this thread.
+  Step step() override;
 
   // Refuses new requests, finishes those that wait, then returns. Idempotent. Not from `done`.
   void drain();
@@ -83,42 +85,56 @@ class Batcher {
     BatcherRequest request;
     std::vector<int> tokens;  // of each row
     size_t next = 0;          // first row that has not been taken
-    TimePoint submitted;
+    TimePoint submitted, place;
     BatchedAnswer answer;
+
+    std::span<const int> left() const { return std::span(tokens).subspan(next); }
   };
   using EntryPtr = std::shared_ptr<Entry>;
   struct Piece {
     EntryPtr entry;
+    size_t first;
     int rows;
   };
   struct Work {
     std::vector<Piece> pieces;
     std::vector<std::pair<EntryPtr, absl::Status>> dropped;
+    int64_t tokens = 0;         // of the pieces
+    TimePoint waiting_since{};  // when they could have run, but for other models
     std::optional<TimePoint> wait_until;
     bool empty() const { return pieces.empty() && dropped.empty(); }
   };
 
-  Work take(TimePoint now);  // with mutex_ held
-  void perform(Work work);   // without it
-  void run_batch(std::vector<Piece> pieces);
+  // With mutex_ held.
+  absl::Status check(const Entry& entry, TimePoint now) const;
+  Ahead ahead_of(TimePoint place) const;
+  void queue_changed(int rows, int64_t tokens);
+  Work take(TimePoint now);
+  int64_t leave(Entry& entry, size_t rows);  // the next rows of an entry; gives their tokens
+
+  // Without it.
+  void perform(Work work);
+  void run_batch(const Work& work);
   absl::StatusOr<std::vector<Answer>> execute(std::span<const Row> rows);
   void deliver(const Piece& piece, absl::StatusOr<std::vector<Answer>> answers, Duration compute);
   void finish(Entry& entry, absl::StatusOr<BatchedAnswer> result);
-  void run();
 
-  const Executor executor_;
+  const EngineCall engine_;
   const BatcherOptions options_;
+  Executor* const executor_;
   BatcherObserver* const observer_;
   const Clock clock_;
 
   mutable std::mutex mutex_;
-  std::condition_variable changed_, idle_;
-  std::deque<EntryPtr> queue_;
+  std::condition_variable idle_;
+  std::deque<EntryPtr> queue_;  // by place
   int queued_rows_ = 0;
-  bool running_ = false;  // between take() and the last callback of its batch
+  int64_t queued_tokens_ = 0;
+  TimePoint waiting_since_{};             // when the queue was last empty
+  bool running_ = false;                  // between take() and the last callback of its batch
+  std::optional<TimePoint> batch_until_;  // about; of the batch that runs
   bool draining_ = false;
   Load load_;
-  std::thread thread_;
 };
 
 }  // namespace espalier::runtime

@@ -60,7 +60,7 @@ ServeFlags parse_flags_or_exit(int argc, char** argv) {
   ServeFlags flags;
   std::vector<std::string> models, policies;
   double drain_seconds = 2, grace_seconds = 30;
-  int64_t linger_us = 2000;
+  int64_t linger_us = 2000, wait_ms = 400;
   runtime::BatcherOptions& batcher = flags.batcher;
 
   CLI::App app("Serves published artifacts by the Open Inference Protocol (gRPC and REST).");
@@ -82,6 +82,10 @@ ServeFlags parse_flags_or_exit(int argc, char** argv) {
   app.add_option("--threads", flags.threads, "Threads of an engine; 0: all cores")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
+  app.add_option("--parallel-models", flags.parallel_models,
+                 "Models that compute at a time, each with --threads; the others take turns")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   app.add_option("--max-batch-rows", batcher.limits.rows, "Most rows of a batch")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
@@ -89,6 +93,10 @@ ServeFlags parse_flags_or_exit(int argc, char** argv) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_option("--max-queue-rows", batcher.max_queue_rows, "Most rows that wait")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--max-wait-ms", wait_ms,
+                 "Longest time a request may expect to wait; who would wait longer is refused")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_option("--max-linger-us", linger_us, "Longest wait of a busy engine for a fuller batch")
@@ -111,6 +119,7 @@ ServeFlags parse_flags_or_exit(int argc, char** argv) {
   flags.drain_wait = milliseconds(drain_seconds);
   flags.grace = milliseconds(grace_seconds);
   batcher.limits.max_linger = std::chrono::microseconds(linger_us);
+  batcher.limits.max_wait = std::chrono::milliseconds(wait_ms);
   return flags;
 }
 

@@ -17,8 +17,9 @@ struct ServeFlags {
   std::string http = "127.0.0.1:7422";  // empty: no REST
   // Managed: follow the endpoints of a project.
   std::string control, project = "default", cache;
-  LibraryOptions library;  // static: what lies in folders of this machine
-  int threads = 0;         // of an engine; 0: all cores
+  LibraryOptions library;   // static: what lies in folders of this machine
+  int threads = 0;          // of an engine that computes; 0: all cores
+  int parallel_models = 1;  // that compute at a time
   runtime::BatcherOptions batcher;
   std::chrono::milliseconds drain_wait{2000};  // still serving, so that load balancers notice
   std::chrono::milliseconds grace{30'000};     // for requests in flight

@@ -56,11 +56,14 @@ absl::Status InferTask::begin(const ModelRepository& repository, const Gone& gon
     ESPALIER_ASSIGN_OR_RETURN(ParsedRequest parsed, parse_infer_request(request_, card_->info));
     outputs_ = parsed.outputs;
     parameters_ = parsed.parameters;
-    ESPALIER_ASSIGN_OR_RETURN(
-        EncodedRequest encoded,
-        encode_request(std::move(parsed), model->engine(), [&] { return go_on(gone); }));
-    times_.encode = SteadyClock::now() - start;
-    const absl::Status status = submit(*model, std::move(encoded));
+    absl::Status status = model->check(parameters_.priority, deadline());
+    if (status.ok()) {
+      ESPALIER_ASSIGN_OR_RETURN(
+          EncodedRequest encoded,
+          encode_request(std::move(parsed), model->engine(), [&] { return go_on(gone); }));
+      times_.encode = SteadyClock::now() - start;
+      status = submit(*model, std::move(encoded));
+    }
     // A model that was just replaced refuses; its successor is in the snapshot by then.
     if (status.ok() || !model->draining() || attempt == kAttempts) return status;
   }

@@ -32,21 +32,23 @@ absl::StatusOr<std::shared_ptr<Model>> Model::make(const std::string& name,
                                                    const std::string& version,
                                                    std::unique_ptr<runtime::Engine> engine,
                                                    const runtime::BatcherOptions& options,
-                                                   Metrics& metrics, ModelLabels& labels) {
+                                                   runtime::Executor& executor, Metrics& metrics,
+                                                   ModelLabels& labels) {
   ESPALIER_RETURN_IF_ERROR(guard("probing the model", [&] { return probe(*engine); }));
   ModelCard card{name, version, engine->info()};
   return std::shared_ptr<Model>(
-      new Model(std::move(card), std::move(engine), options, metrics, labels));
+      new Model(std::move(card), std::move(engine), options, executor, metrics, labels));
 }
 
 Model::Model(ModelCard card, std::unique_ptr<runtime::Engine> engine,
-             const runtime::BatcherOptions& options, Metrics& metrics, ModelLabels& labels)
+             const runtime::BatcherOptions& options, runtime::Executor& executor, Metrics& metrics,
+             ModelLabels& labels)
     : card_(std::make_shared<const ModelCard>(std::move(card))),
       recorder_(
           std::make_shared<ModelRecorder>(metrics, labels.of(card_->name), card_->info.layers)),
       engine_(std::move(engine)),
       batcher_([this](std::span<const runtime::Row> rows) { return engine_->predict(rows); },
-               options, recorder_.get()) {}
+               options, &executor, recorder_.get()) {}
 
 absl::Status Model::submit(runtime::BatcherRequest request) {
   return batcher_.submit(std::move(request));

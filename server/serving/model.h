@@ -20,12 +20,13 @@ using EngineLoader =
 class Model {
  public:
   // Probes the engine with one row before anything else may use it; an engine that fails it
-  // is not served. `metrics` outlives the model.
+  // is not served. `executor`, which all models share, and `metrics` outlive the model.
   static absl::StatusOr<std::shared_ptr<Model>> make(const std::string& name,
                                                      const std::string& version,
                                                      std::unique_ptr<runtime::Engine> engine,
                                                      const runtime::BatcherOptions& options,
-                                                     Metrics& metrics, ModelLabels& labels);
+                                                     runtime::Executor& executor, Metrics& metrics,
+                                                     ModelLabels& labels);
 
   // These two outlive the model in the hands of requests that are being answered.
   const std::shared_ptr<const ModelCard>& card() const { return card_; }
@@ -33,7 +34,10 @@ class Model {
 
   // For encode(): thread-safe.
   const runtime::Engine& engine() const { return *engine_; }
-  // See Batcher::submit.
+  // See Batcher::check and Batcher::submit.
+  absl::Status check(int priority, runtime::TimePoint deadline) const {
+    return batcher_.check(priority, deadline);
+  }
   absl::Status submit(runtime::BatcherRequest request);
   // Answers what waits and refuses the rest. The batcher's callbacks must not own the model.
   void drain();
@@ -41,12 +45,13 @@ class Model {
 
  private:
   Model(ModelCard card, std::unique_ptr<runtime::Engine> engine,
-        const runtime::BatcherOptions& options, Metrics& metrics, ModelLabels& labels);
+        const runtime::BatcherOptions& options, runtime::Executor& executor, Metrics& metrics,
+        ModelLabels& labels);
 
   const std::shared_ptr<const ModelCard> card_;
   const std::shared_ptr<ModelRecorder> recorder_;
   const std::unique_ptr<runtime::Engine> engine_;
-  runtime::Batcher batcher_;  // goes first: its thread uses all of the above
+  runtime::Batcher batcher_;  // goes first: its batches use all of the above
 };
 
 }  // namespace espalier::server

@@ -42,6 +42,7 @@ absl::StatusOr<std::unique_ptr<ServeProcess>> ServeProcess::start(const ServeFla
 ServeProcess::ServeProcess(const ServeFlags& flags, EngineLoader load_engine)
     : flags_(flags),
       load_engine_(std::move(load_engine)),
+      executor_(flags_.parallel_models),
       repository_(
           [this](const std::string& name, const DesiredRoute& route) { return load(name, route); }),
       library_(flags_.library, repository_),
@@ -98,7 +99,8 @@ absl::StatusOr<std::shared_ptr<Model>> ServeProcess::load(const std::string& nam
     return absl::Status(engine.status().code(),
                         absl::StrReplaceAll(engine.status().message(), {{folder + "/", ""}}));
   }
-  return Model::make(name, route.version(), *std::move(engine), flags_.batcher, metrics_, labels_);
+  return Model::make(name, route.version(), *std::move(engine), flags_.batcher, executor_, metrics_,
+                     labels_);
 }
 
 void ServeProcess::become_ready() {

@@ -51,6 +51,7 @@ class ServeProcess {
   const EngineLoader load_engine_;
   Metrics metrics_{"serve"};
   ModelLabels labels_;
+  runtime::Executor executor_;
   // Managed mode only.
   std::unique_ptr<RemoteArtifacts> artifacts_;
   std::unique_ptr<ArtifactCache> cache_;

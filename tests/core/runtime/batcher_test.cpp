@@ -9,6 +9,8 @@
 namespace espalier::runtime {
 namespace {
 
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -21,7 +23,7 @@ Row row(std::vector<int32_t> ids) {
 }
 
 // Answers every row with its first id as the label; refuses rows that start with a negative one.
-class FakeExecutor {
+class FakeEngine {
  public:
   absl::StatusOr<std::vector<Answer>> operator()(std::span<const Row> rows) {
     batches.push_back(static_cast<int>(rows.size()));
@@ -59,9 +61,8 @@ class CountingObserver : public BatcherObserver {
 class BatcherTest : public testing::Test {
  protected:
   std::unique_ptr<Batcher> make(BatcherOptions options = {}) {
-    options.puppet = true;
-    return std::make_unique<Batcher>([this](std::span<const Row> rows) { return executor(rows); },
-                                     options, &observer, [this] { return now; });
+    return std::make_unique<Batcher>([this](std::span<const Row> rows) { return engine(rows); },
+                                     options, nullptr, &observer, [this] { return now; });
   }
   BatcherRequest request(std::vector<int32_t> first_ids, Outcome& outcome) {
     BatcherRequest result;
@@ -77,7 +78,7 @@ class BatcherTest : public testing::Test {
   }
 
   TimePoint now = TimePoint{} + std::chrono::hours(1);
-  FakeExecutor executor;
+  FakeEngine engine;
   CountingObserver observer;
   Outcome first, second, third;
 };
@@ -90,7 +91,7 @@ TEST_F(BatcherTest, AnswersRequestsThatWaitTogetherFromOneBatch) {
   EXPECT_FALSE(batcher->step());
   EXPECT_THAT(first.labels, ElementsAre(1, 2));
   EXPECT_THAT(second.labels, ElementsAre(3));
-  EXPECT_THAT(executor.batches, ElementsAre(3));
+  EXPECT_THAT(engine.batches, ElementsAre(3));
 }
 
 TEST_F(BatcherTest, SpreadsALargeRequestOverBatchesAndAnswersItOnce) {
@@ -103,7 +104,7 @@ TEST_F(BatcherTest, SpreadsALargeRequestOverBatchesAndAnswersItOnce) {
   }
   EXPECT_THAT(first.labels, ElementsAre(1, 2, 3, 4, 5));
   EXPECT_EQ(first.calls, 1);
-  EXPECT_THAT(executor.batches, ElementsAre(2, 2, 1));
+  EXPECT_THAT(engine.batches, ElementsAre(2, 2, 1));
 }
 
 TEST_F(BatcherTest, RefusesWhatWouldOverflowTheQueueAndRecovers) {
@@ -130,7 +131,7 @@ TEST_F(BatcherTest, DropsACancelledRequestBeforeItRuns) {
   *cancelled = true;
   EXPECT_TRUE(batcher->step());
   EXPECT_EQ(first.status.code(), absl::StatusCode::kCancelled);
-  EXPECT_THAT(executor.batches, IsEmpty());
+  EXPECT_THAT(engine.batches, IsEmpty());
 }
 
 TEST_F(BatcherTest, DropsTheRestOfARequestThatIsCancelledHalfway) {
@@ -144,7 +145,7 @@ TEST_F(BatcherTest, DropsTheRestOfARequestThatIsCancelledHalfway) {
   batcher->step();
   EXPECT_EQ(first.status.code(), absl::StatusCode::kCancelled);
   EXPECT_EQ(first.calls, 1);
-  EXPECT_THAT(executor.batches, ElementsAre(1));
+  EXPECT_THAT(engine.batches, ElementsAre(1));
 }
 
 TEST_F(BatcherTest, DropsARequestPastItsDeadline) {
@@ -155,7 +156,7 @@ TEST_F(BatcherTest, DropsARequestPastItsDeadline) {
   now += std::chrono::milliseconds(5);
   batcher->step();
   EXPECT_EQ(first.status.code(), absl::StatusCode::kDeadlineExceeded);
-  EXPECT_THAT(executor.batches, IsEmpty());
+  EXPECT_THAT(engine.batches, IsEmpty());
 }
 
 TEST_F(BatcherTest, AFailedBatchFailsOnlyTheRequestThatIsToBlame) {
@@ -181,11 +182,11 @@ TEST_F(BatcherTest, AFailedRequestTakesItsWaitingRowsWithIt) {
 
 TEST_F(BatcherTest, AnEngineThatThrowsIsAnErrorOfTheRequestNotOfTheThread) {
   auto batcher = make();
-  executor.on_run = [] { throw std::runtime_error("boom"); };
+  engine.on_run = [] { throw std::runtime_error("boom"); };
   ASSERT_TRUE(batcher->submit(request({1}, first)).ok());
   batcher->step();
   EXPECT_THAT(std::string(first.status.message()), HasSubstr("boom"));
-  executor.on_run = nullptr;
+  engine.on_run = nullptr;
   ASSERT_TRUE(batcher->submit(request({2}, second)).ok());
   batcher->step();
   EXPECT_THAT(second.labels, ElementsAre(2));
@@ -193,7 +194,7 @@ TEST_F(BatcherTest, AnEngineThatThrowsIsAnErrorOfTheRequestNotOfTheThread) {
 
 TEST_F(BatcherTest, MeasuresQueueAndComputeApart) {
   auto batcher = make();
-  executor.on_run = [this] { now += std::chrono::milliseconds(7); };
+  engine.on_run = [this] { now += std::chrono::milliseconds(7); };
   ASSERT_TRUE(batcher->submit(request({1}, first)).ok());
   now += std::chrono::milliseconds(3);
   batcher->step();
@@ -211,9 +212,99 @@ TEST_F(BatcherTest, DrainFinishesWhatWaitsAndRefusesWhatComes) {
   EXPECT_EQ(second.calls, 0);
 }
 
+TEST_F(BatcherTest, PutsAHigherPriorityFirstAndKeepsTheOrderWithinOne) {
+  auto batcher = make({.limits = {.rows = 1}});
+  std::vector<int> order;
+  const auto submit = [&](int32_t id, int priority) {
+    BatcherRequest each = request({id}, first);
+    each.priority = priority;
+    each.done = [&order](absl::StatusOr<BatchedAnswer> answer) {
+      order.push_back(answer->answers[0].label);
+    };
+    ASSERT_TRUE(batcher->submit(std::move(each)).ok());
+  };
+  submit(1, 0);
+  submit(2, 2);
+  submit(3, 1);
+  submit(4, 2);
+  batcher->drain();
+  EXPECT_THAT(order, ElementsAre(3, 2, 4, 1));
+}
+
+// An engine that takes 1 ms a token.
+class SlowBatcherTest : public BatcherTest {
+ protected:
+  SlowBatcherTest() {
+    engine.on_run = [this] { now += milliseconds(1); };
+    // It knows its rate when a test begins.
+    EXPECT_TRUE(batcher->submit(request({1}, warm)).ok());
+    EXPECT_TRUE(batcher->step());
+    engine.batches.clear();
+  }
+  Outcome warm;
+  std::unique_ptr<Batcher> batcher = make({.limits = {.rows = 1, .max_wait = milliseconds(3)}});
+};
+
+TEST_F(SlowBatcherTest, RefusesWhoWouldWaitTooLong) {
+  ASSERT_TRUE(batcher->submit(request({1, 2, 3}, first)).ok());
+  ASSERT_TRUE(batcher->submit(request({4}, second)).ok());
+  const absl::Status refused = batcher->submit(request({5}, third));
+  EXPECT_EQ(refused.code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("would wait about 4 ms (allowed: 3)"));
+  EXPECT_EQ(batcher->check(0, TimePoint::max()), refused);
+}
+
+TEST_F(SlowBatcherTest, CountsOnlyWhatGoesBeforeAsAWait) {
+  ASSERT_TRUE(batcher->submit(request({1, 2, 3}, first)).ok());
+  ASSERT_TRUE(batcher->submit(request({4}, second)).ok());
+  EXPECT_TRUE(batcher->check(1, TimePoint::max()).ok());
+}
+
+TEST_F(SlowBatcherTest, CountsTheRestOfTheBatchThatRunsAsAWait) {
+  std::optional<absl::Status> meanwhile;
+  engine.on_run = [&] {
+    meanwhile = batcher->check(0, now + microseconds(500));
+    now += milliseconds(1);
+  };
+  ASSERT_TRUE(batcher->submit(request({1}, first)).ok());
+  batcher->step();
+  EXPECT_EQ(meanwhile->code(), absl::StatusCode::kUnavailable);
+}
+
+TEST_F(SlowBatcherTest, RefusesWhoseDeadlineComesBeforeTheAnswer) {
+  ASSERT_TRUE(batcher->submit(request({1, 2}, first)).ok());
+  BatcherRequest hurried = request({3}, second);
+  hurried.deadline = now + microseconds(2900);
+  const absl::Status refused = batcher->submit(std::move(hurried));
+  EXPECT_EQ(refused.code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("the request's deadline is in 2;"));
+}
+
+TEST_F(SlowBatcherTest, SpendsNoEngineTimeOnAnAnswerThatWouldBeLate) {
+  BatcherRequest hurried = request({1}, first);
+  hurried.deadline = now + microseconds(900);
+  ASSERT_TRUE(batcher->submit(std::move(hurried)).ok());
+  batcher->step();
+  EXPECT_EQ(first.status.code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_THAT(engine.batches, IsEmpty());
+}
+
+TEST_F(SlowBatcherTest, LearnsNothingFromABatchThatFailed) {
+  Outcome failed;
+  for (int i = 0; i < 50; ++i) {
+    engine.on_run = nullptr;  // at once
+    ASSERT_TRUE(batcher->submit(request({-1}, failed)).ok());
+    batcher->step();
+  }
+  ASSERT_TRUE(batcher->submit(request({1, 2, 3}, first)).ok());
+  ASSERT_TRUE(batcher->submit(request({4}, second)).ok());
+  EXPECT_FALSE(batcher->check(0, TimePoint::max()).ok());
+}
+
 TEST(BatcherThread, AnswersManyThreadsEachWithItsOwnRows) {
-  FakeExecutor executor;
-  Batcher batcher([&](std::span<const Row> rows) { return executor(rows); }, {});
+  FakeEngine engine;
+  Executor executor;
+  Batcher batcher([&](std::span<const Row> rows) { return engine(rows); }, {}, &executor);
   constexpr int kThreads = 8, kRequests = 50;
   std::atomic<int> wrong{0};
   std::vector<std::thread> threads;
@@ -243,11 +334,12 @@ TEST(BatcherThread, AnswersManyThreadsEachWithItsOwnRows) {
 }
 
 TEST(BatcherThread, DestructionAnswersEverybody) {
-  FakeExecutor executor;
+  FakeEngine engine;
   std::atomic<int> answered{0};
   {
-    Batcher batcher([&](std::span<const Row> rows) { return executor(rows); },
-                    {.limits = {.rows = 1}});
+    Executor executor;
+    Batcher batcher([&](std::span<const Row> rows) { return engine(rows); },
+                    {.limits = {.rows = 1}}, &executor);
     for (int i = 0; i < 20; ++i) {
       BatcherRequest request;
       request.rows = {row({i})};

@@ -52,8 +52,8 @@ class ModelLibraryTest : public ::testing::Test {
      private:
       int& alive_;
     };
-    return Model::make(name, route.version(), std::make_unique<Counted>(engines), {}, metrics,
-                       labels);
+    return Model::make(name, route.version(), std::make_unique<Counted>(engines), {}, executor,
+                       metrics, labels);
   }
   std::string version_of(const std::string& name, const std::string& version = "") {
     const auto model = repository.find(name, version);
@@ -75,6 +75,7 @@ class ModelLibraryTest : public ::testing::Test {
   int engines = 0;  // in memory
   Metrics metrics{"serve"};
   ModelLabels labels;
+  runtime::Executor executor;
   ModelRepository repository{
       [this](const std::string& name, const DesiredRoute& route) { return load(name, route); }};
   std::unique_ptr<ModelLibrary> library;

@@ -25,7 +25,8 @@ class ModelRepositoryTest : public ::testing::Test {
       return place->second;
     }
     if (while_loading) while_loading();
-    return Model::make(name, route.version(), std::make_unique<FakeEngine>(), {}, metrics, labels);
+    return Model::make(name, route.version(), std::make_unique<FakeEngine>(), {}, executor, metrics,
+                       labels);
   }
   std::string version_of(const std::string& name, const std::string& version = "") {
     const auto model = repository.find(name, version);
@@ -45,6 +46,7 @@ class ModelRepositoryTest : public ::testing::Test {
 
   Metrics metrics{"serve"};
   ModelLabels labels;
+  runtime::Executor executor;
   std::map<std::string, absl::Status> broken;
   std::vector<std::string> loaded;
   std::function<void()> while_loading;
@@ -163,7 +165,8 @@ TEST_F(ModelRepositoryTest, AnEngineWhoseLogitsAreNotFiniteIsNotServed) {
       return std::vector<runtime::Answer>{{{NAN, 0.0f}, {0.5f, 0.5f}, 0, 1, 0.5f}};
     }
   };
-  const auto model = Model::make("a", "one", std::make_unique<Broken>(), {}, metrics, labels);
+  const auto model =
+      Model::make("a", "one", std::make_unique<Broken>(), {}, executor, metrics, labels);
   EXPECT_EQ(model.status().code(), absl::StatusCode::kDataLoss);
 }
 

@@ -47,6 +47,7 @@ class ServingTest : public ::testing::Test {
 
   Metrics metrics{"serve"};
   ModelLabels labels;
+  runtime::Executor executor;
   runtime::BatcherOptions options{.max_queue_rows = 5000};
   std::function<absl::Status(std::span<const runtime::Row>)> on_predict;
   std::atomic<int> encoded{0};
@@ -56,7 +57,8 @@ class ServingTest : public ::testing::Test {
     engine->on_predict = [this](std::span<const runtime::Row> rows) {
       return on_predict ? on_predict(rows) : absl::OkStatus();
     };
-    return Model::make(name, route.version(), std::move(engine), options, metrics, labels);
+    return Model::make(name, route.version(), std::move(engine), options, executor, metrics,
+                       labels);
   }};
   RepositoryProtocol protocol{repository, options, metrics};
   InferenceService service{protocol, metrics};
