@@ -1,5 +1,7 @@
 #include "core/runtime/batcher.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <iterator>
 #include <limits>
@@ -231,6 +233,9 @@ void Batcher::finish(Entry& entry, absl::StatusOr<BatchedAnswer> result) {
 }
 
 void Batcher::run() {
+  // For `top -H` and the load bench: the engine's other threads are started by this one and take
+  // its name, so what an engine costs can be told from what its server costs.
+  pthread_setname_np(pthread_self(), "engine");
   std::unique_lock lock(mutex_);
   while (true) {
     if (queue_.empty()) {
