@@ -24,7 +24,14 @@ target_include_directories(espalier_torch SYSTEM INTERFACE
   "${ESPALIER_TORCH}/include" "${ESPALIER_TORCH}/include/torch/csrc/api/include")
 target_link_libraries(espalier_torch INTERFACE
   -Wl,--no-as-needed ${torch_libs} -Wl,--as-needed "${torch_lib}/libc10.so")
-# First in the rpath, so that torch's libgomp is the only one loaded.
+# Without this at::parallel_for, a template of torch's headers, runs everything on the calling thread.
+# Linked is torch's own libgomp; first in the rpath, it is the only one loaded.
+file(GLOB torch_gomp "${torch_lib}/libgomp*.so*")
+if(NOT torch_gomp)
+  message(FATAL_ERROR "No libgomp in ${torch_lib}: the torch wheel there is not built with OpenMP.")
+endif()
+target_compile_options(espalier_torch INTERFACE -fopenmp)
+target_link_libraries(espalier_torch INTERFACE "${torch_gomp}")
 list(PREPEND CMAKE_BUILD_RPATH "${torch_lib}")
 list(PREPEND CMAKE_INSTALL_RPATH "${torch_lib}")
 message(STATUS "LibTorch ${ESPALIER_TORCH_VERSION} from ${ESPALIER_TORCH}")

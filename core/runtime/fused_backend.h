@@ -1,18 +1,18 @@
-// The backend of serving on a CPU. Batches of few tokens, which are most of what an endpoint sees
-// when it is not loaded, go through fused layers where a layer can be fused; all others are
-// PackedBackend's, whose products of many rows are as fast. The weights of layers that can be fused
-// are in memory twice.
+// The backend of serving on a CPU: fused layers where a layer can be fused, all others are
+// PackedBackend's. One walk at a time: it keeps what it computes in from batch to batch.
 //
 // Reference twin: PackedBackend.
 #pragma once
 
 #include <optional>
+#include <vector>
 
 #include "core/runtime/fused_layer.h"
 #include "core/runtime/packed_backend.h"
 
 namespace espalier::runtime {
 
+// Of a layer that is fused the plan's model keeps the weights' shapes, on the meta device.
 struct FusedPlan {
   Plan plan;
   std::vector<std::optional<FusedLayer>> layers;
@@ -21,20 +21,23 @@ FusedPlan make_fused_plan(Model model);
 
 class FusedBackend : public PackedBackend {
  public:
-  // A batch of more is none of few. Measured (tests/bench/engine) on two cores: at 32 tokens fused
-  // layers take 0.6 of the time, at 128 as much, above more.
-  static constexpr int64_t kMostTokens = 128;
-
   // `plan` must outlive the backend.
   explicit FusedBackend(const FusedPlan& plan) : PackedBackend(plan.plan), fused_(plan) {}
   Hidden attend(int layer, const Hidden& x, const LayerGates& gates, Tensor* attention) override;
   Hidden feed(int layer, const Hidden& x, const LayerGates& gates) override;
 
  private:
-  // Null where this batch's layer is PackedBackend's.
-  const FusedLayer* fused(int layer, const PackedRows& in) const;
+  // Null where the layer is PackedBackend's.
+  const FusedLayer* fused(int layer) const;
+  // run(rows, team) from the states `in` to the ones that are returned.
+  template <class Run>
+  Hidden computed(const Hidden& hidden, Run&& run);
+  // [tokens, width], not initialised: memory that no tensor reads any more, where there is some.
+  Tensor states(int64_t tokens, int64_t width);
 
   const FusedPlan& fused_;
+  std::vector<Scratch> team_;
+  std::vector<Tensor> kept_;  // [n, width] each
 };
 
 }  // namespace espalier::runtime

@@ -1,18 +1,24 @@
-// One layer of a served model for few tokens, in a few passes over its rows: weights in panels
+// One layer of a served model, in a few passes over its rows: weights in panels
 // (kernels/panel_linear.h), q, k and v in one product, attention over ragged rows, activation,
-// residual and LayerNorm where the numbers still lie in the cache. The threads share the outputs of
-// each product and wait for each other between products; the weight, whose reading is what takes
-// the time then, is read once.
+// residual and LayerNorm where the numbers still lie in the cache.
+//
+// Of few tokens the threads share the outputs of each product and wait for each other between
+// products: reading the weight is what takes the time then, and it is read once. Of many, each
+// thread takes some rows through the whole sub-layer and waits for nobody; what it keeps between
+// the steps stays in its second cache, and the weight in the third. A token's numbers are the same
+// either way.
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "core/kernels/panel_linear.h"
 #include "core/model/model.h"
+#include "core/runtime/scratch.h"
 
 namespace espalier::runtime {
 
-// Rows of a batch that lie one after the other: [offsets.back(), D].
+// Rows of a batch that lie one after the other: x and y [offsets.back(), D]. y may be x.
 struct FusedRows {
   const float* x;
   float* y;
@@ -25,18 +31,37 @@ class FusedLayer {
   static bool fits(const Model& model, int layer);
   FusedLayer(const Model& model, int layer);
 
-  // y = the stream x after the sub-layer. bias: undefined, or as ragged_attention() has it.
-  void attend(const FusedRows& rows, const Tensor& bias) const;
-  void feed(const FusedRows& rows) const;
+  // y = the stream x after the sub-layer; `team` has one of the pool's threads each. bias:
+  // undefined, or as ragged_attention() has it.
+  void attend(const FusedRows& rows, const Tensor& bias, Team team) const;
+  void feed(const FusedRows& rows, Team team) const;
 
  private:
+  // Some of a batch's tokens.
+  struct Part {
+    const float* x;
+    float* y;
+    int64_t tokens;
+  };
+  // Distances' biases of every head, readable beyond the last; `reach`: of distance 0.
+  struct Bias {
+    const float* values = nullptr;
+    int64_t heads_stride = 0, reach = 0;
+  };
+
+  void attend_part(const Part& part, std::span<const int64_t> offsets, const Bias& bias,
+                   Team team) const;
+  void attend_rows(const float* query_key_value, int64_t stride, std::span<const int64_t> offsets,
+                   const Bias& bias, float* context, int64_t context_stride, Team team) const;
+  void feed_part(const Part& part, Team team) const;
   void normalise(const Norm& norm, const float* x, int64_t rows, float* y) const;
 
   int64_t width_ = 0, heads_ = 0;
   bool norm_first_ = false;
   double eps_ = 0;
   kernels::After activation_ = kernels::After::kNothing;
-  kernels::PanelLinear query_key_value_, output_, up_, down_;
+  kernels::PanelLinear query_key_value_, output_, up_;
+  std::vector<kernels::PanelLinear> down_;  // by blocks of neurons, to be added up
   Norm attention_norm_, ffn_norm_;
 };
 

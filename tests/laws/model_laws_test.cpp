@@ -1,5 +1,8 @@
 // The laws of models, whatever made them: exits, batches, fold, round trips, gradients.
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
+
+#include <numeric>
 
 #include "core/artifact/artifact.h"
 #include "core/base/files.h"
@@ -136,6 +139,27 @@ TEST(BatchLaw, PaddedPackedAndSingleAgree) {
     EXPECT_LE(max_gap(walk(fused, make_batch(examples, one)).logits[0], b[row]), 1e-5);
     EXPECT_LE(max_gap(walk(training, make_batch(examples, one)).logits[0], a[row]), 1e-5);
   }
+}
+
+TEST(BatchLaw, ThreadsThatShareABatchGiveEachRowWhatItGetsAlone) {
+  const int before = at::get_num_threads();
+  at::set_num_threads(2);
+  Model model = tiny_model();
+  Examples examples = tiny_examples(200, 3);
+  runtime::FusedPlan plan = runtime::make_fused_plan(model);
+  runtime::FusedBackend fused(plan);
+  torch::NoGradGuard no_grad;
+  Batch batch = tiny_batch(examples, 200);
+  ASSERT_GT(std::accumulate(batch.lengths.begin(), batch.lengths.end(), int64_t{0}), 4 * 128);
+  Tensor together = walk(fused, batch).logits;
+  for (int64_t row = 0; row < 200; row += 7) {
+    std::vector<int64_t> one = {row};
+    EXPECT_LE(max_gap(walk(fused, make_batch(examples, one)).logits[0], together[row]), 1e-6);
+  }
+  // A smaller batch computes in what the larger one left.
+  Batch few = tiny_batch(examples, 60);
+  EXPECT_LE(max_gap(walk(fused, few).logits, together.narrow(0, 0, 60)), 1e-6);
+  at::set_num_threads(before);
 }
 
 TEST(FoldLaw, SoftGatesOfEveryKindSurviveFolding) {
