@@ -127,6 +127,7 @@ void ServeProcess::stop() {
   protocol_.set_ready(false);
   if (grpc_ != nullptr) {
     grpc_->set_ready(false);
+    if (rest_ != nullptr) rest_->retire();
     if (before == Stage::kServing) {
       spdlog::info("draining: serving for {} ms more", flags_.drain_wait.count());
       std::this_thread::sleep_for(flags_.drain_wait);

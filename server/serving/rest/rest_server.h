@@ -16,7 +16,8 @@ class RestServer {
   ~RestServer();
 
   const std::string& address() const { return http_->address(); }
-  // See HttpServer::shutdown.
+  // See HttpServer.
+  void retire() { http_->retire(); }
   void shutdown(std::chrono::milliseconds grace) { http_->shutdown(grace); }
 
  private:
