@@ -137,6 +137,7 @@ void ServeProcess::stop() {
   if (follower_ != nullptr) follower_->stop();
   // What was accepted is answered, and whoever still comes hears UNAVAILABLE and backs off. gRPC
   // itself cancels calls that reach it while it shuts down, and a CANCELLED is not tried again.
+  library_.close();
   repository_.drain();
   service_.drain_streams();
   if (grpc_ != nullptr) {

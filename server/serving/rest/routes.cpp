@@ -109,9 +109,11 @@ Answer unoffered(Asked&) {
       "see the metrics of the admin port");
 }
 
-absl::StatusOr<inference::RepositoryModelLoadRequest> load_request(const Asked& asked) {
+// The message of a load or an unload.
+template <class Request>
+absl::StatusOr<Request> change_request(const Asked& asked) {
   ESPALIER_ASSIGN_OR_RETURN(const auto options, options_of(asked));
-  inference::RepositoryModelLoadRequest request;
+  Request request;
   request.set_model_name(asked.model);
   const auto parameters = options.find("parameters");
   if (parameters == options.end()) return request;
@@ -141,13 +143,16 @@ absl::StatusOr<inference::RepositoryModelLoadRequest> load_request(const Asked& 
 }
 
 Answer load(Asked& asked) {
-  ESPALIER_ASSIGN_OR_RETURN(const auto request, load_request(asked));
+  ESPALIER_ASSIGN_OR_RETURN(const auto request,
+                            change_request<inference::RepositoryModelLoadRequest>(asked));
   ESPALIER_RETURN_IF_ERROR(asked.protocol.load(asked.model, request));
   return json_response({{"name", asked.model}, {"load", true}});
 }
 
 Answer unload(Asked& asked) {
-  ESPALIER_RETURN_IF_ERROR(asked.protocol.unload(asked.model));
+  ESPALIER_ASSIGN_OR_RETURN(const auto request,
+                            change_request<inference::RepositoryModelUnloadRequest>(asked));
+  ESPALIER_RETURN_IF_ERROR(asked.protocol.unload(asked.model, request));
   return json_response({{"name", asked.model}, {"unload", true}});
 }
 
@@ -203,9 +208,10 @@ CallPtr at_once(Asked asked, Done done) {
 template <Answer (*function)(Asked&)>
 CallPtr slowly(Asked asked, Done done) {
   const Routes::RunSlowly& run = asked.run_slowly;
-  run([asked = std::move(asked), done = std::move(done)]() mutable {
+  const absl::Status taken = run([asked = std::move(asked), done]() mutable {
     done(guard("a repository call", [&] { return function(asked); }));
   });
+  if (!taken.ok()) done(taken);
   return nullptr;
 }
 

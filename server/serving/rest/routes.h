@@ -41,8 +41,8 @@ RestResponse error_response(const absl::Status& status);
 class Routes {
  public:
   using Answered = std::function<void(RestResponse)>;
-  // Runs a function that may take minutes, on another thread.
-  using RunSlowly = std::function<void(std::function<void()>)>;
+  // Runs a function that may take minutes, on another thread; or drops it and says why.
+  using RunSlowly = std::function<absl::Status(std::function<void()>)>;
 
   Routes(Protocol& protocol, Metrics& metrics, RunSlowly run_slowly);
 

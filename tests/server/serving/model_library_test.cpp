@@ -166,6 +166,16 @@ TEST_F(ModelLibraryTest, AModelThatCameLaterIsLoadedByName) {
   EXPECT_EQ(version_of("late"), "1");
 }
 
+TEST_F(ModelLibraryTest, NothingChangesOnceItIsClosed) {
+  write("m/1");
+  ASSERT_TRUE(start().ok());
+  library->close();
+  write("m/2");
+  EXPECT_TRUE(absl::IsUnavailable(library->load("m")));
+  EXPECT_TRUE(absl::IsUnavailable(library->unload("m")));
+  EXPECT_THAT(index(), ElementsAre("m@1 READY"));
+}
+
 TEST_F(ModelLibraryTest, AnUnknownNameIsNotFoundAndNoNameLeadsOutOfTheRepository) {
   write("m/1");
   ASSERT_TRUE(start().ok());

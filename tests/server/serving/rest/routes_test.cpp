@@ -37,9 +37,11 @@ class RoutesTest : public ::testing::Test {
   FakeProtocol protocol;
   Metrics metrics{"test"};
   int slow = 0;
+  absl::Status no_room;  // unless OK
   Routes routes{protocol, metrics, [this](const std::function<void()>& function) {
                   ++slow;
-                  function();
+                  if (no_room.ok()) function();
+                  return no_room;
                 }};
 };
 
@@ -163,6 +165,14 @@ TEST_F(RoutesTest, LoadsRunElsewhereAndCarryTheirParameters) {
   EXPECT_EQ(post("/v2/repository/models/m/unload", R"({"parameters":{"unload_dependents":false}})")
                 .status,
             200);
+  EXPECT_FALSE(protocol.unloaded.parameters().at("unload_dependents").bool_param());
+}
+
+TEST_F(RoutesTest, ALoadThatFindsNoRoomIsTurnedAway) {
+  no_room = absl::UnavailableError("too many wait");
+  const RestResponse response = post("/v2/repository/models/m/load", "");
+  EXPECT_EQ(response.status, 503);
+  EXPECT_EQ(error(response), "too many wait");
 }
 
 TEST_F(RoutesTest, WhatIsNotOfferedSaysSo) {
