@@ -292,6 +292,12 @@ bool fits(const Route& route, std::span<const std::string> segments, Asked& aske
   return true;
 }
 
+// A HEAD is a GET whose answer's body is not sent.
+bool takes(const Route& route, const std::string& method) {
+  const std::string wanted = route.method;
+  return wanted == "*" || wanted == (method == "HEAD" ? "GET" : method);
+}
+
 int http_status(absl::StatusCode code) {
   switch (code) {
     case absl::StatusCode::kOk:
@@ -369,8 +375,8 @@ CallPtr Routes::answer(RestRequest request, Answered answered) const {
   for (const Route& route : kRoutes) {
     Asked asked{.protocol = protocol_, .run_slowly = run_slowly_};
     if (!fits(route, segments, asked)) continue;
-    if (route.method != std::string("*") && route.method != request.method) {
-      allow = route.method;
+    if (!takes(route, request.method)) {
+      allow = route.method == std::string("GET") ? "GET, HEAD" : route.method;
       continue;
     }
     if (!request.content_encoding.empty() && request.content_encoding != "identity") {

@@ -54,6 +54,12 @@ TEST_F(RoutesTest, HealthIsAStatusAndABody) {
   EXPECT_EQ(get("/v2/health/live").status, 200);
 }
 
+TEST_F(RoutesTest, AHeadIsAnsweredAsAGet) {
+  EXPECT_EQ(ask({.method = "HEAD", .target = "/v2/health/live"}).status, 200);
+  protocol.is_ready = false;
+  EXPECT_EQ(ask({.method = "HEAD", .target = "/v2/health/ready"}).status, 503);
+}
+
 TEST_F(RoutesTest, AModelIsReadyOrNot) {
   EXPECT_EQ(get("/v2/models/m/ready").status, 200);
   EXPECT_EQ(get("/v2/models/m/versions/3/ready").status, 200);
@@ -85,7 +91,8 @@ TEST_F(RoutesTest, AWrongMethodNamesTheRightOne) {
   const RestResponse response = get("/v2/models/m/infer");
   EXPECT_EQ(response.status, 405);
   EXPECT_EQ(response.allow, "POST");
-  EXPECT_EQ(ask({.method = "DELETE", .target = "/v2/models/m"}).allow, "GET");
+  EXPECT_EQ(ask({.method = "DELETE", .target = "/v2/models/m"}).allow, "GET, HEAD");
+  EXPECT_EQ(ask({.method = "HEAD", .target = "/v2/models/m/infer"}).status, 405);
 }
 
 TEST_F(RoutesTest, AnInferenceCarriesModelAndVersionOfItsPath) {
