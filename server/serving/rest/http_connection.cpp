@@ -165,7 +165,13 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
     bodiless_ = parser_->get().method() == http::verb::head;
     // Given up with the answer: whoever keeps copies of the callback does not keep the connection.
     const auto self = std::make_shared<std::shared_ptr<HttpConnection>>(shared_from_this());
-    call_ = hub_.handler(rest_request(parser_->release()), [self](RestResponse answer) {
+    RestRequest request = rest_request(parser_->release());
+    request.soon = [weak = weak_from_this()](std::function<void()> function) {
+      if (const auto connection = weak.lock()) {
+        asio::post(connection->executor(), std::move(function));
+      }
+    };
+    call_ = hub_.handler(std::move(request), [self](RestResponse answer) {
       const std::shared_ptr<HttpConnection> connection = std::exchange(*self, nullptr);
       asio::post(connection->executor(), [connection, answer = std::move(answer)]() mutable {
         connection->on_answer(std::move(answer));

@@ -192,10 +192,14 @@ CallPtr infer(Asked asked, Done done) {
   // HTTP carries no deadline: the parameter "timeout" does, and whoever hangs up cancels.
   return asked.protocol.infer(
       std::move(body->request), std::chrono::steady_clock::time_point::max(),
-      [forms = std::move(body->forms), done = std::move(done)](
-          absl::Status status, inference::ModelInferResponse response) {
+      [forms = std::move(body->forms), done = std::move(done),
+       soon = std::move(asked.request.soon)](absl::Status status,
+                                             inference::ModelInferResponse response) {
         if (!status.ok()) return done(std::move(status));
-        done(guard("writing an answer as JSON", [&] { return infer_answer(response, forms); }));
+        auto write = [forms, done, response = std::move(response)] {
+          done(guard("writing an answer as JSON", [&] { return infer_answer(response, forms); }));
+        };
+        soon ? soon(std::move(write)) : write();
       });
 }
 

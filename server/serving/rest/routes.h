@@ -24,6 +24,9 @@ struct RestRequest {
   std::string json_size;         // header Inference-Header-Content-Length; empty without one
   std::string content_encoding;  // header of that name
   std::string body;
+  // Runs a function soon and elsewhere; empty: at once. For what is left to do when a model's own
+  // thread, which should be computing, brings the answer.
+  std::function<void(std::function<void()>)> soon;
 };
 
 struct RestResponse {

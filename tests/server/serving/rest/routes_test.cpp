@@ -124,6 +124,20 @@ TEST_F(RoutesTest, APlainBodyIsTheModelsOneInput) {
   EXPECT_EQ(response.body.substr(response.json_size.value()), "\4\0\0\0fine"s);
 }
 
+TEST_F(RoutesTest, AnAnswerIsWrittenOffTheThreadThatBringsIt) {
+  std::function<void()> rest;
+  std::vector<RestResponse> answers;
+  routes.answer({.method = "POST",
+                 .target = "/v2/models/m/infer",
+                 .body = infer_body,
+                 .soon = [&](std::function<void()> function) { rest = std::move(function); }},
+                [&](RestResponse answer) { answers.push_back(std::move(answer)); });
+  EXPECT_TRUE(answers.empty());
+  rest();
+  ASSERT_EQ(answers.size(), 1U);
+  EXPECT_EQ(answers.front().status, 200);
+}
+
 TEST_F(RoutesTest, BadBodiesAndHeadersAre400) {
   EXPECT_EQ(post("/v2/models/m/infer", "{").status, 400);
   const RestResponse response = ask(
