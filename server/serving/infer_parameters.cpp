@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <limits>
 #include <map>
 #include <string>
 #include <utility>
@@ -109,10 +108,10 @@ absl::Status read_priority(const std::string& name, const InferParameter& value,
     return bad_parameter(
         name, absl::StrCat("is ", value.int64_param(), "; 1 is the highest, 0 the default"));
   }
-  constexpr uint64_t kMost = std::numeric_limits<int>::max();
-  result.priority = static_cast<int>(
-      std::min(kMost, value.has_uint64_param() ? value.uint64_param()
-                                               : static_cast<uint64_t>(value.int64_param())));
+  const uint64_t priority =
+      value.has_uint64_param() ? value.uint64_param() : static_cast<uint64_t>(value.int64_param());
+  // The last level and what is beyond it are the default.
+  result.priority = priority < kPriorityLevels ? static_cast<int>(priority) : 0;
   return absl::OkStatus();
 }
 

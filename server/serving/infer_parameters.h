@@ -11,6 +11,9 @@
 
 namespace espalier::server {
 
+// Priorities are 1, the highest, to this one; it is also that of requests that name none.
+inline constexpr int kPriorityLevels = std::numeric_limits<int>::max();
+
 struct InferParameters {
   double exit_threshold = std::numeric_limits<double>::quiet_NaN();  // NaN: the calibrated one
   int max_exit_layer = 0;                                            // 0: the last layer

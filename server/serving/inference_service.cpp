@@ -27,13 +27,10 @@ grpc::ServerUnaryReactor* InferenceService::answer_later(const char* method, Con
                                                          std::function<absl::Status()> function) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   const auto timer = std::make_shared<RpcTimer>(method, metrics_, context);
-  const bool taken = changes_.run([=, function = std::move(function)] {
+  const absl::Status taken = changes_.run([=, function = std::move(function)] {
     reactor->Finish(timer->finish(guard(method, function)));
   });
-  if (!taken) {
-    reactor->Finish(timer->finish(absl::UnavailableError(
-        "too many loads and unloads wait already; try again when one has ended")));
-  }
+  if (!taken.ok()) reactor->Finish(timer->finish(taken));
   return reactor;
 }
 
@@ -138,8 +135,7 @@ grpc::ServerUnaryReactor* InferenceService::RepositoryModelUnload(
   return answer_later("RepositoryModelUnload", context, [=, this]() -> absl::Status {
     ESPALIER_ASSIGN_OR_RETURN(const std::string name,
                               model_to_change(request->repository_name(), request->model_name()));
-    ESPALIER_RETURN_IF_ERROR(check_unload_parameters(request->parameters()));
-    ESPALIER_RETURN_IF_ERROR(protocol_.unload(name));
+    ESPALIER_RETURN_IF_ERROR(protocol_.unload(name, *request));
     response->set_model_name(name);
     response->set_is_unloaded(true);
     return absl::OkStatus();

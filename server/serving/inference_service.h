@@ -3,8 +3,8 @@
 
 #include <functional>
 
+#include "server/common/errands.h"
 #include "server/common/metrics.h"
-#include "server/serving/errands.h"
 #include "server/serving/repository_protocol.h"
 #include "server/serving/stream_call.h"
 #include "server/serving/unoffered_calls.h"

@@ -143,6 +143,8 @@ void fill_model_config(const ModelCard& card, const runtime::BatcherOptions& opt
   inference::ModelDynamicBatching* batching = config->mutable_dynamic_batching();
   batching->set_max_queue_delay_microseconds(static_cast<uint64_t>(
       std::chrono::duration_cast<std::chrono::microseconds>(options.limits.max_linger).count()));
+  batching->set_priority_levels(kPriorityLevels);
+  batching->set_default_priority_level(kPriorityLevels);
   inference::ModelQueuePolicy* policy = batching->mutable_default_queue_policy();
   policy->set_allow_timeout_override(true);
   policy->set_max_queue_size(static_cast<uint32_t>(options.max_queue_rows));

@@ -85,6 +85,7 @@ absl::Status ModelLibrary::load_all() {
 
 absl::Status ModelLibrary::load(const std::string& name) {
   std::lock_guard lock(changing_);
+  ESPALIER_RETURN_IF_ERROR(check_open());
   ESPALIER_ASSIGN_OR_RETURN(const std::string folder, folder_of(name));
   const absl::StatusOr<DesiredModel> desired = scan(name, folder);
   if (!desired.ok()) {
@@ -97,7 +98,13 @@ absl::Status ModelLibrary::load(const std::string& name) {
 
 absl::Status ModelLibrary::unload(const std::string& name) {
   std::lock_guard lock(changing_);
+  ESPALIER_RETURN_IF_ERROR(check_open());
   return repository_.unload(name);
+}
+
+absl::Status ModelLibrary::check_open() const {
+  if (!closed_) return absl::OkStatus();
+  return absl::UnavailableError("the server stops; ask another one");
 }
 
 absl::StatusOr<std::string> ModelLibrary::folder_of(const std::string& name) const {

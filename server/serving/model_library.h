@@ -4,6 +4,7 @@
 // is then the folder's own name, or holds one artifact a version: FOLDER/VERSION/config.json.
 #pragma once
 
+#include <atomic>
 #include <mutex>
 #include <string>
 #include <utility>
@@ -38,9 +39,14 @@ class ModelLibrary {
   // See ModelRepository::unload.
   absl::Status unload(const std::string& name);
 
+  // The server stops: loads and unloads that wait or come are UNAVAILABLE, so that it need not wait
+  // for more than the one that runs.
+  void close() { closed_ = true; }
+
   const VersionPolicy& policy_of(const std::string& name) const { return options_.policies[name]; }
 
  private:
+  absl::Status check_open() const;
   absl::StatusOr<std::string> folder_of(const std::string& name) const;
   absl::StatusOr<DesiredModel> scan(const std::string& name, const std::string& folder) const;
   absl::StatusOr<std::vector<DesiredModel>> scan_all() const;
@@ -48,6 +54,7 @@ class ModelLibrary {
   const LibraryOptions options_;
   ModelRepository& repository_;
   std::mutex changing_;
+  std::atomic<bool> closed_{false};
 };
 
 }  // namespace espalier::server

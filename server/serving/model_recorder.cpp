@@ -18,6 +18,17 @@ void add(inference::StatisticDuration* statistic, runtime::Duration duration, ui
   statistic->set_ns(statistic->ns() + static_cast<uint64_t>(ns));
 }
 
+// Load generators read every duration of the JSON, also those of a model that did nothing yet, and
+// those of a cache, which there is none of.
+void add_all(inference::InferStatistics& stats) {
+  for (auto* duration :
+       {stats.mutable_success(), stats.mutable_fail(), stats.mutable_queue(),
+        stats.mutable_compute_input(), stats.mutable_compute_infer(),
+        stats.mutable_compute_output(), stats.mutable_cache_hit(), stats.mutable_cache_miss()}) {
+    add(duration, {}, 0);
+  }
+}
+
 // Tokens: 16 .. 16384.
 const std::vector<double>& token_buckets() {
   static const std::vector<double> buckets = {16,   32,   64,   128,  256,  512,
@@ -59,6 +70,7 @@ ModelRecorder::ModelRecorder(Metrics& metrics, std::string label, int layers)
                                       token_buckets(), {{"model", label_}})),
       queue_depth_(metrics.gauge("espalier_inference_queue_depth", "Rows that wait to be run.",
                                  {{"model", label_}})) {
+  add_all(*statistics_.mutable_inference_stats());
   for (int layer = 1; layer <= layers; ++layer) {
     exits_.push_back(&metrics.counter("espalier_inference_exit_layer_total",
                                       "Rows by the layer after which they left, 1-based.",

@@ -63,6 +63,13 @@ absl::Status unknown_model(const std::string& name, const Snapshot& snapshot) {
       "UNKNOWN_MODEL", "model_name");
 }
 
+absl::Status not_there_yet(const std::string& name, const Snapshot& snapshot) {
+  return with_reason(
+      absl::UnavailableError(absl::StrCat(
+          "model \"", name, "\" is not there yet, the server is starting; ", names_of(snapshot))),
+      "MODEL_NOT_LOADED", "model_name");
+}
+
 // The same model; with the last of its holders its memory leaves the process too, and does not only
 // return to the allocator.
 std::shared_ptr<Model> giving_memory_back(std::shared_ptr<Model> model) {
@@ -113,9 +120,12 @@ std::shared_ptr<const Snapshot> ModelRepository::snapshot() const {
 
 absl::StatusOr<std::shared_ptr<Model>> ModelRepository::find(const std::string& name,
                                                              const std::string& version) const {
+  const bool complete = complete_;  // asked first: what comes in between must not look unknown
   const std::shared_ptr<const Snapshot> now = snapshot();
   const auto place = now->find(name);
-  if (place == now->end()) return unknown_model(name, *now);
+  if (place == now->end()) {
+    return complete ? unknown_model(name, *now) : not_there_yet(name, *now);
+  }
   const ServedName& served = place->second;
   // Multiples of the golden ratio fill [0,1) evenly: shares hold over short runs, without a random
   // generator to guard.
@@ -146,6 +156,7 @@ int ModelRepository::apply(const std::vector<DesiredModel>& desired) {
   for (const auto& [name, served] : *before) {
     if (!wanted.contains(name)) retire(name);
   }
+  complete_ = true;
   return failures;
 }
 

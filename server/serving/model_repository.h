@@ -80,7 +80,8 @@ class ModelRepository {
   absl::Status unload(const std::string& name);
 
   std::shared_ptr<const Snapshot> snapshot() const;
-  // NOT_FOUND names what is served; UNAVAILABLE says why a known name has no model.
+  // NOT_FOUND names what is served; UNAVAILABLE says why a known name has no model, and is the
+  // answer for every other name until the first apply() ends: it may come yet.
   absl::StatusOr<std::shared_ptr<Model>> find(const std::string& name,
                                               const std::string& version) const;
   // Answers everything that waits; models stay, and refuse new requests.
@@ -96,6 +97,7 @@ class ModelRepository {
   const Loader loader_;
   mutable std::mutex mutex_;
   std::shared_ptr<const Snapshot> snapshot_ = std::make_shared<Snapshot>();
+  std::atomic<bool> complete_{false};  // since the first apply()
   mutable std::atomic<uint64_t> turns_{0};
 };
 

@@ -50,7 +50,8 @@ class Protocol {
   // parameters are read. FAILED_PRECONDITION where a control plane says what is served.
   virtual absl::Status load(const std::string& name,
                             const inference::RepositoryModelLoadRequest& request) = 0;
-  virtual absl::Status unload(const std::string& name) = 0;
+  virtual absl::Status unload(const std::string& name,
+                              const inference::RepositoryModelUnloadRequest& request) = 0;
 };
 
 }  // namespace espalier::server

@@ -71,8 +71,10 @@ absl::Status RepositoryProtocol::load(const std::string& name,
   return library_->load(name);
 }
 
-absl::Status RepositoryProtocol::unload(const std::string& name) {
+absl::Status RepositoryProtocol::unload(const std::string& name,
+                                        const inference::RepositoryModelUnloadRequest& request) {
   ESPALIER_RETURN_IF_ERROR(check_library(name, "espalier endpoints delete"));
+  ESPALIER_RETURN_IF_ERROR(check_unload_parameters(request.parameters()));
   return library_->unload(name);
 }
 

@@ -50,7 +50,8 @@ class RepositoryProtocol final : public Protocol {
   inference::RepositoryIndexResponse repository_index(bool only_ready) const override;
   absl::Status load(const std::string& name,
                     const inference::RepositoryModelLoadRequest& request) override;
-  absl::Status unload(const std::string& name) override;
+  absl::Status unload(const std::string& name,
+                      const inference::RepositoryModelUnloadRequest& request) override;
 
  private:
   absl::Status check_library(const std::string& name, const char* instead) const;

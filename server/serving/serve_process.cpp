@@ -129,6 +129,7 @@ void ServeProcess::stop() {
   protocol_.set_ready(false);
   if (grpc_ != nullptr) {
     grpc_->set_ready(false);
+    if (rest_ != nullptr) rest_->retire();
     if (before == Stage::kServing) {
       spdlog::info("draining: serving for {} ms more", flags_.drain_wait.count());
       std::this_thread::sleep_for(flags_.drain_wait);
@@ -138,6 +139,7 @@ void ServeProcess::stop() {
   if (follower_ != nullptr) follower_->stop();
   // What was accepted is answered, and whoever still comes hears UNAVAILABLE and backs off. gRPC
   // itself cancels calls that reach it while it shuts down, and a CANCELLED is not tried again.
+  library_.close();
   repository_.drain();
   service_.drain_streams();
   if (grpc_ != nullptr) {

@@ -1,12 +1,14 @@
 """The protocol's extensions with clients as they are published: tritonclient (sync, async, streams) and KServe's, against
 a static espalier-serve with two versions of a model in a repository, and what a managed one refuses."""
 import asyncio
+import concurrent.futures
 import pathlib
 import queue
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import unittest
 
 import numpy as np
@@ -230,6 +232,29 @@ class Protocol(unittest.TestCase):
             self.assertEqual(client.infer("m", texts(["a"])).get_response().model_version, "2")
             self.refused("NOT_FOUND", client.load_model, "nobody", words="there are: m")
             self.refused("UNIMPLEMENTED", client.load_model, "m", config="{}")
+            ready = client._client_stub.RepositoryIndex(triton.service_pb2.RepositoryIndexRequest(ready=True))
+            self.assertEqual([(entry.name, entry.version) for entry in ready.models], [("m", "2")])
+
+    def test_a_model_answers_while_it_is_loaded_again_and_again(self):
+        with Server(self.repository) as server, triton.InferenceServerClient(server.address) as client:
+            expected, stop = self.logits(SENTENCES), threading.Event()
+
+            def change():
+                with triton.InferenceServerClient(server.address) as other:
+                    while not stop.is_set():
+                        (self.repository / "reviews" / "2" / "config.json").touch()  # changed, to whoever looks at times
+                        other.load_model("reviews")
+
+            with concurrent.futures.ThreadPoolExecutor(2) as pool:
+                changes = [pool.submit(change) for _ in range(2)]
+                try:
+                    for _ in range(100):
+                        found = client.infer("reviews", texts(SENTENCES)).as_numpy("logits")
+                        np.testing.assert_allclose(found, expected, atol=1e-5)
+                finally:
+                    stop.set()
+            for done in changes:
+                done.result()
 
     def test_memory_comes_back_after_unloading(self):
         with Server(self.repository) as server, triton.InferenceServerClient(server.address) as client:

@@ -22,6 +22,7 @@ from protocol_test import Server
 HERE = pathlib.Path(__file__).resolve().parent
 SENTENCES = [f"the {good} plot was {bad}" for good, bad in zip(tiny.GOOD, tiny.BAD)]
 OUTPUTS = ("logits", "probabilities", "label", "exit_layer", "confidence")
+DURATIONS = ("success", "fail", "queue", "compute_input", "compute_infer", "compute_output", "cache_hit", "cache_miss")
 LIMIT = 32 << 20  # of a body
 
 
@@ -167,7 +168,15 @@ class Rest(unittest.TestCase):
             self.assertFalse(client.is_model_ready("m"))
             self.refused(503, "unloaded", client.infer, "m", texts(["a"]))
             client.load_model("m")
+            # What perf_analyzer reads before its first request: every duration, those of a cache too.
+            stats = client.get_inference_statistics("m")["model_stats"][0]
+            self.assertEqual((stats["version"], stats["inference_count"], stats["execution_count"]), ("1", 0, 0))
+            self.assertEqual(stats["inference_stats"], {part: {"count": 0, "ns": 0} for part in DURATIONS})
             self.assertEqual(client.infer("m", texts(["a"]), model_version="1").get_response()["model_version"], "1")
+            stats = client.get_inference_statistics("m")["model_stats"][0]
+            self.assertEqual([entry["batch_size"] for entry in stats["batch_stats"]], [1])
+            self.assertGreater(stats["batch_stats"][0]["compute_infer"]["ns"], 0)
+            self.assertGreater(stats["last_inference"], 0)
             self.refused(501, "config", client.load_model, "m", config="{}")
 
     # --- KServe's client ---
@@ -185,6 +194,12 @@ class Rest(unittest.TestCase):
         self.assertEqual(labels, [label.decode() for label in self.expected["label"]])
         nested = json_body(SENTENCES).replace(f"[{len(SENTENCES)}]", f"[{len(SENTENCES)}, 1]")
         self.assertEqual(json.loads(self.curl("/v2/models/reviews/infer", "--data", nested))["outputs"], answer["outputs"])
+
+    def test_curl_asks_for_the_head_alone_and_sends_in_chunks(self):
+        head = self.curl("/v2/health/ready", "--head")
+        self.assertTrue(head.startswith(b"HTTP/1.1 200"), head)
+        answer = self.curl("/v2/models/reviews/infer", "--data", json_body(SENTENCES), "--header", "Transfer-Encoding: chunked")
+        self.assertEqual(json.loads(answer)["outputs"][0]["shape"][0], len(SENTENCES))
 
     def test_curl_sends_a_text_as_the_whole_body(self):
         answer = self.curl("/v2/models/reviews/infer", "--data-binary", SENTENCES[0], "--include",

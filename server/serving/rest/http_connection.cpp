@@ -69,12 +69,12 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
     error_code ignored;
     stream_.socket().set_option(tcp::no_delay(true), ignored);
     stream_.socket().non_blocking(true, ignored);
-    read_header();
+    next_request();
   }
 
-  // Ends after the request at hand, now if there is none.
+  // Ends after the requests that have arrived, now if there is none.
   void retire() {
-    if (state_ == State::kIdle && buffer_.size() == 0) stream_.close();
+    if (state_ == State::kIdle) stream_.cancel();  // on_header() goes on
   }
 
   // Ends now.
@@ -93,26 +93,39 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
     ~Membership() { hub.forget(connection); }
   };
 
+  // What follows an operation: keeps the connection alive, and does nothing once it was hung up,
+  // also where the operation had ended well before.
   template <class F>
-  auto on_strand(F function) {  // keeps the connection alive
+  auto on_strand(F function) {
     return [self = shared_from_this(), function](error_code error, size_t = 0) {
-      function(*self, error);
+      if (self->state_ != State::kGone) function(*self, error);
     };
   }
 
-  void read_header() {
-    if (hub_.closing() && buffer_.size() == 0) return stream_.close();
+  // Whether another request has arrived, or begun to.
+  bool has_input() {
+    error_code ignored;
+    return buffer_.size() > 0 || stream_.socket().available(ignored) > 0;
+  }
+
+  void next_request() {
     state_ = State::kIdle;
     bodiless_ = false;
     parser_.emplace();
     parser_->header_limit(static_cast<uint32_t>(hub_.options.max_header_bytes));
     parser_->body_limit(hub_.options.max_body_bytes);
+    read_header();
+  }
+
+  void read_header() {
+    if (hub_.closing() && !has_input()) return stream_.close();
     stream_.expires_after(hub_.options.idle);
     http::async_read_header(stream_, buffer_, *parser_,
                             on_strand([](auto& self, error_code error) { self.on_header(error); }));
   }
 
   void on_header(error_code error) {
+    if (error == asio::error::operation_aborted) return read_header();  // by retire()
     if (error) return refuse(error);
     state_ = State::kReading;
     if (parser_->is_done()) return ask();
@@ -152,7 +165,13 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
     bodiless_ = parser_->get().method() == http::verb::head;
     // Given up with the answer: whoever keeps copies of the callback does not keep the connection.
     const auto self = std::make_shared<std::shared_ptr<HttpConnection>>(shared_from_this());
-    call_ = hub_.handler(rest_request(parser_->release()), [self](RestResponse answer) {
+    RestRequest request = rest_request(parser_->release());
+    request.soon = [weak = weak_from_this()](std::function<void()> function) {
+      if (const auto connection = weak.lock()) {
+        asio::post(connection->executor(), std::move(function));
+      }
+    };
+    call_ = hub_.handler(std::move(request), [self](RestResponse answer) {
       const std::shared_ptr<HttpConnection> connection = std::exchange(*self, nullptr);
       asio::post(connection->executor(), [connection, answer = std::move(answer)]() mutable {
         connection->on_answer(std::move(answer));
@@ -183,7 +202,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
     if (state_ != State::kAsking) return;
     error_code ignored;
     stream_.socket().cancel(ignored);  // the watch
-    write(std::move(answer), keep_alive_ && !hub_.closing());
+    write(std::move(answer), keep_alive_ && (!hub_.ending() || has_input()));
   }
 
   void write(RestResponse answer, bool keep_alive) {
@@ -195,7 +214,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
     stream_.expires_after(hub_.options.write);
     http::async_write(stream_, response_, on_strand([keep_alive](auto& self, error_code error) {
                         if (error) return;
-                        keep_alive ? self.read_header() : self.linger();
+                        keep_alive ? self.next_request() : self.linger();
                       }));
   }
 
@@ -241,10 +260,7 @@ void HttpHub::welcome(tcp::socket socket) {
   asio::post(connection->executor(), [connection] { connection->start(); });
 }
 
-bool HttpHub::closing() const {
-  std::lock_guard lock(mutex_);
-  return closing_;
-}
+void HttpHub::retire() { ending_ = true; }
 
 void HttpHub::forget(const HttpConnection* connection) {
   std::lock_guard lock(mutex_);
@@ -268,7 +284,7 @@ void HttpHub::tell_all(void (HttpConnection::*what)()) {
 void HttpHub::close(std::chrono::milliseconds grace) {
   {
     std::lock_guard lock(mutex_);
-    closing_ = true;
+    ending_ = closing_ = true;
   }
   tell_all(&HttpConnection::retire);
   {

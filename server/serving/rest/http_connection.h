@@ -1,6 +1,7 @@
 // The connections of an HttpServer.
 #pragma once
 
+#include <atomic>
 #include <boost/asio/ip/tcp.hpp>
 #include <chrono>
 #include <condition_variable>
@@ -26,19 +27,22 @@ class HttpHub {
 
   // Serves a connection whose executor is a strand, unless there are too many.
   void welcome(boost::asio::ip::tcp::socket socket);
+  // See HttpServer::retire.
+  void retire();
   // Lets connections end; after `grace` makes them. Returns when there are none. I/O must run on.
   void close(std::chrono::milliseconds grace);
-  bool closing() const;
+  bool ending() const { return ending_; }    // since retire() or close()
+  bool closing() const { return closing_; }  // since close()
 
  private:
   friend class HttpConnection;
   void forget(const HttpConnection* connection);
   void tell_all(void (HttpConnection::*what)());
 
-  mutable std::mutex mutex_;
+  std::mutex mutex_;
   std::condition_variable none_left_;
   std::map<const HttpConnection*, std::weak_ptr<HttpConnection>> connections_;
-  bool closing_ = false;
+  std::atomic<bool> ending_{false}, closing_{false};
 };
 
 }  // namespace espalier::server

@@ -74,6 +74,8 @@ HttpServer::~HttpServer() { shutdown(std::chrono::milliseconds(0)); }
 
 const std::string& HttpServer::address() const { return impl_->address; }
 
+void HttpServer::retire() { impl_->hub.retire(); }
+
 void HttpServer::shutdown(std::chrono::milliseconds grace) {
   if (impl_->threads.empty()) return;
   asio::post(impl_->acceptor.get_executor(), [raw = impl_.get()] {

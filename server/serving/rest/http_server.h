@@ -39,6 +39,10 @@ class HttpServer {
   // The bound address, with the real port.
   const std::string& address() const;
 
+  // From now on an answer says that it is the last of its connection, so that clients move on
+  // before the server goes; whoever comes anew is still served.
+  void retire();
+
   // Accepts no more, closes idle connections, answers what has arrived and closes those connections
   // then. After `grace` it closes the rest and cancels their calls; returns when every call has
   // been answered. Idempotent.

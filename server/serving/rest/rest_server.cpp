@@ -1,6 +1,5 @@
 #include "server/serving/rest/rest_server.h"
 
-#include <boost/asio/post.hpp>
 #include <utility>
 
 #include "core/base/status_macros.h"
@@ -9,7 +8,7 @@ namespace espalier::server {
 
 RestServer::RestServer(Protocol& protocol, Metrics& metrics)
     : routes_(protocol, metrics, [this](std::function<void()> function) {
-        boost::asio::post(slow_, std::move(function));
+        return changes_.run(std::move(function));
       }) {}
 
 absl::StatusOr<std::unique_ptr<RestServer>> RestServer::start(const HttpOptions& options,
@@ -23,11 +22,6 @@ absl::StatusOr<std::unique_ptr<RestServer>> RestServer::start(const HttpOptions&
         return routes.answer(std::move(request), std::move(answered));
       }));
   return server;
-}
-
-RestServer::~RestServer() {
-  http_.reset();  // waits for every answer, those of `slow_` too
-  slow_.join();
 }
 
 }  // namespace espalier::server

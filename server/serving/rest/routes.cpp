@@ -2,197 +2,24 @@
 
 #include <spdlog/spdlog.h>
 
-#include <charconv>
 #include <chrono>
 #include <span>
 #include <utility>
 #include <vector>
 
-#include "absl/strings/escaping.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "core/base/guard.h"
-#include "core/base/status_macros.h"
-#include "server/serving/rest/infer_json.h"
 #include "server/serving/rest/message_json.h"
+#include "server/serving/rest/rest_calls.h"
 
 namespace espalier::server {
 namespace {
 
 using CallPtr = std::shared_ptr<Protocol::Call>;
-using Answer = absl::StatusOr<RestResponse>;
-using Done = std::function<void(Answer)>;
-
-// A request at its route.
-struct Asked {
-  Protocol& protocol;
-  const Routes::RunSlowly& run_slowly;
-  RestRequest request;
-  std::string model, version;  // of the path
-};
-
-RestResponse json_response(const nlohmann::json& json, int status = 200) {
-  return {.status = status, .body = dump(json)};
-}
-
-template <class Message>
-Answer message_response(const absl::StatusOr<Message>& message) {
-  ESPALIER_RETURN_IF_ERROR(message.status());
-  return json_response(message_json(*message));
-}
-
-// The body's object; an empty body is an empty one.
-absl::StatusOr<nlohmann::json> options_of(const Asked& asked) {
-  if (asked.request.body.empty()) return nlohmann::json::object();
-  if (asked.request.body.size() > kMaxJsonBytes) {
-    return absl::InvalidArgumentError(absl::StrCat("the body has ", asked.request.body.size(),
-                                                   " bytes; at most ", kMaxJsonBytes,
-                                                   " of JSON are taken"));
-  }
-  return parse_object(asked.request.body);
-}
-
-Answer live(Asked& asked) {
-  const bool live = asked.protocol.live();
-  return json_response({{"live", live}}, live ? 200 : 503);
-}
-
-Answer ready(Asked& asked) {
-  const bool ready = asked.protocol.ready();
-  return json_response({{"ready", ready}}, ready ? 200 : 503);
-}
-
-Answer model_ready(Asked& asked) {
-  ESPALIER_ASSIGN_OR_RETURN(const bool ready,
-                            asked.protocol.model_ready(asked.model, asked.version));
-  return json_response({{"name", asked.model}, {"ready", ready}}, ready ? 200 : 503);
-}
-
-Answer server_metadata(Asked& asked) {
-  inference::ServerMetadataResponse metadata = asked.protocol.server_metadata();
-  metadata.add_extensions("binary_tensor_data");  // of this way in alone
-  return json_response(message_json(metadata));
-}
-
-Answer model_metadata(Asked& asked) {
-  return message_response(asked.protocol.model_metadata(asked.model, asked.version));
-}
-
-// REST shows the configuration itself, without the message around it.
-Answer model_config(Asked& asked) {
-  ESPALIER_ASSIGN_OR_RETURN(const auto response,
-                            asked.protocol.model_config(asked.model, asked.version));
-  return json_response(message_json(response.config()));
-}
-
-Answer statistics(Asked& asked) {
-  return message_response(asked.protocol.model_statistics(asked.model, asked.version));
-}
-
-Answer repository_index(Asked& asked) {
-  ESPALIER_ASSIGN_OR_RETURN(const auto options, options_of(asked));
-  const auto ready = options.find("ready");
-  if (ready != options.end() && !ready->is_boolean()) {
-    return absl::InvalidArgumentError("\"ready\" must be true or false");
-  }
-  const auto index = asked.protocol.repository_index(ready != options.end() && ready->get<bool>());
-  // A bare array, as Triton's clients expect.
-  auto models = nlohmann::json::array();
-  for (const auto& model : index.models()) models.push_back(message_json(model));
-  return json_response(models);
-}
-
-Answer unoffered(Asked&) {
-  return absl::UnimplementedError(
-      "shared memory, tracing and log settings are not offered; send tensors in the request, and "
-      "see the metrics of the admin port");
-}
-
-absl::StatusOr<inference::RepositoryModelLoadRequest> load_request(const Asked& asked) {
-  ESPALIER_ASSIGN_OR_RETURN(const auto options, options_of(asked));
-  inference::RepositoryModelLoadRequest request;
-  request.set_model_name(asked.model);
-  const auto parameters = options.find("parameters");
-  if (parameters == options.end()) return request;
-  if (!parameters->is_object()) {
-    return absl::InvalidArgumentError("\"parameters\" must be an object");
-  }
-  for (const auto& [name, value] : parameters->items()) {
-    auto& parameter = (*request.mutable_parameters())[name];
-    if (value.is_boolean()) {
-      parameter.set_bool_param(value.get<bool>());
-    } else if (value.is_number_integer()) {
-      parameter.set_int64_param(value.get<int64_t>());
-    } else if (value.is_string() && absl::StartsWith(name, "file:")) {
-      if (!absl::Base64Unescape(value.get<std::string>(), parameter.mutable_bytes_param())) {
-        return absl::InvalidArgumentError(absl::StrCat("\"", name, "\" is no base64"));
-      }
-    } else if (value.is_string()) {
-      parameter.set_string_param(value.get<std::string>());
-    } else {
-      return absl::InvalidArgumentError(absl::StrCat("parameter \"", name, "\" is ",
-                                                     value.type_name(),
-                                                     "; it takes a boolean, an integer or a "
-                                                     "string"));
-    }
-  }
-  return request;
-}
-
-Answer load(Asked& asked) {
-  ESPALIER_ASSIGN_OR_RETURN(const auto request, load_request(asked));
-  ESPALIER_RETURN_IF_ERROR(asked.protocol.load(asked.model, request));
-  return json_response({{"name", asked.model}, {"load", true}});
-}
-
-Answer unload(Asked& asked) {
-  ESPALIER_RETURN_IF_ERROR(asked.protocol.unload(asked.model));
-  return json_response({{"name", asked.model}, {"unload", true}});
-}
-
-absl::StatusOr<InferBody> infer_body(const Asked& asked) {
-  const RestRequest& request = asked.request;
-  if (request.json_size.empty()) return parse_infer_body(request.body, std::nullopt);
-  size_t size = 0;
-  const char* const end = request.json_size.data() + request.json_size.size();
-  const auto [rest, error] = std::from_chars(request.json_size.data(), end, size);
-  if (error != std::errc() || rest != end) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the header Inference-Header-Content-Length is \"", request.json_size,
-                     "\"; it takes the bytes of the body's JSON"));
-  }
-  if (size > 0) return parse_infer_body(request.body, size);
-  ESPALIER_ASSIGN_OR_RETURN(const auto metadata,
-                            asked.protocol.model_metadata(asked.model, asked.version));
-  return parse_plain_body(request.body, metadata);
-}
-
-Answer infer_answer(const inference::ModelInferResponse& response, const OutputForms& forms) {
-  ESPALIER_ASSIGN_OR_RETURN(WrittenBody body, write_infer_body(response, forms));
-  return RestResponse{
-      .body = std::move(body.text),
-      .content_type = body.json_size.has_value() ? "application/octet-stream" : "application/json",
-      .json_size = body.json_size};
-}
-
-CallPtr infer(Asked asked, Done done) {
-  auto body = infer_body(asked);
-  if (!body.ok()) {
-    done(body.status());
-    return nullptr;
-  }
-  body->request.set_model_name(asked.model);
-  body->request.set_model_version(asked.version);
-  // HTTP carries no deadline: the parameter "timeout" does, and whoever hangs up cancels.
-  return asked.protocol.infer(
-      std::move(body->request), std::chrono::steady_clock::time_point::max(),
-      [forms = std::move(body->forms), done = std::move(done)](
-          absl::Status status, inference::ModelInferResponse response) {
-        if (!status.ok()) return done(std::move(status));
-        done(guard("writing an answer as JSON", [&] { return infer_answer(response, forms); }));
-      });
-}
+using rest_calls::Answer;
+using rest_calls::Asked;
+using rest_calls::Done;
 
 template <Answer (*function)(Asked&)>
 CallPtr at_once(Asked asked, Done done) {
@@ -203,9 +30,10 @@ CallPtr at_once(Asked asked, Done done) {
 template <Answer (*function)(Asked&)>
 CallPtr slowly(Asked asked, Done done) {
   const Routes::RunSlowly& run = asked.run_slowly;
-  run([asked = std::move(asked), done = std::move(done)]() mutable {
+  const absl::Status taken = run([asked = std::move(asked), done]() mutable {
     done(guard("a repository call", [&] { return function(asked); }));
   });
+  if (!taken.ok()) done(taken);
   return nullptr;
 }
 
@@ -218,28 +46,32 @@ struct Route {
 
 // The first that fits wins.
 constexpr Route kRoutes[] = {
-    {"GET", "v2", "server_metadata", at_once<server_metadata>},
-    {"GET", "v2/health/live", "server_live", at_once<live>},
-    {"GET", "v2/health/ready", "server_ready", at_once<ready>},
-    {"GET", "v2/models/stats", "model_statistics", at_once<statistics>},
-    {"GET", "v2/models/{model}", "model_metadata", at_once<model_metadata>},
-    {"GET", "v2/models/{model}/ready", "model_ready", at_once<model_ready>},
-    {"GET", "v2/models/{model}/config", "model_config", at_once<model_config>},
-    {"GET", "v2/models/{model}/stats", "model_statistics", at_once<statistics>},
-    {"POST", "v2/models/{model}/infer", "infer", infer},
-    {"*", "v2/models/{model}/trace/setting", "unoffered", at_once<unoffered>},
-    {"GET", "v2/models/{model}/versions/{version}", "model_metadata", at_once<model_metadata>},
-    {"GET", "v2/models/{model}/versions/{version}/ready", "model_ready", at_once<model_ready>},
-    {"GET", "v2/models/{model}/versions/{version}/config", "model_config", at_once<model_config>},
-    {"GET", "v2/models/{model}/versions/{version}/stats", "model_statistics", at_once<statistics>},
-    {"POST", "v2/models/{model}/versions/{version}/infer", "infer", infer},
-    {"POST", "v2/repository/index", "repository_index", at_once<repository_index>},
-    {"POST", "v2/repository/models/{model}/load", "model_load", slowly<load>},
-    {"POST", "v2/repository/models/{model}/unload", "model_unload", slowly<unload>},
-    {"*", "v2/trace/setting", "unoffered", at_once<unoffered>},
-    {"*", "v2/logging", "unoffered", at_once<unoffered>},
-    {"*", "v2/systemsharedmemory/*", "unoffered", at_once<unoffered>},
-    {"*", "v2/cudasharedmemory/*", "unoffered", at_once<unoffered>},
+    {"GET", "v2", "server_metadata", at_once<rest_calls::server_metadata>},
+    {"GET", "v2/health/live", "server_live", at_once<rest_calls::live>},
+    {"GET", "v2/health/ready", "server_ready", at_once<rest_calls::ready>},
+    {"GET", "v2/models/stats", "model_statistics", at_once<rest_calls::statistics>},
+    {"GET", "v2/models/{model}", "model_metadata", at_once<rest_calls::model_metadata>},
+    {"GET", "v2/models/{model}/ready", "model_ready", at_once<rest_calls::model_ready>},
+    {"GET", "v2/models/{model}/config", "model_config", at_once<rest_calls::model_config>},
+    {"GET", "v2/models/{model}/stats", "model_statistics", at_once<rest_calls::statistics>},
+    {"POST", "v2/models/{model}/infer", "infer", rest_calls::infer},
+    {"*", "v2/models/{model}/trace/setting", "unoffered", at_once<rest_calls::unoffered>},
+    {"GET", "v2/models/{model}/versions/{version}", "model_metadata",
+     at_once<rest_calls::model_metadata>},
+    {"GET", "v2/models/{model}/versions/{version}/ready", "model_ready",
+     at_once<rest_calls::model_ready>},
+    {"GET", "v2/models/{model}/versions/{version}/config", "model_config",
+     at_once<rest_calls::model_config>},
+    {"GET", "v2/models/{model}/versions/{version}/stats", "model_statistics",
+     at_once<rest_calls::statistics>},
+    {"POST", "v2/models/{model}/versions/{version}/infer", "infer", rest_calls::infer},
+    {"POST", "v2/repository/index", "repository_index", at_once<rest_calls::repository_index>},
+    {"POST", "v2/repository/models/{model}/load", "model_load", slowly<rest_calls::load>},
+    {"POST", "v2/repository/models/{model}/unload", "model_unload", slowly<rest_calls::unload>},
+    {"*", "v2/trace/setting", "unoffered", at_once<rest_calls::unoffered>},
+    {"*", "v2/logging", "unoffered", at_once<rest_calls::unoffered>},
+    {"*", "v2/systemsharedmemory/*", "unoffered", at_once<rest_calls::unoffered>},
+    {"*", "v2/cudasharedmemory/*", "unoffered", at_once<rest_calls::unoffered>},
 };
 
 int hex_digit(char c) {
@@ -286,6 +118,12 @@ bool fits(const Route& route, std::span<const std::string> segments, Asked& aske
   return true;
 }
 
+// A HEAD is a GET whose answer's body is not sent.
+bool takes(const Route& route, const std::string& method) {
+  const std::string wanted = route.method;
+  return wanted == "*" || wanted == (method == "HEAD" ? "GET" : method);
+}
+
 int http_status(absl::StatusCode code) {
   switch (code) {
     case absl::StatusCode::kOk:
@@ -327,7 +165,7 @@ RestResponse no_route(const RestRequest& request, const std::string& allow) {
 }  // namespace
 
 RestResponse error_response(int status, const std::string& message) {
-  return json_response({{"error", message}}, status);
+  return {.status = status, .body = dump({{"error", message}})};
 }
 
 RestResponse error_response(const absl::Status& status) {
@@ -363,8 +201,8 @@ CallPtr Routes::answer(RestRequest request, Answered answered) const {
   for (const Route& route : kRoutes) {
     Asked asked{.protocol = protocol_, .run_slowly = run_slowly_};
     if (!fits(route, segments, asked)) continue;
-    if (route.method != std::string("*") && route.method != request.method) {
-      allow = route.method;
+    if (!takes(route, request.method)) {
+      allow = route.method == std::string("GET") ? "GET, HEAD" : route.method;
       continue;
     }
     if (!request.content_encoding.empty() && request.content_encoding != "identity") {

@@ -24,6 +24,9 @@ struct RestRequest {
   std::string json_size;         // header Inference-Header-Content-Length; empty without one
   std::string content_encoding;  // header of that name
   std::string body;
+  // Runs a function soon and elsewhere; empty: at once. For what is left to do when a model's own
+  // thread, which should be computing, brings the answer.
+  std::function<void(std::function<void()>)> soon;
 };
 
 struct RestResponse {
@@ -41,8 +44,8 @@ RestResponse error_response(const absl::Status& status);
 class Routes {
  public:
   using Answered = std::function<void(RestResponse)>;
-  // Runs a function that may take minutes, on another thread.
-  using RunSlowly = std::function<void(std::function<void()>)>;
+  // Runs a function that may take minutes, on another thread; or drops it and says why.
+  using RunSlowly = std::function<absl::Status(std::function<void()>)>;
 
   Routes(Protocol& protocol, Metrics& metrics, RunSlowly run_slowly);
 

@@ -66,6 +66,9 @@ TEST_F(InferenceServiceTest, ConfigTellsLoadGeneratorsTheBatchSize) {
   ASSERT_TRUE(call(&Stub::ModelConfig, request, response).ok());
   EXPECT_EQ(response.config().max_batch_size(), 4096);
   EXPECT_EQ(response.config().dynamic_batching().default_queue_policy().max_queue_size(), 5000u);
+  EXPECT_GT(response.config().dynamic_batching().priority_levels(), 1u);
+  EXPECT_EQ(response.config().dynamic_batching().default_priority_level(),
+            response.config().dynamic_batching().priority_levels());
 }
 
 TEST_F(InferenceServiceTest, AnswersTextsAsTheEngineDoes) {

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <thread>
+#include <vector>
 
 #include "core/base/files.h"
 #include "server/serving/metadata.h"
@@ -165,6 +167,26 @@ TEST_F(ModelLibraryTest, AModelThatCameLaterIsLoadedByName) {
   write("late/1");
   ASSERT_TRUE(library->load("late").ok());
   EXPECT_EQ(version_of("late"), "1");
+}
+
+TEST_F(ModelLibraryTest, LoadsAtOnceReadWhatChangedOnce) {
+  write("m/1");
+  ASSERT_TRUE(start().ok());
+  write("m/2");
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) threads.emplace_back([&] { EXPECT_TRUE(library->load("m").ok()); });
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_THAT(loaded, ElementsAre("m/1", "m/2"));
+}
+
+TEST_F(ModelLibraryTest, NothingChangesOnceItIsClosed) {
+  write("m/1");
+  ASSERT_TRUE(start().ok());
+  library->close();
+  write("m/2");
+  EXPECT_TRUE(absl::IsUnavailable(library->load("m")));
+  EXPECT_TRUE(absl::IsUnavailable(library->unload("m")));
+  EXPECT_THAT(index(), ElementsAre("m@1 READY"));
 }
 
 TEST_F(ModelLibraryTest, AnUnknownNameIsNotFoundAndNoNameLeadsOutOfTheRepository) {

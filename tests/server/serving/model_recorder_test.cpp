@@ -20,5 +20,15 @@ TEST(ModelRecorder, CountsRowsOfTheRequestAndExitsOfTheirWindows) {
               HasSubstr("espalier_inference_exit_layer_total{layer=\"2\",model=\"m\"} 3"));
 }
 
+TEST(ModelRecorder, EveryDurationIsThereBeforeTheFirstRequest) {
+  Metrics metrics("serve");
+  const inference::ModelStatistics statistics = ModelRecorder(metrics, "m", 2).statistics();
+  std::vector<const google::protobuf::FieldDescriptor*> there;
+  const inference::InferStatistics& stats = statistics.inference_stats();
+  stats.GetReflection()->ListFields(stats, &there);
+  EXPECT_EQ(there.size(), 8u);
+  EXPECT_EQ(stats.cache_hit().count(), 0u);
+}
+
 }  // namespace
 }  // namespace espalier::server

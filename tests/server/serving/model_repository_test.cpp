@@ -91,6 +91,13 @@ TEST_F(ModelRepositoryTest, AnUnknownModelIsNotFoundAndTheKnownAreNamed) {
   EXPECT_THAT(version_of("c"), HasSubstr("NOT_FOUND: model \"c\" is unknown; served: a, b"));
 }
 
+TEST_F(ModelRepositoryTest, BeforeItKnowsAllNoNameIsUnknown) {
+  EXPECT_THAT(version_of("b"), HasSubstr("UNAVAILABLE: model \"b\" is not there yet"));
+  while_loading = [&] { EXPECT_THAT(version_of("b"), HasSubstr("UNAVAILABLE")); };
+  repository.apply({{"a", {{"", "x/one"}}}});
+  EXPECT_THAT(version_of("b"), HasSubstr("NOT_FOUND"));
+}
+
 TEST_F(ModelRepositoryTest, WeightsDivideTheRequests) {
   repository.apply({{"a", {{"stable", "x/one", 3}, {"canary", "x/two", 1}}}});
   std::map<std::string, int> counts;

@@ -73,12 +73,17 @@ class FakeProtocol : public Protocol {
     loaded = request;
     return name == "m" ? absl::OkStatus() : absl::FailedPreconditionError("endpoints rule");
   }
-  absl::Status unload(const std::string&) override { return absl::OkStatus(); }
+  absl::Status unload(const std::string&,
+                      const inference::RepositoryModelUnloadRequest& request) override {
+    unloaded = request;
+    return absl::OkStatus();
+  }
 
   bool is_ready = true;
   absl::Status failure;
   inference::ModelInferRequest asked;
   inference::RepositoryModelLoadRequest loaded;
+  inference::RepositoryModelUnloadRequest unloaded;
 };
 
 }  // namespace espalier::server

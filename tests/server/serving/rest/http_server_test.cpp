@@ -263,6 +263,40 @@ TEST_F(HttpServerTest, ShutdownAnswersWhatHasArrivedAndClosesTheRest) {
   closing.join();
 }
 
+TEST_F(HttpServerTest, ShutdownAnswersWhatIsPipelinedToo) {
+  start();
+  Client idle(*server), busy(*server);
+  idle.post("a");
+  idle.receive();
+  busy.post("hold");
+  const auto answer = held_answer();
+  busy.post("next");
+  std::thread closing([&] { server->shutdown(std::chrono::seconds(20)); });
+  EXPECT_TRUE(idle.closed());
+  answer({.body = "late"});
+  EXPECT_TRUE(busy.receive().keep_alive());
+  const auto last = busy.receive();
+  EXPECT_EQ(last.body(), "POST next");
+  EXPECT_FALSE(last.keep_alive());
+  busy.socket.close();
+  closing.join();
+}
+
+TEST_F(HttpServerTest, RetiringEndsConnectionsWithTheirAnswersAndTakesNewOnes) {
+  start();
+  Client old(*server);
+  old.post("a");
+  EXPECT_TRUE(old.receive().keep_alive());
+  server->retire();
+  Client late(*server);
+  for (Client* client : {&old, &late}) {
+    client->post("b");
+    EXPECT_FALSE(client->receive().keep_alive());
+    client->socket.shutdown(tcp::socket::shutdown_send);
+    EXPECT_TRUE(client->closed());
+  }
+}
+
 TEST_F(HttpServerTest, ShutdownCancelsWhatOutlivesTheGrace) {
   start();
   Client client(*server);

@@ -37,9 +37,11 @@ class RoutesTest : public ::testing::Test {
   FakeProtocol protocol;
   Metrics metrics{"test"};
   int slow = 0;
+  absl::Status no_room;  // unless OK
   Routes routes{protocol, metrics, [this](const std::function<void()>& function) {
                   ++slow;
-                  function();
+                  if (no_room.ok()) function();
+                  return no_room;
                 }};
 };
 
@@ -50,6 +52,12 @@ TEST_F(RoutesTest, HealthIsAStatusAndABody) {
   EXPECT_EQ(get("/v2/health/ready").status, 503);
   EXPECT_EQ(get("/v2/health/ready").body, R"({"ready":false})");
   EXPECT_EQ(get("/v2/health/live").status, 200);
+}
+
+TEST_F(RoutesTest, AHeadIsAnsweredAsAGet) {
+  EXPECT_EQ(ask({.method = "HEAD", .target = "/v2/health/live"}).status, 200);
+  protocol.is_ready = false;
+  EXPECT_EQ(ask({.method = "HEAD", .target = "/v2/health/ready"}).status, 503);
 }
 
 TEST_F(RoutesTest, AModelIsReadyOrNot) {
@@ -83,7 +91,8 @@ TEST_F(RoutesTest, AWrongMethodNamesTheRightOne) {
   const RestResponse response = get("/v2/models/m/infer");
   EXPECT_EQ(response.status, 405);
   EXPECT_EQ(response.allow, "POST");
-  EXPECT_EQ(ask({.method = "DELETE", .target = "/v2/models/m"}).allow, "GET");
+  EXPECT_EQ(ask({.method = "DELETE", .target = "/v2/models/m"}).allow, "GET, HEAD");
+  EXPECT_EQ(ask({.method = "HEAD", .target = "/v2/models/m/infer"}).status, 405);
 }
 
 TEST_F(RoutesTest, AnInferenceCarriesModelAndVersionOfItsPath) {
@@ -113,6 +122,20 @@ TEST_F(RoutesTest, APlainBodyIsTheModelsOneInput) {
   ASSERT_EQ(response.status, 200) << response.body;
   EXPECT_EQ(protocol.asked.raw_input_contents(0), "\4\0\0\0fine"s);
   EXPECT_EQ(response.body.substr(response.json_size.value()), "\4\0\0\0fine"s);
+}
+
+TEST_F(RoutesTest, AnAnswerIsWrittenOffTheThreadThatBringsIt) {
+  std::function<void()> rest;
+  std::vector<RestResponse> answers;
+  routes.answer({.method = "POST",
+                 .target = "/v2/models/m/infer",
+                 .body = infer_body,
+                 .soon = [&](std::function<void()> function) { rest = std::move(function); }},
+                [&](RestResponse answer) { answers.push_back(std::move(answer)); });
+  EXPECT_TRUE(answers.empty());
+  rest();
+  ASSERT_EQ(answers.size(), 1U);
+  EXPECT_EQ(answers.front().status, 200);
 }
 
 TEST_F(RoutesTest, BadBodiesAndHeadersAre400) {
@@ -163,6 +186,14 @@ TEST_F(RoutesTest, LoadsRunElsewhereAndCarryTheirParameters) {
   EXPECT_EQ(post("/v2/repository/models/m/unload", R"({"parameters":{"unload_dependents":false}})")
                 .status,
             200);
+  EXPECT_FALSE(protocol.unloaded.parameters().at("unload_dependents").bool_param());
+}
+
+TEST_F(RoutesTest, ALoadThatFindsNoRoomIsTurnedAway) {
+  no_room = absl::UnavailableError("too many wait");
+  const RestResponse response = post("/v2/repository/models/m/load", "");
+  EXPECT_EQ(response.status, 503);
+  EXPECT_EQ(error(response), "too many wait");
 }
 
 TEST_F(RoutesTest, WhatIsNotOfferedSaysSo) {

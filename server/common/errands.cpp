@@ -1,4 +1,4 @@
-#include "server/serving/errands.h"
+#include "server/common/errands.h"
 
 #include <utility>
 
@@ -17,14 +17,17 @@ Errands::~Errands() {
   thread_.join();
 }
 
-bool Errands::run(std::function<void()> errand) {
+absl::Status Errands::run(std::function<void()> errand) {
   {
     std::lock_guard lock(mutex_);
-    if (waiting_.size() >= most_waiting_) return false;
+    if (waiting_.size() >= most_waiting_) {
+      return absl::UnavailableError(
+          "too many calls that take long wait already; try again when one has ended");
+    }
     waiting_.push_back(std::move(errand));
   }
   changed_.notify_all();
-  return true;
+  return absl::OkStatus();
 }
 
 void Errands::work() {

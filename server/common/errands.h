@@ -7,6 +7,8 @@
 #include <mutex>
 #include <thread>
 
+#include "absl/status/status.h"
+
 namespace espalier::server {
 
 class Errands {
@@ -15,8 +17,8 @@ class Errands {
   explicit Errands(size_t most_waiting = 16);
   ~Errands();  // does what waits, then ends
 
-  // In the order given. False when too many wait; `errand` is dropped then.
-  bool run(std::function<void()> errand);
+  // In the order given. UNAVAILABLE when too many wait; `errand` is dropped then.
+  absl::Status run(std::function<void()> errand);
 
  private:
   void work();
