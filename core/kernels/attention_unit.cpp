@@ -3,51 +3,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/kernels/small_product.h"
+
 namespace espalier::kernels {
 namespace {
-
-// R rows of C [m, n] = A B, V vectors of columns: A(i, k) = a[i x a_row + k x a_col], B [depth,
-// ldb].
-template <int R, int V>
-ESPALIER_INLINE void multiply_tile(int64_t depth, const float* a, int64_t a_row, int64_t a_col,
-                                   const float* b, int64_t ldb, float* c, int64_t ldc) {
-  Lanes sums[R][V] = {};
-  for (int64_t k = 0; k < depth; ++k) {
-    Lanes right[V];
-#pragma GCC unroll 2
-    for (int v = 0; v < V; ++v) right[v] = load(b + k * ldb + v * kLanes);
-#pragma GCC unroll 4
-    for (int r = 0; r < R; ++r) {
-      const Lanes left = spread(a[r * a_row + k * a_col]);
-#pragma GCC unroll 2
-      for (int v = 0; v < V; ++v) sums[r][v] += left * right[v];
-    }
-  }
-#pragma GCC unroll 4
-  for (int r = 0; r < R; ++r) {
-#pragma GCC unroll 2
-    for (int v = 0; v < V; ++v) store(c + r * ldc + v * kLanes, sums[r][v]);
-  }
-}
-
-template <int V>
-ESPALIER_INLINE void multiply_columns(int64_t rows, int64_t depth, const float* a, int64_t a_row,
-                                      int64_t a_col, const float* b, int64_t ldb, float* c) {
-  int64_t i = 0;
-  for (; i + 4 <= rows; i += 4)
-    multiply_tile<4, V>(depth, a + i * a_row, a_row, a_col, b, ldb, c + i * ldb, ldb);
-  for (; i < rows; ++i)
-    multiply_tile<1, V>(depth, a + i * a_row, a_row, a_col, b, ldb, c + i * ldb, ldb);
-}
-
-// C [rows, columns] = A B with `columns` whole vectors; B and C are dense.
-ESPALIER_INLINE void multiply(int64_t rows, int64_t columns, int64_t depth, const float* a,
-                              int64_t a_row, int64_t a_col, const float* b, float* c) {
-  int64_t j = 0;
-  for (; j + 2 * kLanes <= columns; j += 2 * kLanes)
-    multiply_columns<2>(rows, depth, a, a_row, a_col, b + j, columns, c + j);
-  if (j < columns) multiply_columns<1>(rows, depth, a, a_row, a_col, b + j, columns, c + j);
-}
 
 // [tokens, width] with a stride -> dense with whole vectors, the rest zero.
 ESPALIER_INLINE void gather(const float* from, int64_t tokens, int64_t width, int64_t stride,
@@ -59,13 +18,17 @@ ESPALIER_INLINE void gather(const float* from, int64_t tokens, int64_t width, in
   }
 }
 
-// The transpose, [width, tokens], with whole vectors of tokens.
+// The transpose, [width, tokens], with whole vectors of tokens. By vectors of tokens, whose lines
+// then stay in the first cache over all k.
 ESPALIER_INLINE void gather_transposed(const float* from, int64_t tokens, int64_t width,
                                        int64_t stride, float* to) {
   const int64_t columns = whole_lanes(tokens);
-  for (int64_t k = 0; k < width; ++k) {
-    for (int64_t t = 0; t < tokens; ++t) to[k * columns + t] = from[t * stride + k];
-    for (int64_t t = tokens; t < columns; ++t) to[k * columns + t] = 0;
+  for (int64_t first = 0; first < tokens; first += kLanes) {
+    const int64_t last = std::min(first + kLanes, tokens);
+    for (int64_t k = 0; k < width; ++k) {
+      for (int64_t t = first; t < last; ++t) to[k * columns + t] = from[t * stride + k];
+      for (int64_t t = last; t < first + kLanes; ++t) to[k * columns + t] = 0;
+    }
   }
 }
 
@@ -110,11 +73,28 @@ ESPALIER_INLINE float softmax_row(float* scores, int64_t tokens) {
   return peak + std::log(all);
 }
 
+ESPALIER_INLINE Lanes survivors_at(const AttentionUnit& unit, int64_t i) {
+  return survivors(unit.drop, unit.index + static_cast<uint64_t>(i));
+}
+
 ESPALIER_INLINE void drop_scores(const AttentionUnit& unit, float* scores) {
   if (unit.drop.threshold == 0) return;
-  for (int64_t i = 0; i < unit.tokens * whole_lanes(unit.tokens); i += kLanes) {
-    store(scores + i,
-          load(scores + i) * survivors(unit.drop, unit.index + static_cast<uint64_t>(i)));
+  for (int64_t i = 0; i < unit.queries * whole_lanes(unit.tokens); i += kLanes)
+    store(scores + i, load(scores + i) * survivors_at(unit, i));
+}
+
+// dropped = scores M and upstream = upstream M, where M is drawn once.
+ESPALIER_INLINE void drop_both(const AttentionUnit& unit, const float* scores, float* dropped,
+                               float* upstream) {
+  const int64_t size = unit.queries * whole_lanes(unit.tokens);
+  if (unit.drop.threshold == 0) {
+    std::memcpy(dropped, scores, static_cast<size_t>(size) * sizeof(float));
+    return;
+  }
+  for (int64_t i = 0; i < size; i += kLanes) {
+    const Lanes kept = survivors_at(unit, i);
+    store(dropped + i, load(scores + i) * kept);
+    store(upstream + i, load(upstream + i) * kept);
   }
 }
 
@@ -127,21 +107,22 @@ int64_t forward_scratch(int64_t tokens, int64_t width) {
 
 ESPALIER_CLONES void attend_forward(const AttentionUnit& unit, float* scratch, float* context,
                                     int64_t context_stride, float* log_sums, int64_t log_stride) {
-  const int64_t n = unit.tokens, d = unit.width, columns = whole_lanes(n), wide = whole_lanes(d);
+  const int64_t n = unit.tokens, m = unit.queries, d = unit.width;
+  const int64_t columns = whole_lanes(n), wide = whole_lanes(d);
   float* scores = scratch;
   float* keys = scores + n * columns;
   float* values = keys + d * columns;
   float* mixed = values + n * wide;
   gather_transposed(unit.key, n, d, unit.stride, keys);
-  multiply(n, columns, d, unit.query, unit.stride, 1, keys, scores);
-  for (int64_t i = 0; i < n; ++i) {
+  multiply_small(m, columns, d, {unit.query, unit.stride, 1}, keys, scores);
+  for (int64_t i = 0; i < m; ++i) {
     score_row(unit, i, scores + i * columns);
     log_sums[i * log_stride] = softmax_row(scores + i * columns, n);
   }
   drop_scores(unit, scores);
   gather(unit.value, n, d, unit.stride, values);
-  multiply(n, wide, n, scores, columns, 1, values, mixed);
-  scatter(mixed, n, d, context_stride, 1, context);
+  multiply_small(m, wide, n, {scores, columns, 1}, values, mixed);
+  scatter(mixed, m, d, context_stride, 1, context);
 }
 
 int64_t backward_scratch(int64_t tokens, int64_t width) {
@@ -155,7 +136,8 @@ int64_t backward_scratch(int64_t tokens, int64_t width) {
 ESPALIER_CLONES void attend_backward(const AttentionUnit& unit, float* scratch, const float* grad,
                                      int64_t grad_stride, const float* log_sums, int64_t log_stride,
                                      const AttentionGrads& out) {
-  const int64_t n = unit.tokens, d = unit.width, columns = whole_lanes(n), wide = whole_lanes(d);
+  const int64_t n = unit.tokens, m = unit.queries, d = unit.width;
+  const int64_t columns = whole_lanes(n), wide = whole_lanes(d);
   float* scores = scratch;                  // P, then S
   float* dropped = scores + n * columns;    // P M
   float* upstream = dropped + n * columns;  // G
@@ -164,8 +146,8 @@ ESPALIER_CLONES void attend_backward(const AttentionUnit& unit, float* scratch, 
   float* product = dense + n * wide;
 
   gather_transposed(unit.key, n, d, unit.stride, flat);
-  multiply(n, columns, d, unit.query, unit.stride, 1, flat, scores);
-  for (int64_t i = 0; i < n; ++i) {
+  multiply_small(m, columns, d, {unit.query, unit.stride, 1}, flat, scores);
+  for (int64_t i = 0; i < m; ++i) {
     float* row = scores + i * columns;
     const float log_sum = log_sums[i * log_stride];
     score_row(unit, i, row);
@@ -174,16 +156,14 @@ ESPALIER_CLONES void attend_backward(const AttentionUnit& unit, float* scratch, 
     for (int64_t j = n; j < columns; ++j) row[j] = 0;
   }
   gather_transposed(unit.value, n, d, unit.stride, flat);
-  multiply(n, columns, d, grad, grad_stride, 1, flat, upstream);
-  std::memcpy(dropped, scores, static_cast<size_t>(n * columns) * sizeof(float));
-  drop_scores(unit, dropped);
-  drop_scores(unit, upstream);
+  multiply_small(m, columns, d, {grad, grad_stride, 1}, flat, upstream);
+  drop_both(unit, scores, dropped, upstream);
 
-  gather(grad, n, d, grad_stride, dense);
-  multiply(n, wide, n, dropped, 1, columns, dense, product);
+  gather(grad, m, d, grad_stride, dense);
+  multiply_small(n, wide, m, {dropped, 1, columns}, dense, product);
   scatter(product, n, d, unit.stride, 1, out.value);
 
-  for (int64_t i = 0; i < n; ++i) {
+  for (int64_t i = 0; i < m; ++i) {
     float *row = scores + i * columns, *up = upstream + i * columns;
     Lanes total = {};
     for (int64_t j = 0; j < columns; j += kLanes) total += load(row + j) * load(up + j);
@@ -195,10 +175,10 @@ ESPALIER_CLONES void attend_backward(const AttentionUnit& unit, float* scratch, 
     }
   }
   gather(unit.key, n, d, unit.stride, dense);
-  multiply(n, wide, n, scores, columns, 1, dense, product);
-  scatter(product, n, d, unit.stride, unit.scale, out.query);
-  gather(unit.query, n, d, unit.stride, dense);
-  multiply(n, wide, n, scores, 1, columns, dense, product);
+  multiply_small(m, wide, n, {scores, columns, 1}, dense, product);
+  scatter(product, m, d, unit.stride, unit.scale, out.query);
+  gather(unit.query, m, d, unit.stride, dense);
+  multiply_small(n, wide, m, {scores, 1, columns}, dense, product);
   scatter(product, n, d, unit.stride, unit.scale, out.key);
 }
 

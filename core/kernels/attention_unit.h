@@ -6,11 +6,12 @@
 
 namespace espalier::kernels {
 
-// Where the matrices lie: Q, K and V are [tokens, width] with `stride` between tokens.
+// Where the matrices lie: K and V are [tokens, width] with `stride` between tokens, Q [queries,
+// width] with the same.
 struct AttentionUnit {
   const float *query, *key, *value;
   const float* bias;  // at distance 0, readable kLanes beyond the last; null: none
-  int64_t tokens, width, stride;
+  int64_t tokens, queries, width, stride;  // queries: the first ones, at most `tokens`
   float scale;
   DropKey drop;
   uint64_t index;  // place of its first probability in the stream of dropout decisions
@@ -20,7 +21,7 @@ struct AttentionUnit {
 int64_t forward_scratch(int64_t tokens, int64_t width);
 int64_t backward_scratch(int64_t tokens, int64_t width);
 
-// context [tokens, width] with context_stride. log_sums: the log of each query's sum of
+// context [queries, width] with context_stride. log_sums: the log of each query's sum of
 // exponentials, log_stride between them, for backward.
 void attend_forward(const AttentionUnit& unit, float* scratch, float* context,
                     int64_t context_stride, float* log_sums, int64_t log_stride);

@@ -24,21 +24,26 @@ struct Problem {
   Tensor bias;                        // [H, 2T-1 + kLanes] or undefined
   int64_t heads, rows, width, reach;  // reach: T-1, the bias's column of distance 0
   DropKey drop;
+  Queries queries;
 
   Problem(const Tensor& in_, c10::ArrayRef<int64_t> offsets_, int64_t heads_, const Tensor& bias_,
-          double p, uint64_t key)
+          double p, uint64_t key, Queries queries_)
       : in(in_.contiguous()),
         offsets(offsets_),
         heads(heads_),
         rows(static_cast<int64_t>(offsets_.size()) - 1),
         width(in_.size(1) / (3 * heads_)),
         reach(bias_.defined() ? bias_.size(1) / 2 : 0),
-        drop(kernels::drop_key(key, p)) {
+        drop(kernels::drop_key(key, p)),
+        queries(queries_) {
     if (bias_.defined()) bias = at::constant_pad_nd(bias_, {0, kLanes}).contiguous();
   }
   int64_t all() const { return heads * width; }
   int64_t begin(int64_t row) const { return offsets[static_cast<size_t>(row)]; }
   int64_t length(int64_t row) const { return begin(row + 1) - begin(row); }
+  // Who asks: tokens or, of kFirst, rows.
+  int64_t askers() const { return queries == Queries::kEvery ? in.size(0) : rows; }
+  int64_t first_asker(int64_t row) const { return queries == Queries::kEvery ? begin(row) : row; }
   int64_t longest() const {
     int64_t out = 0;
     for (int64_t row = 0; row < rows; ++row) out = std::max(out, length(row));
@@ -68,6 +73,7 @@ struct Problem {
             query + 2 * all(),
             biases == nullptr ? nullptr : biases + head * bias.size(1) + reach,
             length(row),
+            queries == Queries::kEvery ? length(row) : 1,
             width,
             stride,
             1 / std::sqrt(static_cast<float>(width)),
@@ -79,18 +85,18 @@ struct Problem {
   }
 };
 
-// Context [N, H d] and the log of each softmax's sum, [N, H].
+// Context [askers, H d] and the log of each softmax's sum, [askers, H].
 std::pair<Tensor, Tensor> run_forward(const Problem& problem) {
-  const int64_t all = problem.all(), heads = problem.heads, tokens = problem.in.size(0);
-  Tensor context = at::empty({tokens, all}, problem.in.options());
-  Tensor log_sums = at::empty({tokens, heads}, problem.in.options());
+  const int64_t all = problem.all(), heads = problem.heads;
+  Tensor context = at::empty({problem.askers(), all}, problem.in.options());
+  Tensor log_sums = at::empty({problem.askers(), heads}, problem.in.options());
   auto* to = context.mutable_data_ptr<float>();
   auto* logs = log_sums.mutable_data_ptr<float>();
   problem.for_each(kernels::forward_scratch(problem.longest(), problem.width),
                    [&](const AttentionUnit& unit, int64_t row, int64_t head, float* scratch) {
-                     const int64_t token = problem.begin(row);
-                     kernels::attend_forward(unit, scratch, to + token * all + head * unit.width,
-                                             all, logs + token * heads + head, heads);
+                     const int64_t asker = problem.first_asker(row);
+                     kernels::attend_forward(unit, scratch, to + asker * all + head * unit.width,
+                                             all, logs + asker * heads + head, heads);
                    });
   return {context, log_sums};
 }
@@ -99,7 +105,9 @@ std::pair<Tensor, Tensor> run_forward(const Problem& problem) {
 std::pair<Tensor, Tensor> run_backward(const Problem& problem, const Tensor& log_sums,
                                        const Tensor& grad) {
   const int64_t all = problem.all(), heads = problem.heads;
-  Tensor out = at::empty_like(problem.in), biases;
+  // The queries that nobody read get zeros.
+  const bool every = problem.queries == Queries::kEvery;
+  Tensor out = every ? at::empty_like(problem.in) : at::zeros_like(problem.in), biases;
   // One row of sums for each unit, added up in order: no result depends on who was quicker. A row's
   // vectors reach kLanes beyond the distances, on either side of what its neighbours use.
   const int64_t reach = problem.reach, columns = 2 * reach + 1 + kLanes;
@@ -111,13 +119,13 @@ std::pair<Tensor, Tensor> run_backward(const Problem& problem, const Tensor& log
   const float* logs = log_sums.const_data_ptr<float>();
   problem.for_each(kernels::backward_scratch(problem.longest(), problem.width),
                    [&](const AttentionUnit& unit, int64_t row, int64_t head, float* scratch) {
-                     const int64_t token = problem.begin(row), column = head * unit.width;
-                     float* query = to + token * unit.stride + column;
+                     const int64_t asker = problem.first_asker(row), column = head * unit.width;
+                     float* query = to + problem.begin(row) * unit.stride + column;
                      float* bias = sums == nullptr
                                        ? nullptr
                                        : sums + (head * problem.rows + row) * columns + reach;
-                     kernels::attend_backward(unit, scratch, from + token * all + column, all,
-                                              logs + token * heads + head, heads,
+                     kernels::attend_backward(unit, scratch, from + asker * all + column, all,
+                                              logs + asker * heads + head, heads,
                                               {query, query + all, query + 2 * all, bias});
                    });
   if (biases.defined()) biases = biases.sum(1).narrow(1, 0, 2 * reach + 1);
@@ -127,15 +135,17 @@ std::pair<Tensor, Tensor> run_backward(const Problem& problem, const Tensor& log
 struct RaggedAttention : torch::autograd::Function<RaggedAttention> {
   static Tensor forward(torch::autograd::AutogradContext* context, const Tensor& query_key_value,
                         const std::optional<Tensor>& given, const std::vector<int64_t>& offsets,
-                        int64_t heads, double p, int64_t key) {
+                        int64_t heads, double p, int64_t key, int64_t queries) {
     const Tensor bias = given.value_or(Tensor());
-    Problem problem(query_key_value, offsets, heads, bias, p, static_cast<uint64_t>(key));
+    Problem problem(query_key_value, offsets, heads, bias, p, static_cast<uint64_t>(key),
+                    static_cast<Queries>(queries));
     auto [out, log_sums] = run_forward(problem);
     context->save_for_backward({problem.in, log_sums, bias});
     context->saved_data["offsets"] = offsets;
     context->saved_data["heads"] = heads;
     context->saved_data["p"] = p;
     context->saved_data["key"] = key;
+    context->saved_data["queries"] = queries;
     return out;
   }
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
@@ -144,16 +154,17 @@ struct RaggedAttention : torch::autograd::Function<RaggedAttention> {
     const auto offsets = context->saved_data["offsets"].toIntVector();
     Problem problem(saved[0], offsets, context->saved_data["heads"].toInt(), saved[2],
                     context->saved_data["p"].toDouble(),
-                    static_cast<uint64_t>(context->saved_data["key"].toInt()));
+                    static_cast<uint64_t>(context->saved_data["key"].toInt()),
+                    static_cast<Queries>(context->saved_data["queries"].toInt()));
     auto [grad, bias] = run_backward(problem, saved[1], grads[0].contiguous());
-    return {grad, bias, {}, {}, {}, {}};
+    return {grad, bias, {}, {}, {}, {}, {}};
   }
 };
 
 }  // namespace
 
 Tensor ragged_attention(const Tensor& query_key_value, const std::vector<int64_t>& offsets,
-                        int64_t heads, const Tensor& bias, double p) {
+                        int64_t heads, const Tensor& bias, double p, Queries queries) {
   TORCH_CHECK(query_key_value.is_cpu() && query_key_value.scalar_type() == at::kFloat,
               "ragged_attention takes float32 on the CPU, not ", query_key_value.options());
   TORCH_CHECK(query_key_value.dim() == 2 && heads > 0 && query_key_value.size(1) % (3 * heads) == 0,
@@ -173,12 +184,12 @@ Tensor ragged_attention(const Tensor& query_key_value, const std::vector<int64_t
   }
   const bool learns = query_key_value.requires_grad() || (bias.defined() && bias.requires_grad());
   if (!at::GradMode::is_enabled() || !learns) {
-    return run_forward(Problem(query_key_value, offsets, heads, bias, p, key)).first;
+    return run_forward(Problem(query_key_value, offsets, heads, bias, p, key, queries)).first;
   }
   // An undefined tensor may not stand among the inputs of a function.
   const auto given = bias.defined() ? std::optional<Tensor>(bias) : std::nullopt;
   return RaggedAttention::apply(query_key_value, given, offsets, heads, p,
-                                static_cast<int64_t>(key));
+                                static_cast<int64_t>(key), static_cast<int64_t>(queries));
 }
 
 }  // namespace espalier

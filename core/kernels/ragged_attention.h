@@ -19,12 +19,17 @@
 
 namespace espalier {
 
+// Whose context is computed: every token's, or of each row the first one's alone.
+enum class Queries { kEvery, kFirst };
+
 // query_key_value [N, 3 H d]: the query columns of all heads, then the keys', then the values'.
 // offsets [B+1]: first token of each row, N at the end. bias: undefined, or [H, 2T-1] with T at
-// least the longest row; column T-1 is distance 0. Returns [N, H d]. Float32 on the CPU;
-// differentiable. p in [0,1) drops probabilities, with a key from LibTorch's CPU generator.
+// least the longest row; column T-1 is distance 0. Returns [N, H d], or [B, H d] for kFirst.
+// Float32 on the CPU; differentiable. p in [0,1) drops probabilities, with a key from LibTorch's
+// CPU generator.
 torch::Tensor ragged_attention(const torch::Tensor& query_key_value,
                                const std::vector<int64_t>& offsets, int64_t heads,
-                               const torch::Tensor& bias = {}, double p = 0);
+                               const torch::Tensor& bias = {}, double p = 0,
+                               Queries queries = Queries::kEvery);
 
 }  // namespace espalier

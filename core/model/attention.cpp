@@ -3,7 +3,6 @@
 #include <cmath>
 
 #include "core/kernels/dropout.h"
-#include "core/kernels/ragged_attention.h"
 #include "core/spec/relative_bucket.h"
 
 namespace espalier {
@@ -47,13 +46,16 @@ Tensor attend_grid(const Tensor& query_key_value, const TokenRows& rows, int64_t
 }  // namespace
 
 Tensor attend_rows(const Tensor& query_key_value, const TokenRows& rows, int64_t heads,
-                   const Tensor& bias, double p, Tensor* maps, const MatmulPrecision& precision) {
+                   const Tensor& bias, double p, Tensor* maps, const MatmulPrecision& precision,
+                   Queries queries) {
   const bool fits = query_key_value.is_cpu() && query_key_value.scalar_type() == at::kFloat;
   if (fits && maps == nullptr)
-    return ragged_attention(query_key_value, rows.offsets, heads, bias, p);
+    return ragged_attention(query_key_value, rows.offsets, heads, bias, p, queries);
   // Where our kernel would fit, recording changes nothing but the order of its sums.
   const MatmulPrecision fp32;
-  return attend_grid(query_key_value, rows, heads, bias, p, maps, fits ? fp32 : precision);
+  const Tensor context =
+      attend_grid(query_key_value, rows, heads, bias, p, maps, fits ? fp32 : precision);
+  return queries == Queries::kFirst ? context.index_select(0, rows.first) : context;
 }
 
 Tensor relative_bias(const Model& model, int64_t longest) {

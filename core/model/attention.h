@@ -1,6 +1,7 @@
 // Attention over packed rows, for every backend.
 #pragma once
 
+#include "core/kernels/ragged_attention.h"
 #include "core/model/model.h"
 #include "core/model/token_rows.h"
 
@@ -11,9 +12,10 @@ namespace espalier {
 // else LibTorch's operators over a padded grid: softmax's output [B,h,T,T] then goes to `maps` when
 // it is not null, zero where a query or key is padding. p drops probabilities. Float32 on the CPU
 // is multiplied in float32 whatever `precision` says, maps or not; elsewhere the products obey it.
+// Queries::kFirst: [B, h d], as if `rows.first` were taken of the context.
 Tensor attend_rows(const Tensor& query_key_value, const TokenRows& rows, int64_t heads,
                    const Tensor& bias, double p, Tensor* maps,
-                   const MatmulPrecision& precision = {});
+                   const MatmulPrecision& precision = {}, Queries queries = Queries::kEvery);
 
 // The relative-position bias of all original heads by distance (spec/relative_bucket.h), [H, 2T-1]
 // for T = `longest`; undefined in models without one. Layers share it: it is made once a walk, and

@@ -23,6 +23,10 @@ class Backend {
   // One whole sub-layer with residual and norm. `attention` receives [B,h,T,T] when it is not null.
   virtual Hidden attend(int layer, const Hidden& x, const LayerGates& gates, Tensor* attention) = 0;
   virtual Hidden feed(int layer, const Hidden& x, const LayerGates& gates) = 0;
+  // attend() of which only each row's first token is wanted: rows of one token come out.
+  virtual Hidden attend_firsts(int layer, const Hidden& x, const LayerGates& gates) = 0;
+  // Each row's first token alone.
+  virtual Hidden firsts(const Hidden& x) = 0;
   // The rows at `index` [b] int64, in that order.
   virtual Hidden take(const Hidden& x, const Tensor& index) = 0;
   // (1 - share) x layer + share x before, per row; share [B] in [0,1].

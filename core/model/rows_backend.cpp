@@ -11,6 +11,20 @@ Hidden RowsBackend::with(const Hidden& like, Tensor x) {
   return out;
 }
 
+Hidden RowsBackend::with_firsts(const Hidden& like, Tensor x) {
+  auto out = std::make_shared<PackedRows>(packed(like));
+  std::vector<int64_t> ones(static_cast<size_t>(x.size(0)), 1);
+  out->rows = std::make_shared<const TokenRows>(std::move(ones), x.device());
+  out->x = std::move(x);
+  return out;
+}
+
+Hidden RowsBackend::attend_firsts(int layer, const Hidden& x, const LayerGates& gates) {
+  return firsts(attend(layer, x, gates, nullptr));
+}
+
+Hidden RowsBackend::firsts(const Hidden& x) { return with_firsts(x, cls(x)); }
+
 Hidden RowsBackend::embedded(const Batch& batch, const Tensor& gate,
                              const std::function<Tensor(const Tensor&)>& drop) const {
   auto out = std::make_shared<PackedRows>();

@@ -17,6 +17,8 @@ struct PackedRows : HiddenState {
 
 class RowsBackend : public Backend {
  public:
+  Hidden attend_firsts(int layer, const Hidden& x, const LayerGates& gates) override;
+  Hidden firsts(const Hidden& x) override;
   Hidden take(const Hidden& x, const Tensor& index) override;
   Hidden blend(const Hidden& layer, const Hidden& before, const Tensor& share) override;
   Hidden finish(const Hidden& x, const LayerGates& gates) override;
@@ -28,6 +30,8 @@ class RowsBackend : public Backend {
   static const PackedRows& packed(const Hidden& x) { return static_cast<const PackedRows&>(*x); }
   // The same rows with other values.
   static Hidden with(const Hidden& like, Tensor x);
+  // Rows of one token each, x [B,D].
+  static Hidden with_firsts(const Hidden& like, Tensor x);
   // See embed_rows().
   Hidden embedded(const Batch& batch, const Tensor& gate,
                   const std::function<Tensor(const Tensor&)>& drop) const;

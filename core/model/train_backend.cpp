@@ -84,30 +84,30 @@ Tensor TrainBackend::query_key_value(int layer, const Tensor& x, const LayerGate
 }
 
 Tensor TrainBackend::attended(int layer, const Tensor& x, const TokenRows& rows, const Tensor& bias,
-                              const LayerGates& gates, Tensor* maps) const {
+                              const LayerGates& gates, Tensor* maps, Queries queries) const {
   const Layer& w = model_.layers[layer];
   const std::string output = sublayer(layer, "attention") + "output";
   const int64_t heads = model_.config.head_count(layer);
   Tensor qkv = query_key_value(layer, read(x, w.attention_norm, gates), gates);
-  Tensor context =
-      attend_rows(qkv, rows, heads, bias, training_ ? attention_dropout_ : 0, maps, precision_);
+  Tensor context = attend_rows(qkv, rows, heads, bias, training_ ? attention_dropout_ : 0, maps,
+                               precision_, queries);
   if (gates.head.defined()) {
     context = context.view({context.size(0), heads, -1}) * gates.head.view({1, heads, 1});
     context = context.flatten(1);
   }
   Tensor y = w.output.forward(context, gates.weight(output), gates.rank(output), precision_);
-  return write(x, y, gates.attention, w.attention_norm, gates);
+  const Tensor stream = queries == Queries::kFirst ? x.index_select(0, rows.first) : x;
+  return write(stream, y, gates.attention, w.attention_norm, gates);
 }
 
-Hidden TrainBackend::attend(int layer, const Hidden& hidden, const LayerGates& gates,
-                            Tensor* attention) {
-  const PackedRows& in = packed(hidden);
+std::vector<Tensor> TrainBackend::attend_once(int layer, const PackedRows& in,
+                                              const LayerGates& gates, bool maps,
+                                              Queries queries) const {
   const Layer& w = model_.layers[layer];
   const Tensor bias = kept_bias(model_, layer, in.bias);
-  const bool maps = attention != nullptr;
-  auto part = [this, layer, gates, bias, maps, rows = in.rows](const Tensor& x) {
+  auto part = [this, layer, gates, bias, maps, queries, rows = in.rows](const Tensor& x) {
     std::vector<Tensor> out(maps ? 2 : 1);
-    out[0] = attended(layer, x, *rows, bias, gates, maps ? &out[1] : nullptr);
+    out[0] = attended(layer, x, *rows, bias, gates, maps ? &out[1] : nullptr, queries);
     return out;
   };
   std::vector<Tensor> reads = {bias,
@@ -121,9 +121,21 @@ Hidden TrainBackend::attend(int layer, const Hidden& hidden, const LayerGates& g
   add_reads(reads, w.key, gates, prefix + "key");
   add_reads(reads, w.value, gates, prefix + "value");
   add_reads(reads, w.output, gates, prefix + "output");
-  std::vector<Tensor> out = run(part, in.x, reads);
+  return run(part, in.x, reads);
+}
+
+Hidden TrainBackend::attend(int layer, const Hidden& hidden, const LayerGates& gates,
+                            Tensor* attention) {
+  const bool maps = attention != nullptr;
+  const std::vector<Tensor> out = attend_once(layer, packed(hidden), gates, maps, Queries::kEvery);
   if (maps) *attention = out[1];
   return with(hidden, out[0]);
+}
+
+Hidden TrainBackend::attend_firsts(int layer, const Hidden& hidden, const LayerGates& gates) {
+  const bool maps = false;
+  return with_firsts(hidden,
+                     attend_once(layer, packed(hidden), gates, maps, Queries::kFirst).front());
 }
 
 Tensor TrainBackend::fed(int layer, const Tensor& x, const LayerGates& gates) const {

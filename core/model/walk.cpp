@@ -68,6 +68,13 @@ void Walk::leave(const LayerView& view, const Tensor& share) {
   state_.knobs.max_layer = state_.knobs.max_layer.index_select(0, stay);
 }
 
+// Of the last layer's states.
+bool Walk::reads_firsts_alone() const {
+  const Record& record = options_.record;
+  return model_.config.head == HeadKind::kSequence && model_.config.pooling == Pooling::kFirst &&
+         !record.hidden && record.attention == RecordAttention::kNone;
+}
+
 bool Walk::layer() {
   const int layers = static_cast<int>(model_.layers.size());
   if (done_ || next_ == layers) return false;
@@ -85,7 +92,10 @@ bool Walk::layer() {
     view.cls = backend_.cls(x_);
     share = options_.policy->skip(view, state_);
   }
-  if (weights.has_attention() && (!sealed || gates_.attention_on[i])) {
+  const bool attends = weights.has_attention() && (!sealed || gates_.attention_on[i]);
+  if (i + 1 == layers && !share.defined() && reads_firsts_alone()) {
+    x_ = attends ? backend_.attend_firsts(i, x_, gates) : backend_.firsts(x_);
+  } else if (attends) {
     Tensor attention;
     bool wanted = options_.record.attention != RecordAttention::kNone;
     x_ = backend_.attend(i, x_, gates, wanted ? &attention : nullptr);

@@ -9,6 +9,9 @@
 //     and
 //                                row numbers are compacted together
 //     x   = blend(raw, x, s)
+// Where a head reads the rows' first tokens and nobody reads the others, the last layer goes on
+// with those from its attention on: the others' gradients would be zeros.
+//
 // Between attend and feed stands policy.tokens (tokens that freeze or fuse): a backend that can do
 // it is part of the early-exit issue, and until then walk refuses a policy that asks for it.
 //
@@ -40,6 +43,7 @@ class Walk {
   void answer(const Tensor& position, const Tensor& logits, int64_t layer);
   void leave(const LayerView& view, const Tensor& share);
   Tensor head(const Hidden& last);
+  bool reads_firsts_alone() const;
 
   Backend& backend_;
   const Model& model_;

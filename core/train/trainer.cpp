@@ -270,6 +270,7 @@ void Trainer::step() {
   Step step{step_, total_, micro, training_.spec.learning_rate * factor};
   backend_.set_training(true);
   optimiser_->zero_grad();
+  peak_.before(micro);
   const auto remake = [&] {
     micro = batches_.take(step_);
     step.micro = micro;

@@ -19,6 +19,7 @@
 #include "core/spec/recipe.h"
 #include "core/train/best_state.h"
 #include "core/train/loss_watch.h"
+#include "core/train/memory_peak.h"
 #include "core/train/optimiser.h"
 #include "core/train/prefetch.h"
 #include "core/train/weight_average.h"
@@ -119,6 +120,7 @@ class Trainer : public Session {
   int64_t micro_batch_size_;  // what memory has allowed so far
   bool on_cuda_;
   LossWatch loss_watch_;
+  MemoryPeak peak_;
   BestState best_;
   Prefetch batches_;  // the micro-batches of each step; last, for it reads the rest
 };

@@ -6,13 +6,14 @@
 #include <optional>
 
 #include "absl/status/statusor.h"
+#include "core/runtime/admission.h"
 #include "core/runtime/engine.h"
 #include "inference/grpc_service.pb.h"
 
 namespace espalier::server {
 
 // Priorities are 1, the highest, to this one; it is also that of requests that name none.
-inline constexpr int kPriorityLevels = std::numeric_limits<int>::max();
+inline constexpr int kPriorityLevels = runtime::kPriorities + 1;
 
 struct InferParameters {
   double exit_threshold = std::numeric_limits<double>::quiet_NaN();  // NaN: the calibrated one

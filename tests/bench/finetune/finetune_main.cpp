@@ -76,11 +76,22 @@ Examples read_examples(const std::string& path, const Settings& set, const Task&
   return out;
 }
 
+// Of a row: what the last layer does not compute behind its queries, for tokens but the first
+// (walk.h).
+double unread_macs(const ModelConfig& config, int64_t tokens) {
+  const LayerShape& last = config.layers.back();
+  const auto others = static_cast<double>(tokens - 1), all = static_cast<double>(tokens);
+  const auto context = static_cast<double>(last.kept_heads.size()) * last.head_dim;
+  return others * (2 * all * context + config.hidden * (context + 2.0 * last.neurons));
+}
+
 // Of a training step's matrix products: two a multiply-accumulate, and backward costs twice what
 // forward does.
 double gflop_of(const ModelConfig& config, const Batch& batch) {
   double macs = 0;
-  for (const int64_t tokens : batch.lengths) macs += count(config, static_cast<int>(tokens)).macs;
+  for (const int64_t tokens : batch.lengths) {
+    macs += count(config, static_cast<int>(tokens)).macs - unread_macs(config, tokens);
+  }
   return 6e-9 * macs;
 }
 

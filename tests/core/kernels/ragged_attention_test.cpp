@@ -103,6 +103,26 @@ TEST(RaggedAttention, ARowDoesNotSeeItsNeighbours) {
       at::equal(both.narrow(0, 0, 9), ragged_attention(x.narrow(0, 0, 9), {0, 9}, c.heads)));
 }
 
+// As if the other queries had been computed and nobody had read them.
+TEST(RaggedAttention, TheFirstQueriesAloneAreAnsweredAsAmongTheOthers) {
+  const Case c{{16, 1, 37}, 2, 20};
+  const auto offsets = offsets_of(c.lengths);
+  const Tensor first = at::tensor({0, 16, 17}, at::kLong);
+  Tensor x = random_input(c, 8).requires_grad_(), y = x.detach().clone().requires_grad_();
+  Tensor bias = at::randn({c.heads, 2 * 37 - 1}).requires_grad_();
+  Tensor same = bias.detach().clone().requires_grad_();
+  at::manual_seed(9);
+  Tensor alone = ragged_attention(x, offsets, c.heads, bias, 0.2, Queries::kFirst);
+  at::manual_seed(9);
+  Tensor among = ragged_attention(y, offsets, c.heads, same, 0.2).index_select(0, first);
+  EXPECT_LT(gap(alone.detach(), among.detach()), 1e-6);
+  Tensor upstream = at::randn_like(alone);
+  alone.backward(upstream);
+  among.backward(upstream);
+  EXPECT_LT(gap(x.grad(), y.grad()), 1e-6);
+  EXPECT_LT(gap(bias.grad(), same.grad()), 1e-6);
+}
+
 // With values of one, a row of the context is the sum of its kept probabilities.
 TEST(RaggedAttention, DropoutKeepsTheMeanAndTheShare) {
   const int64_t heads = 4, width = 16, n = 64, rows = 32;
