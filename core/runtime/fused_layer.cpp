@@ -162,17 +162,19 @@ void FusedLayer::attend_rows(const float* query_key_value, int64_t stride,
       const int64_t needed = kernels::forward_scratch(tokens, width);
       float* floats = memory.get(needed + tokens);
       const float* query = query_key_value + begin * stride + head * width;
-      const kernels::AttentionUnit unit = {
-          query,
-          query + all,
-          query + 2 * all,
-          bias.values == nullptr ? nullptr : bias.values + head * bias.heads_stride + bias.reach,
-          tokens,
-          width,
-          stride,
-          1 / std::sqrt(static_cast<float>(width)),
-          {},
-          0};
+      const float* biases =
+          bias.values == nullptr ? nullptr : bias.values + head * bias.heads_stride + bias.reach;
+      const kernels::AttentionUnit unit = {.query = query,
+                                           .key = query + all,
+                                           .value = query + 2 * all,
+                                           .bias = biases,
+                                           .tokens = tokens,
+                                           .queries = tokens,
+                                           .width = width,
+                                           .stride = stride,
+                                           .scale = 1 / std::sqrt(static_cast<float>(width)),
+                                           .drop = {},
+                                           .index = 0};
       kernels::attend_forward(unit, floats, context + begin * context_stride + head * width,
                               context_stride, floats + needed, 1);
     }
