@@ -154,7 +154,7 @@ class Rest(unittest.TestCase):
         self.refused(404, "served:", infer, "reviews", texts(["a"]), model_version="9")
         self.refused(400, "exit_treshold", infer, "reviews", texts(["a"]), parameters={"exit_treshold": 0.5})
         self.refused(400, "known: logits", infer, "reviews", texts(["a"]), outputs=[triton.InferRequestedOutput("logit")])
-        self.refused(503, "time ran out", infer, "reviews", texts(["a"] * 500), timeout=1)
+        self.refused(503, "time is over", infer, "reviews", texts(["a"] * 500), timeout=1)
         self.refused(415, "gzip", infer, "reviews", texts(["a"]), request_compression_algorithm="gzip")
         self.refused(501, "shared memory", self.client.get_system_shared_memory_status)
         self.refused(400, "espalier endpoints", self.client.unload_model, "reviews")  # managed: endpoints rule
