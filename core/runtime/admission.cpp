@@ -66,8 +66,10 @@ Expectation expect(const Ahead& ahead, int64_t tokens, const Load& load, const B
       std::max(static_cast<double>(ahead.tokens) / static_cast<double>(token_budget(load, limits)),
                static_cast<double>(ahead.rows) / limits.rows);
   const auto before = static_cast<int64_t>(batches);  // the rest goes with the request
-  const auto of_one = static_cast<int64_t>(static_cast<double>(ahead.tokens) / batches);
-  const Duration full = before == 0 ? Duration::zero() : load.rate.compute(of_one);
+  const auto of_one = [&] {
+    return static_cast<int64_t>(static_cast<double>(ahead.tokens) / batches);
+  };
+  const Duration full = before == 0 ? Duration::zero() : load.rate.compute(of_one());
   const auto stretched = [&](Duration compute) {
     return std::chrono::duration_cast<Duration>(compute * load.rate.stretch());
   };
