@@ -175,8 +175,9 @@ absl::StatusOr<InferParameters> parse_parameters(
   // Sorted, so that the same request is always refused for the same reason.
   const std::map<std::string, InferParameter> sorted(parameters.begin(), parameters.end());
   for (const auto& [name, value] : sorted) {
-    const auto reader = std::find_if(kReaders.begin(), kReaders.end(),
-                                     [&](const auto& entry) { return name == entry.first; });
+    const auto reader =
+        std::find_if(kReaders.begin(), kReaders.end(),
+                     [&name = name](const auto& entry) { return name == entry.first; });
     if (reader != kReaders.end()) {
       ESPALIER_RETURN_IF_ERROR(reader->second(name, value, info, result));
     } else if (absl::StartsWith(name, "triton_")) {
