@@ -100,6 +100,22 @@ ESPALIER_INLINE void drop_both(const AttentionUnit& unit, const float* scores, f
 
 }  // namespace
 
+AttentionUnit unit_of(const AttentionRow& row, int64_t head, const DistanceBias& bias) {
+  const int64_t all = row.heads * row.width;
+  const float* query = row.query_key_value + head * row.width;
+  return {.query = query,
+          .key = query + all,
+          .value = query + 2 * all,
+          .bias = bias.values == nullptr ? nullptr : bias.values + head * bias.stride + bias.reach,
+          .tokens = row.tokens,
+          .queries = row.tokens,
+          .width = row.width,
+          .stride = row.stride,
+          .scale = 1 / std::sqrt(static_cast<float>(row.width)),
+          .drop = {},
+          .index = 0};
+}
+
 int64_t forward_scratch(int64_t tokens, int64_t width) {
   return tokens * whole_lanes(tokens) + width * whole_lanes(tokens) +
          2 * tokens * whole_lanes(width);

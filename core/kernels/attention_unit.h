@@ -17,6 +17,22 @@ struct AttentionUnit {
   uint64_t index;  // place of its first probability in the stream of dropout decisions
 };
 
+// Biases of all heads by distance: [heads, stride], readable kLanes beyond the last distance.
+struct DistanceBias {
+  const float* values = nullptr;  // null: none
+  int64_t stride = 0, reach = 0;  // reach: the column of distance 0
+};
+
+// A row's tokens, of which the queries, the keys and the values of all heads lie beside each other:
+// [tokens, 3 heads width] with `stride` between tokens.
+struct AttentionRow {
+  const float* query_key_value;
+  int64_t tokens, heads, width, stride;
+};
+
+// One head of it: every token asks, nothing is dropped.
+AttentionUnit unit_of(const AttentionRow& row, int64_t head, const DistanceBias& bias);
+
 // Floats of scratch memory, best at a multiple of 64 bytes, that a unit of this size needs.
 int64_t forward_scratch(int64_t tokens, int64_t width);
 int64_t backward_scratch(int64_t tokens, int64_t width);

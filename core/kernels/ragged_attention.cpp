@@ -58,7 +58,8 @@ struct Problem {
     for (int64_t row = 0; row < rows; ++row)
       first.push_back(first.back() + static_cast<uint64_t>(length(row) * whole_lanes(length(row))));
     const float* data = in.const_data_ptr<float>();
-    const float* biases = bias.defined() ? bias.const_data_ptr<float>() : nullptr;
+    kernels::DistanceBias biases;
+    if (bias.defined()) biases = {bias.const_data_ptr<float>(), bias.size(1), reach};
     at::parallel_for(0, rows * heads, 1, [&](int64_t from, int64_t to) {
       // Vectors start at multiples of their size: crossing cache lines costs.
       std::vector<float> memory(static_cast<size_t>(scratch_size + kLanes));
@@ -66,19 +67,11 @@ struct Problem {
       float* scratch = memory.data() + (64 - start % 64) % 64 / sizeof(float);
       for (int64_t i = from; i < to; ++i) {
         const int64_t head = i / rows, row = i % rows, stride = 3 * all();
-        const float* query = data + begin(row) * stride + head * width;
-        const AttentionUnit unit = {
-            query,
-            query + all(),
-            query + 2 * all(),
-            biases == nullptr ? nullptr : biases + head * bias.size(1) + reach,
-            length(row),
-            queries == Queries::kEvery ? length(row) : 1,
-            width,
-            stride,
-            1 / std::sqrt(static_cast<float>(width)),
-            drop,
-            static_cast<uint64_t>(head) * first.back() + first[static_cast<size_t>(row)]};
+        AttentionUnit unit = kernels::unit_of(
+            {data + begin(row) * stride, length(row), heads, width, stride}, head, biases);
+        if (queries == Queries::kFirst) unit.queries = 1;
+        unit.drop = drop;
+        unit.index = static_cast<uint64_t>(head) * first.back() + first[static_cast<size_t>(row)];
         run(unit, row, head, scratch);
       }
     });

@@ -3,7 +3,6 @@
 #include <ATen/Parallel.h>
 
 #include <atomic>
-#include <cmath>
 #include <optional>
 #include <span>
 
@@ -14,6 +13,7 @@ namespace espalier::runtime {
 namespace {
 
 using kernels::After;
+using kernels::DistanceBias;
 using kernels::PanelLinear;
 
 std::optional<After> after_of(const std::string& activation) {
@@ -147,9 +147,9 @@ void FusedLayer::normalise(const Norm& norm, const float* x, int64_t rows, float
 }
 
 void FusedLayer::attend_rows(const float* query_key_value, int64_t stride,
-                             std::span<const int64_t> offsets, const Bias& bias, float* context,
-                             int64_t context_stride, Team team) const {
-  const int64_t all = output_.inputs(), width = all / heads_;
+                             std::span<const int64_t> offsets, const DistanceBias& bias,
+                             float* context, int64_t context_stride, Team team) const {
+  const int64_t width = output_.inputs() / heads_;
   const auto rows = static_cast<int64_t>(offsets.size()) - 1;
   at::parallel_for(0, rows * heads_, 1, [&](int64_t first, int64_t last) {
     // A team of one is inside of a parallel region already: then this thread counts as the first.
@@ -161,28 +161,16 @@ void FusedLayer::attend_rows(const float* query_key_value, int64_t stride,
       const int64_t tokens = offsets[static_cast<size_t>(row) + 1] - offsets[0] - begin;
       const int64_t needed = kernels::forward_scratch(tokens, width);
       float* floats = memory.get(needed + tokens);
-      const float* query = query_key_value + begin * stride + head * width;
-      const float* biases =
-          bias.values == nullptr ? nullptr : bias.values + head * bias.heads_stride + bias.reach;
-      const kernels::AttentionUnit unit = {.query = query,
-                                           .key = query + all,
-                                           .value = query + 2 * all,
-                                           .bias = biases,
-                                           .tokens = tokens,
-                                           .queries = tokens,
-                                           .width = width,
-                                           .stride = stride,
-                                           .scale = 1 / std::sqrt(static_cast<float>(width)),
-                                           .drop = {},
-                                           .index = 0};
+      const kernels::AttentionUnit unit = kernels::unit_of(
+          {query_key_value + begin * stride, tokens, heads_, width, stride}, head, bias);
       kernels::attend_forward(unit, floats, context + begin * context_stride + head * width,
                               context_stride, floats + needed, 1);
     }
   });
 }
 
-void FusedLayer::attend_part(const Part& part, std::span<const int64_t> offsets, const Bias& bias,
-                             Team team) const {
+void FusedLayer::attend_part(const Part& part, std::span<const int64_t> offsets,
+                             const DistanceBias& bias, Team team) const {
   Scratch& scratch = team[0];
   const float* in = part.x;
   if (norm_first_) {
@@ -234,7 +222,7 @@ void FusedLayer::feed_part(const Part& part, Team team) const {
 
 void FusedLayer::attend(const FusedRows& rows, const Tensor& bias, Team team) const {
   Tensor padded;
-  Bias biases;
+  DistanceBias biases;
   if (bias.defined()) {
     padded = at::constant_pad_nd(bias, {0, kernels::kLanes}).contiguous();
     biases = {padded.const_data_ptr<float>(), padded.size(1), bias.size(1) / 2};

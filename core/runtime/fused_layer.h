@@ -12,6 +12,7 @@
 #include <span>
 #include <vector>
 
+#include "core/kernels/attention_unit.h"
 #include "core/kernels/panel_linear.h"
 #include "core/model/model.h"
 #include "core/runtime/scratch.h"
@@ -43,16 +44,12 @@ class FusedLayer {
     float* y;
     int64_t tokens;
   };
-  // Distances' biases of every head, readable beyond the last; `reach`: of distance 0.
-  struct Bias {
-    const float* values = nullptr;
-    int64_t heads_stride = 0, reach = 0;
-  };
 
-  void attend_part(const Part& part, std::span<const int64_t> offsets, const Bias& bias,
-                   Team team) const;
+  void attend_part(const Part& part, std::span<const int64_t> offsets,
+                   const kernels::DistanceBias& bias, Team team) const;
   void attend_rows(const float* query_key_value, int64_t stride, std::span<const int64_t> offsets,
-                   const Bias& bias, float* context, int64_t context_stride, Team team) const;
+                   const kernels::DistanceBias& bias, float* context, int64_t context_stride,
+                   Team team) const;
   void feed_part(const Part& part, Team team) const;
   void normalise(const Norm& norm, const float* x, int64_t rows, float* y) const;
 
