@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "core/base/files.h"
-#include "server/serving/metadata.h"
+#include "tests/server/serving/repository_testing.h"
 #include "tests/testing/fake_engine.h"
 
 namespace espalier::server {
@@ -57,20 +57,6 @@ class ModelLibraryTest : public ::testing::Test {
     return Model::make(name, route.version(), std::make_unique<Counted>(engines), {}, executor,
                        metrics, labels);
   }
-  std::string version_of(const std::string& name, const std::string& version = "") {
-    const auto model = repository.find(name, version);
-    return model.ok() ? (*model)->card()->version : model.status().ToString();
-  }
-  std::vector<std::string> index() {
-    inference::RepositoryIndexResponse response;
-    fill_repository_index(*repository.snapshot(), false, &response);
-    std::vector<std::string> lines;
-    for (const auto& model : response.models()) {
-      lines.push_back(model.name() + "@" + model.version() + " " + model.state() +
-                      (model.reason().empty() ? "" : ": " + model.reason()));
-    }
-    return lines;
-  }
 
   std::string root;
   std::vector<std::string> loaded;
@@ -89,17 +75,17 @@ TEST_F(ModelLibraryTest, ServesTheNewestVersionOfEveryModel) {
   write("flat");
   ASSERT_TRUE(make_folders(root + "/notes/.git").ok());
   ASSERT_TRUE(start().ok());
-  EXPECT_THAT(index(), ElementsAre("flat@flat READY", "m@10 READY"));
-  EXPECT_THAT(version_of("m", "9"),
+  EXPECT_THAT(index_of(repository), ElementsAre("flat@flat READY", "m@10 READY"));
+  EXPECT_THAT(version_of(repository, "m", "9"),
               HasSubstr("NOT_FOUND: model \"m\" has no version \"9\"; served: 10"));
 }
 
 TEST_F(ModelLibraryTest, WhoNamesNoVersionGetsTheNewestOfSeveral) {
   for (const char* version : {"m/1", "m/2", "m/3"}) write(version);
   ASSERT_TRUE(start("latest:2").ok());
-  for (int i = 0; i < 5; ++i) EXPECT_EQ(version_of("m"), "3");
-  EXPECT_EQ(version_of("m", "2"), "2");
-  EXPECT_THAT(version_of("m", "1"), HasSubstr("served: 3, 2"));
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(version_of(repository, "m"), "3");
+  EXPECT_EQ(version_of(repository, "m", "2"), "2");
+  EXPECT_THAT(version_of(repository, "m", "1"), HasSubstr("served: 3, 2"));
 }
 
 TEST_F(ModelLibraryTest, AModelThatDoesNotLoadIsAnErrorAtStart) {
@@ -112,9 +98,9 @@ TEST_F(ModelLibraryTest, LoadingTakesANewVersionAndLetsTheOldOneGo) {
   write("m/1");
   ASSERT_TRUE(start().ok());
   write("m/2");
-  EXPECT_EQ(version_of("m"), "1");
+  EXPECT_EQ(version_of(repository, "m"), "1");
   ASSERT_TRUE(library->load("m").ok());
-  EXPECT_THAT(index(), ElementsAre("m@2 READY"));
+  EXPECT_THAT(index_of(repository), ElementsAre("m@2 READY"));
   EXPECT_EQ(engines, 1);
 }
 
@@ -135,8 +121,8 @@ TEST_F(ModelLibraryTest, AVersionThatDoesNotLoadLeavesWhatWasThere) {
   const absl::Status status = library->load("m");
   EXPECT_EQ(status,
             absl::DataLossError("model \"m\" version \"2\" does not load: weights are torn"));
-  EXPECT_EQ(version_of("m"), "1");
-  EXPECT_THAT(index(), ElementsAre("m@1 READY", "m@2 UNAVAILABLE: weights are torn"));
+  EXPECT_EQ(version_of(repository, "m"), "1");
+  EXPECT_THAT(index_of(repository), ElementsAre("m@1 READY", "m@2 UNAVAILABLE: weights are torn"));
 }
 
 TEST_F(ModelLibraryTest, OtherContentOfAVersionThatDoesNotLoadIsTheReasonBesideIt) {
@@ -144,7 +130,7 @@ TEST_F(ModelLibraryTest, OtherContentOfAVersionThatDoesNotLoadIsTheReasonBesideI
   ASSERT_TRUE(start().ok());
   write("m/1", "broken");
   EXPECT_FALSE(library->load("m").ok());
-  EXPECT_THAT(index(), ElementsAre("m@1 READY: weights are torn"));
+  EXPECT_THAT(index_of(repository), ElementsAre("m@1 READY: weights are torn"));
 }
 
 TEST_F(ModelLibraryTest, UnloadingFreesTheEnginesAndKeepsTheName) {
@@ -154,19 +140,21 @@ TEST_F(ModelLibraryTest, UnloadingFreesTheEnginesAndKeepsTheName) {
   EXPECT_EQ(engines, 2);
   ASSERT_TRUE(library->unload("m").ok());
   EXPECT_EQ(engines, 0);
-  EXPECT_THAT(index(), ElementsAre("m@1 UNAVAILABLE: unloaded", "m@2 UNAVAILABLE: unloaded"));
-  EXPECT_THAT(version_of("m"), HasSubstr("UNAVAILABLE: model \"m\" version \"1\" is not loaded"));
+  EXPECT_THAT(index_of(repository),
+              ElementsAre("m@1 UNAVAILABLE: unloaded", "m@2 UNAVAILABLE: unloaded"));
+  EXPECT_THAT(version_of(repository, "m"),
+              HasSubstr("UNAVAILABLE: model \"m\" version \"1\" is not loaded"));
   ASSERT_TRUE(library->unload("m").ok());
   ASSERT_TRUE(library->load("m").ok());
-  EXPECT_EQ(version_of("m"), "2");
+  EXPECT_EQ(version_of(repository, "m"), "2");
 }
 
 TEST_F(ModelLibraryTest, AModelThatCameLaterIsLoadedByName) {
   ASSERT_TRUE(start().ok());
-  EXPECT_THAT(index(), IsEmpty());
+  EXPECT_THAT(index_of(repository), IsEmpty());
   write("late/1");
   ASSERT_TRUE(library->load("late").ok());
-  EXPECT_EQ(version_of("late"), "1");
+  EXPECT_EQ(version_of(repository, "late"), "1");
 }
 
 TEST_F(ModelLibraryTest, LoadsAtOnceReadWhatChangedOnce) {
@@ -186,7 +174,7 @@ TEST_F(ModelLibraryTest, NothingChangesOnceItIsClosed) {
   write("m/2");
   EXPECT_TRUE(absl::IsUnavailable(library->load("m")));
   EXPECT_TRUE(absl::IsUnavailable(library->unload("m")));
-  EXPECT_THAT(index(), ElementsAre("m@1 READY"));
+  EXPECT_THAT(index_of(repository), ElementsAre("m@1 READY"));
 }
 
 TEST_F(ModelLibraryTest, AnUnknownNameIsNotFoundAndNoNameLeadsOutOfTheRepository) {

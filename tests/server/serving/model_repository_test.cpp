@@ -5,7 +5,7 @@
 
 #include <map>
 
-#include "server/serving/metadata.h"
+#include "tests/server/serving/repository_testing.h"
 #include "tests/testing/fake_engine.h"
 
 namespace espalier::server {
@@ -27,21 +27,6 @@ class ModelRepositoryTest : public ::testing::Test {
     if (while_loading) while_loading();
     return Model::make(name, route.version(), std::make_unique<FakeEngine>(), {}, executor, metrics,
                        labels);
-  }
-  std::string version_of(const std::string& name, const std::string& version = "") {
-    const auto model = repository.find(name, version);
-    return model.ok() ? (*model)->card()->version : model.status().ToString();
-  }
-  // "a@1 READY", "a@2 UNAVAILABLE: why".
-  std::vector<std::string> index() {
-    inference::RepositoryIndexResponse response;
-    fill_repository_index(*repository.snapshot(), false, &response);
-    std::vector<std::string> lines;
-    for (const auto& model : response.models()) {
-      lines.push_back(model.name() + "@" + model.version() + " " + model.state() +
-                      (model.reason().empty() ? "" : ": " + model.reason()));
-    }
-    return lines;
   }
 
   Metrics metrics{"serve"};
@@ -75,78 +60,81 @@ TEST_F(ModelRepositoryTest, AnAbsentVersionIsUnavailableByItsAliasToo) {
 
 TEST_F(ModelRepositoryTest, ServesWhatIsDesired) {
   EXPECT_EQ(repository.apply({{"a", {{"stable", "projects/p/artifacts/one"}}}}), 0);
-  EXPECT_EQ(version_of("a"), "one");
-  EXPECT_THAT(index(), ElementsAre("a@one READY"));
+  EXPECT_EQ(version_of(repository, "a"), "one");
+  EXPECT_THAT(index_of(repository), ElementsAre("a@one READY"));
 }
 
 TEST_F(ModelRepositoryTest, AVersionIsAnAliasOrAnArtifact) {
   repository.apply({{"a", {{"stable", "x/one"}, {"canary", "x/two"}}}});
-  EXPECT_EQ(version_of("a", "canary"), "two");
-  EXPECT_EQ(version_of("a", "one"), "one");
-  EXPECT_THAT(version_of("a", "three"), HasSubstr("stable = one, canary = two"));
+  EXPECT_EQ(version_of(repository, "a", "canary"), "two");
+  EXPECT_EQ(version_of(repository, "a", "one"), "one");
+  EXPECT_THAT(version_of(repository, "a", "three"), HasSubstr("stable = one, canary = two"));
 }
 
 TEST_F(ModelRepositoryTest, AnUnknownModelIsNotFoundAndTheKnownAreNamed) {
   repository.apply({{"a", {{"", "x/one"}}}, {"b", {{"", "x/one"}}}});
-  EXPECT_THAT(version_of("c"), HasSubstr("NOT_FOUND: model \"c\" is unknown; served: a, b"));
+  EXPECT_THAT(version_of(repository, "c"),
+              HasSubstr("NOT_FOUND: model \"c\" is unknown; served: a, b"));
 }
 
 TEST_F(ModelRepositoryTest, BeforeItKnowsAllNoNameIsUnknown) {
-  EXPECT_THAT(version_of("b"), HasSubstr("UNAVAILABLE: model \"b\" is not there yet"));
-  while_loading = [&] { EXPECT_THAT(version_of("b"), HasSubstr("UNAVAILABLE")); };
+  EXPECT_THAT(version_of(repository, "b"), HasSubstr("UNAVAILABLE: model \"b\" is not there yet"));
+  while_loading = [&] { EXPECT_THAT(version_of(repository, "b"), HasSubstr("UNAVAILABLE")); };
   repository.apply({{"a", {{"", "x/one"}}}});
-  EXPECT_THAT(version_of("b"), HasSubstr("NOT_FOUND"));
+  EXPECT_THAT(version_of(repository, "b"), HasSubstr("NOT_FOUND"));
 }
 
 TEST_F(ModelRepositoryTest, WeightsDivideTheRequests) {
   repository.apply({{"a", {{"stable", "x/one", 3}, {"canary", "x/two", 1}}}});
   std::map<std::string, int> counts;
-  for (int i = 0; i < 400; ++i) ++counts[version_of("a")];
+  for (int i = 0; i < 400; ++i) ++counts[version_of(repository, "a")];
   EXPECT_NEAR(counts["one"], 300, 5);
   EXPECT_NEAR(counts["two"], 100, 5);
 }
 
 TEST_F(ModelRepositoryTest, ARouteOfWeightZeroIsServedOnlyByName) {
   repository.apply({{"a", {{"stable", "x/one", 1}, {"canary", "x/two", 0}}}});
-  for (int i = 0; i < 20; ++i) EXPECT_EQ(version_of("a"), "one");
-  EXPECT_EQ(version_of("a", "canary"), "two");
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(version_of(repository, "a"), "one");
+  EXPECT_EQ(version_of(repository, "a", "canary"), "two");
 }
 
 TEST_F(ModelRepositoryTest, AChangedAliasSwapsAndDrainsTheOldModel) {
   repository.apply({{"a", {{"stable", "x/one"}}}});
   const std::shared_ptr<Model> old = *repository.find("a", "");
   repository.apply({{"a", {{"stable", "x/two"}}}});
-  EXPECT_EQ(version_of("a"), "two");
+  EXPECT_EQ(version_of(repository, "a"), "two");
   EXPECT_TRUE(old->draining());
 }
 
 TEST_F(ModelRepositoryTest, TheOldModelServesWhileTheNewOneLoads) {
   repository.apply({{"a", {{"stable", "x/one"}}}});
   while_loading = [&] {
-    EXPECT_EQ(version_of("a"), "one");
-    EXPECT_THAT(index(), ElementsAre("a@one READY", HasSubstr("a@two LOADING")));
+    EXPECT_EQ(version_of(repository, "a"), "one");
+    EXPECT_THAT(index_of(repository), ElementsAre("a@one READY", HasSubstr("a@two LOADING")));
   };
   repository.apply({{"a", {{"stable", "x/two"}}}});
-  EXPECT_THAT(index(), ElementsAre("a@two READY"));
+  EXPECT_THAT(index_of(repository), ElementsAre("a@two READY"));
 }
 
 TEST_F(ModelRepositoryTest, AnArtifactThatDoesNotLoadLeavesTheOldOneAndSaysWhy) {
   repository.apply({{"a", {{"stable", "x/one"}}}});
   broken["x/two"] = absl::DataLossError("weights are torn");
   EXPECT_EQ(repository.apply({{"a", {{"stable", "x/two"}}}}), 1);
-  EXPECT_EQ(version_of("a"), "one");
+  EXPECT_EQ(version_of(repository, "a"), "one");
   EXPECT_FALSE((*repository.find("a", ""))->draining());
-  EXPECT_THAT(index(), ElementsAre("a@one READY", "a@two UNAVAILABLE: weights are torn"));
+  EXPECT_THAT(index_of(repository),
+              ElementsAre("a@one READY", "a@two UNAVAILABLE: weights are torn"));
   broken.clear();
   EXPECT_EQ(repository.apply({{"a", {{"stable", "x/two"}}}}), 0);
-  EXPECT_EQ(version_of("a"), "two");
+  EXPECT_EQ(version_of(repository, "a"), "two");
 }
 
 TEST_F(ModelRepositoryTest, ANameWhoseOnlyArtifactFailsIsUnavailableWithTheReason) {
   broken["x/one"] = absl::NotFoundError("config.json is missing");
   repository.apply({{"a", {{"stable", "x/one"}}}});
-  EXPECT_THAT(version_of("a"), HasSubstr("UNAVAILABLE: model \"a\" version \"one\" is not loaded: "
-                                         "config.json is missing"));
+  EXPECT_THAT(version_of(repository, "a"),
+              HasSubstr("UNAVAILABLE: model \"a\" version \"one\" is not loaded: "
+                        "config.json is missing"));
 }
 
 TEST_F(ModelRepositoryTest, LoadsNothingTwice) {
@@ -154,14 +142,14 @@ TEST_F(ModelRepositoryTest, LoadsNothingTwice) {
   repository.apply(desired);
   repository.apply(desired);
   EXPECT_THAT(loaded, ElementsAre("x/one"));
-  EXPECT_EQ(version_of("a", "canary"), "one");
+  EXPECT_EQ(version_of(repository, "a", "canary"), "one");
 }
 
 TEST_F(ModelRepositoryTest, ANameThatIsNoLongerDesiredGoes) {
   repository.apply({{"a", {{"", "x/one"}}}});
   const std::shared_ptr<Model> old = *repository.find("a", "");
   repository.apply({});
-  EXPECT_THAT(index(), IsEmpty());
+  EXPECT_THAT(index_of(repository), IsEmpty());
   EXPECT_TRUE(old->draining());
 }
 
