@@ -81,10 +81,7 @@ class RestClient(threading.Thread):
 class Drain(unittest.TestCase):
     def test_a_terminated_server_answers_what_it_accepted(self):
         with Cluster() as cluster:
-            cluster.cli("models", "upload", "tiny", tiny.write_model(cluster.folder / "tiny-bert"))
-            cluster.upload_dataset("reviews", tiny.write_dataset(cluster.folder / "reviews"))
-            cluster.cli("jobs", "submit", "--base", "dense", "--model", "tiny", "--dataset", "reviews", "--name", "dense",
-                        "--finetune-epochs", "1", "--watch")
+            tiny.train_dense(cluster)
             cluster.cli("endpoints", "set", "dense", "dense")
             wait_for("the endpoint", lambda: cluster.cli("predict", "dense", "a film", check=False).returncode == 0)
 

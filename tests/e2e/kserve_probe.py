@@ -20,16 +20,21 @@ def texts(rows):
     return tensor
 
 
+def check_answer(answer, model):
+    """Two rows of logits, and the request's id, in what either client makes of an answer."""
+    shapes = {output.name: list(output.shape) for output in answer.outputs}
+    assert shapes["logits"] == [2, 2] and shapes["exit_layer"] == [2], shapes
+    assert answer.id == "7" and answer.model_name == model, answer
+    logits = next(output for output in answer.outputs if output.name == "logits").as_numpy()
+    assert logits.shape == (2, 2) and np.isfinite(logits).all(), logits
+
+
 async def probe(address, model):
     async with InferenceGRPCClient(address) as client:
         assert await client.is_server_live() and await client.is_server_ready()
         assert await client.is_model_ready(model)
         answer = await client.infer(InferRequest(model, [texts(["a fine film", "a dull one"])], request_id="7"))
-        shapes = {output.name: list(output.shape) for output in answer.outputs}
-        assert shapes["logits"] == [2, 2] and shapes["exit_layer"] == [2], shapes
-        assert answer.id == "7" and answer.model_name == model, answer
-        logits = next(output for output in answer.outputs if output.name == "logits").as_numpy()
-        assert logits.shape == (2, 2) and np.isfinite(logits).all(), logits
+        check_answer(answer, model)
         try:
             await client.infer(InferRequest(model + "-that-nobody-serves", [texts(["a"])]))
         except grpc.RpcError as error:

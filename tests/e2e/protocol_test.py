@@ -65,10 +65,7 @@ class Protocol(unittest.TestCase):
     def setUpClass(cls):
         cls.cluster = cls.enterClassContext(Cluster())
         folder, cluster = cls.cluster.folder, cls.cluster
-        cluster.cli("models", "upload", "tiny", tiny.write_model(folder / "tiny-bert"))
-        cluster.upload_dataset("reviews", tiny.write_dataset(folder / "reviews"))
-        cluster.cli("jobs", "submit", "--base", "dense", "--model", "tiny", "--dataset", "reviews", "--name", "dense",
-                    "--finetune-epochs", "1", "--watch")
+        tiny.train_dense(cluster)
         cluster.cli("artifacts", "download", "dense", folder / "artifact")
         cls.repository = folder / "repository"
         for version in ("1", "2"):

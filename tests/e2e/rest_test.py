@@ -44,12 +44,8 @@ def json_body(rows):
 class Rest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.cluster = cls.enterClassContext(Cluster())
-        folder, cluster = cls.cluster.folder, cls.cluster
-        cluster.cli("models", "upload", "tiny", tiny.write_model(folder / "tiny-bert"))
-        cluster.upload_dataset("reviews", tiny.write_dataset(folder / "reviews"))
-        cluster.cli("jobs", "submit", "--base", "dense", "--model", "tiny", "--dataset", "reviews", "--name", "dense",
-                    "--finetune-epochs", "1", "--watch")
+        cluster = cls.cluster = cls.enterClassContext(Cluster())
+        tiny.train_dense(cluster)
         cluster.cli("endpoints", "set", "reviews", "dense")
         cls.client = triton.InferenceServerClient(cluster.serve_http, concurrency=4)
         cls.addClassCleanup(cls.client.close)

@@ -23,10 +23,7 @@ class SoakInSmall(unittest.TestCase):
     def setUpClass(cls):
         with Cluster() as cluster:
             folder = cluster.folder
-            cluster.cli("models", "upload", "tiny", tiny.write_model(folder / "tiny-bert"))
-            cluster.upload_dataset("reviews", tiny.write_dataset(folder / "reviews"))
-            cluster.cli("jobs", "submit", "--base", "dense", "--model", "tiny", "--dataset", "reviews", "--name", "dense",
-                        "--finetune-epochs", "1", "--watch")
+            tiny.train_dense(cluster)
             cluster.cli("artifacts", "download", "dense", folder / "artifact")
             work = folder / "soak"
             server = cls.enterClassContext(Espalier(BIN / "espalier-serve", folder / "serve.log", soak.STEADY, threads=1,

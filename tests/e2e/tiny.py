@@ -155,3 +155,12 @@ def write_dataset(folder, seed=1, train=512, select=96, calibrate=96, report=192
             lines.append(f"{sentence(rng, label)}\t{label}")
         (folder / f"{split}.tsv").write_text("\n".join(lines) + "\n")
     return folder
+
+
+def train_dense(cluster):
+    """Uploads a tiny model and reviews to it, and trains the artifact "dense" on them."""
+    folder = cluster.folder
+    cluster.cli("models", "upload", "tiny", write_model(folder / "tiny-bert"))
+    cluster.upload_dataset("reviews", write_dataset(folder / "reviews"))
+    cluster.cli("jobs", "submit", "--base", "dense", "--model", "tiny", "--dataset", "reviews", "--name", "dense",
+                "--finetune-epochs", "1", "--watch")
