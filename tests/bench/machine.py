@@ -17,3 +17,10 @@ def machine():
              if line.startswith("model name")]
     return {"cpu": names[0] if names else platform.processor(), "cores": os.cpu_count(), "system": platform.platform(),
             "load": os.getloadavg()}
+
+
+def machine_line(results):
+    """What a table says below it, of the results' machine, commit and versions."""
+    machine = results["machine"]
+    return (f"Machine: {machine['cpu']}, {machine['cores']} cores, {machine['system']}; commit {results['commit']}; "
+            + ", ".join(f"{name} {version}" for name, version in results["versions"].items()) + ".")

@@ -7,6 +7,9 @@ import pathlib
 import statistics
 import sys
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from machine import machine_line  # noqa: E402
+
 # Ours over the best peer of each workload, at least.
 WORKLOADS = ["32 x 128", "1 x 128", "1 x 32", "one by one", "as they come"]
 GOALS = {("minilm", "fp32"): [1.1, 1.3, 1.7, 1.6, 1.6], ("base", "fp32"): [1.05, 1.15, 1.3, 1.3, 1.9],
@@ -85,7 +88,6 @@ def against(found, goals):
 
 def markdown(results):
     goals = dict(zip(WORKLOADS, GOALS.get((results["model"], results["precision"]), [])))
-    machine = results["machine"]
     lines = [f"# Engines: {results['model']}, {results['precision']}", "", results["what"], "",
              f"Made by `{results['command']}`, {results['rounds']} rounds."]
     for kind, heading in KINDS.items():
@@ -96,8 +98,7 @@ def markdown(results):
                 lines += ["", *against(found, goals)]
     if results["skipped"]:
         lines += ["", "Left out: " + "; ".join(f"{name} ({why})" for name, why in results["skipped"].items()) + "."]
-    lines += ["", f"Machine: {machine['cpu']}, {machine['cores']} cores, {machine['system']}; commit {results['commit']}; "
-              + ", ".join(f"{name} {version}" for name, version in results["versions"].items()) + "."]
+    lines += ["", machine_line(results)]
     return "\n".join(lines) + "\n"
 
 

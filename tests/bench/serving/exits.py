@@ -7,15 +7,15 @@ hard ones as they come, are asked over 32 connections in turns: as calibrated (o
 threshold, at which no row leaves. The layers after which rows leave are the server's own answers; arithmetic is counted
 from the artifact's shapes and the sentences' tokens. Results go to results/exits.json.
 """
-import argparse
 import json
 import pathlib
 import statistics
 import sys
 
-from run import BENCH, ROOT, Rival, say, take
+from run import BENCH, Rival, say, take
 from load import Failed, find_program, protocol_body, read_sentences, write_lines
 from machine import commit, machine
+from options import add_threads, parser_of
 from servers import Broken, Espalier, ask
 
 CONNECTIONS, GOAL = 32, 0.85  # engine time falls by at least this share of what the arithmetic does
@@ -112,13 +112,10 @@ def judge(out):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=pathlib.Path, required=True)
+    parser = parser_of(__doc__)
     parser.add_argument("--artifact", type=pathlib.Path, required=True)
-    parser.add_argument("--bin", type=pathlib.Path, default=ROOT / "build/release/bin")
-    parser.add_argument("--work", type=pathlib.Path, default=ROOT / ".cache/bench-serving")
     parser.add_argument("--threshold", type=float, help="of the exits; without it the calibrated one")
-    parser.add_argument("--threads", type=int, default=2)
+    add_threads(parser)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=8)
     parser.add_argument("--warm-up", type=float, default=2)

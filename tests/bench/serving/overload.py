@@ -10,15 +10,15 @@ end until a quarter of a second's arrivals are answered as before it. The queue 
 At last SIGTERM under 32 connections: every request is answered or refused in words, and the server says that nobody
 was left without an answer. Over HTTP and over gRPC. Results go to results/overload.json.
 """
-import argparse
 import json
 import pathlib
 import sys
 import threading
 
-from run import BENCH, ROOT, Rival, prepare, say
+from run import BENCH, Rival, prepare, say
 from load import Failed, find_program, percentile, protocol_body, read_log, read_sentences, write_lines
 from machine import commit, machine
+from options import add_classifier, add_threads, parser_of
 from servers import Broken, Espalier
 
 TIMES, BEFORE = 3, 10
@@ -113,13 +113,9 @@ def measure(over, artifact, bodies, program, options):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=pathlib.Path, required=True)
-    parser.add_argument("--bin", type=pathlib.Path, default=ROOT / "build/release/bin")
-    parser.add_argument("--artifact", type=pathlib.Path, help="a classifier of texts; without it MiniLM, as run.py makes it")
-    parser.add_argument("--minilm", type=pathlib.Path, default=ROOT / ".cache/quickstart/minilm")
-    parser.add_argument("--work", type=pathlib.Path, default=ROOT / ".cache/bench-serving")
-    parser.add_argument("--threads", type=int, default=2)
+    parser = parser_of(__doc__)
+    add_classifier(parser)
+    add_threads(parser)
     parser.add_argument("--queue-seconds", type=float, default=0.25)
     parser.add_argument("--burst", type=float, default=20)
     parser.add_argument("--before", type=float, default=BEFORE)

@@ -11,7 +11,6 @@ All servers are loaded at the start, one is asked at a time. In each round each 
 compared with the reference's. A turn in which others computed is taken again. CPU is the server's whole process tree,
 counted apart from the generator's. Results go to results/serving.json, tables to serving.md.
 """
-import argparse
 import contextlib
 import importlib.metadata
 import json
@@ -26,6 +25,7 @@ sys.path[:0] = [str(HERE), str(BENCH), str(BENCH / "engine"), str(BENCH.parents[
 import serving_table  # noqa: E402
 from load import Failed, Load, count, find_program, protocol_body, read_sentences, write_lines  # noqa: E402
 from machine import ROOT, commit, machine  # noqa: E402
+from options import add_minilm, parser_of  # noqa: E402
 from servers import Broken, Espalier, Mosec, machine_seconds  # noqa: E402
 
 THREADS, LEAST_ROUNDS, TRIES = 2, 5, 3
@@ -195,17 +195,14 @@ def write_results(path, results):
 
 
 def read_options():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=pathlib.Path, required=True)
-    parser.add_argument("--bin", type=pathlib.Path, default=ROOT / "build/release/bin")
-    parser.add_argument("--minilm", type=pathlib.Path, default=ROOT / ".cache/quickstart/minilm")
+    parser = parser_of(__doc__)
+    add_minilm(parser)
     parser.add_argument("--artifact", action="append", default=[], metavar="NAME=FOLDER", help="one more of ours")
     parser.add_argument("--only", help="espalier, the --artifact names, \"mosec onnxruntime\", ...; with commas")
     parser.add_argument("--rounds", type=int, default=LEAST_ROUNDS)
     parser.add_argument("--seconds", type=float, default=8, help="of a turn that count")
     parser.add_argument("--warm-up", type=float, default=2)
     parser.add_argument("--trial", action="store_true", help="one short round, to see it work; nothing is written but --results")
-    parser.add_argument("--work", type=pathlib.Path, default=ROOT / ".cache/bench-serving")
     parser.add_argument("--results", type=pathlib.Path)
     options = parser.parse_args()
     if options.trial:

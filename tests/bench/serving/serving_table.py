@@ -7,6 +7,9 @@ import pathlib
 import statistics
 import sys
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from machine import machine_line  # noqa: E402
+
 GOAL_AT_32, OWN_SHARE, OWN_MS = 3.0, 0.10, 0.3
 SATURATED, SINGLE = "128 connections", "1 connections"
 
@@ -72,7 +75,7 @@ def own_cost(figures):
 
 
 def markdown(results):
-    machine, figures = results["machine"], results["figures"]
+    figures = results["figures"]
     lines = ["# Servers under load", "", results["what"], "",
              f"{results['rounds']} rounds of {results['seconds']} s a point; medians.", "", *speeds(figures)]
     if any(rival["ours"] for rival in figures.values()):
@@ -80,8 +83,7 @@ def markdown(results):
                   *own_cost(figures)]
     if results["notes"]:
         lines += ["", "Notes: " + "; ".join(f"{key}: {note}" for key, note in results["notes"].items()) + "."]
-    lines += ["", f"Machine: {machine['cpu']}, {machine['cores']} cores, {machine['system']}; commit {results['commit']}; "
-              + ", ".join(f"{name} {version}" for name, version in results["versions"].items()) + "."]
+    lines += ["", machine_line(results)]
     return "\n".join(lines) + "\n"
 
 

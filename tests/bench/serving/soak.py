@@ -8,7 +8,6 @@ of a request. In the second half another model is loaded and unloaded again and 
 Memory is sampled: after a fifth of a half it must not grow by more than 2 %, and over the load/unload cycles not by more
 than 5 %. Results go to results/soak.json.
 """
-import argparse
 import collections
 import json
 import pathlib
@@ -22,7 +21,8 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 from load import Failed, Load, find_program, protocol_body, read_sentences, write_lines  # noqa: E402
-from machine import ROOT, commit, machine  # noqa: E402
+from machine import commit, machine  # noqa: E402
+from options import add_classifier, add_threads, parser_of  # noqa: E402
 from servers import Broken, Espalier, ask, resident_bytes  # noqa: E402
 
 STEADY, GUEST = "steady", "guest"
@@ -186,15 +186,11 @@ class Soak:
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=pathlib.Path, required=True)
-    parser.add_argument("--bin", type=pathlib.Path, default=ROOT / "build/release/bin")
-    parser.add_argument("--artifact", type=pathlib.Path, help="a classifier of texts; without it MiniLM, as run.py makes it")
-    parser.add_argument("--minilm", type=pathlib.Path, default=ROOT / ".cache/quickstart/minilm")
-    parser.add_argument("--work", type=pathlib.Path, default=ROOT / ".cache/bench-serving")
+    parser = parser_of(__doc__)
+    add_classifier(parser)
     parser.add_argument("--requests", type=int, default=1_000_000)
     parser.add_argument("--cycles", type=int, default=50, help="of load and unload, at least")
-    parser.add_argument("--threads", type=int, default=2)
+    add_threads(parser)
     parser.add_argument("--trial", action="store_true", help="2000 requests; nothing is written")
     options = parser.parse_args()
     if options.trial:
