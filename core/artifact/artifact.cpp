@@ -3,40 +3,28 @@
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
+#include "core/artifact/as_stored.h"
 #include "core/base/files.h"
 #include "core/base/guard.h"
 #include "core/base/hash.h"
 #include "core/base/status_macros.h"
 #include "core/model/load.h"
 #include "core/spec/families.h"
+#include "core/spec/stored_weights.h"
 #include "core/spec/tasks.h"
 #include "core/spec/tokenizer_files.h"
+#include "core/spec/weight_files.h"
 
 namespace espalier {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr int kFormat = 1;
-
-// Masks become zeros: an artifact is served, not trained.
-Model without_masks(const Model& model) {
-  Model out = model.clone();
-  out.for_each_linear([](const std::string&, Linear& linear) {
-    if (!linear.mask.defined()) return;
-    linear.weight = linear.effective_weight();
-    linear.mask = Tensor();
-  });
-  std::erase_if(out.config.linears,
-                [](const auto& entry) { return entry.second.kind == LinearShape::Kind::kMasked; });
-  return out;
-}
-
 Json to_json(const ArtifactSpec& spec) {
-  Json out = {{"format", kFormat},
+  Json out = {{"format", artifact_format(spec.precision)},
               {"task", spec.task},
               {"label_names", spec.label_names},
               {"max_length", spec.max_length},
-              {"precision", spec.precision},
+              {"precision", precision_name(spec.precision)},
               {"exit", nullptr}};
   if (spec.exit) {
     out["exit"] = {{"method", spec.exit->method},
@@ -49,21 +37,32 @@ Json to_json(const ArtifactSpec& spec) {
 
 absl::StatusOr<ArtifactSpec> spec_from(const Json& json, const std::string& path) {
   return guard(path.c_str(), [&]() -> absl::StatusOr<ArtifactSpec> {
-    if (int format = json.at("format").get<int>(); format != kFormat) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(path, " has format ", format, "; this build reads format ", kFormat));
-    }
     ArtifactSpec spec;
+    ESPALIER_ASSIGN_OR_RETURN(spec.precision, stated_precision(json, path));
     spec.task = json.at("task").get<std::string>();
     spec.label_names = json.at("label_names").get<std::vector<std::string>>();
     spec.max_length = json.at("max_length").get<int>();
-    spec.precision = json.at("precision").get<std::string>();
     if (const Json& exit = json.at("exit"); !exit.is_null()) {
       spec.exit = ExitSpec{exit.at("method").get<std::string>(), exit.at("threshold").get<double>(),
                            exit.at("low").get<double>(), exit.at("high").get<double>()};
     }
     return spec;
   });
+}
+
+// The tensors that the config demands, in fp32.
+absl::StatusOr<std::map<std::string, Tensor>> read_weights(const std::string& folder,
+                                                           const ModelConfig& config,
+                                                           Precision precision) {
+  ESPALIER_ASSIGN_OR_RETURN(const WeightFiles weights, WeightFiles::open_single(folder));
+  ESPALIER_RETURN_IF_ERROR(check_stored_weights(weights, config, precision));
+  std::map<std::string, Tensor> out;
+  for (const auto& [name, shape] : expected_tensors(config)) {
+    Tensor tensor = at::empty(shape, at::kFloat);
+    read_stored(weights, name, tensor.mutable_data_ptr<float>());
+    out[name] = tensor;
+  }
+  return out;
 }
 
 }  // namespace
@@ -75,15 +74,15 @@ absl::Status save_spec(const std::string& folder, const ArtifactSpec& spec) {
 absl::Status save_artifact(const std::string& folder, const Model& model, const ArtifactSpec& spec,
                            const std::string& tokenizer_folder, const Golden& golden) {
   ESPALIER_RETURN_IF_ERROR(make_folders(folder));
-  Model stored = without_masks(model.to(at::kCPU));
+  Model stored = as_stored(model, spec.precision);
   ESPALIER_ASSIGN_OR_RETURN(const TaskKind kind, find_task(spec.task));
   stored.config.problem = problem_of(kind.objective);
   stored.config.label_names.clear();
   if (labels_name_outputs(kind.objective)) stored.config.label_names = spec.label_names;
   ESPALIER_RETURN_IF_ERROR(
       write_file(folder + "/config.json", write_model_config(stored.config).dump(2) + "\n"));
-  ESPALIER_RETURN_IF_ERROR(
-      save_tensors(folder + "/model.safetensors", stored.tensors(), {{"format", "pt"}}));
+  ESPALIER_RETURN_IF_ERROR(save_tensors(
+      folder + "/model.safetensors", stored_tensors(stored, spec.precision), {{"format", "pt"}}));
   ESPALIER_RETURN_IF_ERROR(save_spec(folder, spec));
   ESPALIER_RETURN_IF_ERROR(copy_tokenizer_files(tokenizer_folder, folder));
   return save_golden(folder, golden);
@@ -105,9 +104,12 @@ absl::StatusOr<Artifact> load_artifact(const std::string& folder) {
         out.spec.task, ", names ", out.spec.label_names.size(), " labels"));
   }
   config.spans = kind.objective == Objective::kSpan;  // config.json did not always say so
-  ESPALIER_ASSIGN_OR_RETURN(auto tensors, load_tensors(folder + "/model.safetensors"));
-  for (auto& [name, tensor] : tensors) tensor = tensor.to(at::kFloat);
-  ESPALIER_ASSIGN_OR_RETURN(out.model, assemble_model(config, std::move(tensors)));
+  auto tensors = read_weights(folder, config, out.spec.precision);
+  if (!tensors.ok()) {
+    return absl::Status(tensors.status().code(),
+                        absl::StrCat(folder, ": ", tensors.status().message()));
+  }
+  ESPALIER_ASSIGN_OR_RETURN(out.model, assemble_model(config, *std::move(tensors)));
   ESPALIER_ASSIGN_OR_RETURN(out.weights_sha256, sha256_of_file(folder + "/model.safetensors"));
   return out;
 }

@@ -2,7 +2,9 @@
 //
 //   config.json         Hugging Face keys where shapes are uniform, per-layer shapes in "espalier"
 //   model.safetensors   our tensor names (spec/model_config.h), in final shape and precision
-//   espalier.json       task, labels, longest input, exit method with its calibrated threshold
+//                       (spec/stored_weights.h)
+//   espalier.json       format and precision (spec/stored_weights.h), task, labels, longest input,
+//                       exit method with its calibrated threshold
 //   vocab.txt, ...      the tokenizer's files, as uploaded; models that read images have none, and
 //                       config.json says in "espalier" what is done to an image
 //   golden.safetensors  golden.h
@@ -17,6 +19,7 @@
 #include "core/artifact/golden.h"
 #include "core/base/options.h"
 #include "core/model/model.h"
+#include "core/spec/precision.h"
 
 namespace espalier {
 
@@ -30,7 +33,7 @@ struct ArtifactSpec {
   std::string task;
   std::vector<std::string> label_names;
   int max_length = 0;
-  std::string precision = "fp32";
+  Precision precision = Precision::kFp32;  // of the weights
   std::optional<ExitSpec> exit;
 };
 
@@ -40,8 +43,8 @@ struct Artifact {
   std::string weights_sha256;  // of model.safetensors
 };
 
-// Writes all but the report and the card. Masked weights are stored with their zeros, without
-// masks. Tokenizer files are copied from `tokenizer_folder`.
+// Writes all but the report and the card: the model as_stored() in the spec's precision. Tokenizer
+// files are copied from `tokenizer_folder`.
 absl::Status save_artifact(const std::string& folder, const Model& model, const ArtifactSpec& spec,
                            const std::string& tokenizer_folder, const Golden& golden);
 // INVALID_ARGUMENT or NOT_FOUND names the file and what is wrong with it.

@@ -1,5 +1,8 @@
 #include "core/artifact/golden.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "absl/strings/str_cat.h"
 #include "core/base/guard.h"
 #include "core/base/status_macros.h"
@@ -10,6 +13,9 @@ namespace {
 
 constexpr char kFile[] = "/golden.safetensors";
 constexpr int64_t kMaxTokens = 1 << 20;  // of a row
+// See slack_between(): times the gap, of which the second must have room; shares of the logits.
+constexpr double kSlackFactor = 4, kLeastFactor = 2;
+constexpr double kLeastShare = 0.02, kMostShare = 0.5;
 
 using Tensors = std::map<std::string, Tensor>;
 using Lists = std::map<std::string, Tensor>;
@@ -87,6 +93,16 @@ bool logits_fit(const Tensors& tensors, Lists& lists) {
          (asked > 0 && answers == asked);
 }
 
+absl::StatusOr<double> slack_of(const std::string& folder, const Tensors& tensors) {
+  const auto found = tensors.find("slack");
+  if (found == tensors.end()) return 0.0;
+  const double slack =
+      found->second.numel() == 1 ? found->second.to(at::kDouble).item<double>() : -1;
+  if (slack >= 0 && std::isfinite(slack)) return slack;
+  return absl::InvalidArgumentError(
+      absl::StrCat(folder, kFile, ": slack is not one finite number from 0 on"));
+}
+
 absl::StatusOr<Golden> read_golden(const std::string& folder) {
   ESPALIER_ASSIGN_OR_RETURN(Tensors tensors, load_tensors(folder + kFile));
   ESPALIER_ASSIGN_OR_RETURN(Lists lists, lists_of(folder, tensors));
@@ -99,6 +115,7 @@ absl::StatusOr<Golden> read_golden(const std::string& folder) {
   Golden out;
   out.logits = tensors["logits"];
   out.sentence_logits = tensors["sentence_logits"];  // undefined where there are none
+  ESPALIER_ASSIGN_OR_RETURN(out.slack, slack_of(folder, tensors));
   Cuts lengths(lists["lengths"]);
   const std::vector<int32_t> tokens = lengths.next(lists["lengths"].numel());
   out.inputs.resize(tokens.size());
@@ -126,11 +143,28 @@ absl::StatusOr<Golden> read_golden(const std::string& folder) {
 
 Batch Golden::batch() const { return pack(std::vector<InputView>(inputs.begin(), inputs.end())); }
 
+absl::StatusOr<double> slack_between(const Tensor& exact, const Tensor& rounded,
+                                     Precision precision) {
+  if (!exact.defined() || exact.numel() == 0) return 0.0;
+  const double gap = (rounded - exact).abs().max().item<double>();
+  const double largest = exact.abs().max().item<double>();
+  const double most = kMostShare * largest;
+  if (kLeastFactor * gap <= most)
+    return std::min(most, std::max(kSlackFactor * gap, kLeastShare * std::max(1.0, largest)));
+  const bool int8 = precision == Precision::kInt8;
+  return absl::FailedPreconditionError(absl::StrCat(
+      "the model does not stand the precision ", precision_name(precision),
+      ": on a few rows its logits, of which the largest is ", largest, ", move by up to ", gap,
+      " where at most ", most / kLeastFactor, " would do; ask for the precision ",
+      int8 ? "bf16 or fp32" : "fp32", " instead"));
+}
+
 absl::Status save_golden(const std::string& folder, const Golden& golden) {
   Batch batch = golden.batch();
   Tensors tensors = {{"lengths", torch::tensor(batch.lengths, torch::kInt64)},
                      {"logits", golden.logits}};
   if (golden.sentence_logits.defined()) tensors["sentence_logits"] = golden.sentence_logits;
+  if (golden.slack > 0) tensors["slack"] = torch::tensor({golden.slack}, torch::kFloat64);
   if (batch.pixels.defined()) {
     tensors["pixels"] = batch.pixels;
     return save_tensors(folder + kFile, tensors);

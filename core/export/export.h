@@ -4,8 +4,9 @@
 //                 file), config.json as the artifact has it
 //   transformers  config.json, model.safetensors: a plain folder for from_pretrained()
 //
-// Both get the tokenizer's files or the image preprocessor's settings. See onnx_network.h for
-// inputs and outputs, plain_shape.h for what a transformers folder can hold.
+// Weights and products are fp32 in both, whatever the artifact's precision: those of int8 have its
+// rounded values. Both get the tokenizer's files or the image preprocessor's settings. See
+// onnx_network.h for inputs and outputs, plain_shape.h for what a transformers folder can hold.
 #pragma once
 
 #include <cstdint>

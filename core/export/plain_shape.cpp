@@ -93,6 +93,10 @@ Json plain_json(const PlainShape& shape, const StoredArtifact& artifact) {
   Json out = write_model_config(shape.config);
   out.erase("espalier");
   out["architectures"] = {shape.architecture};
+  // transformers writes it no more; converters of other engines still ask for it.
+  for (const char* family : {"bert", "electra", "roberta"}) {
+    if (out.at("model_type") == family) out["position_embedding_type"] = "absolute";
+  }
   if (shape.config.label_names.empty() && shape.config.classes > 0 &&
       shape.config.head != HeadKind::kMaskedLm) {
     out["num_labels"] = shape.config.classes;

@@ -4,36 +4,14 @@
 #include <numeric>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "core/base/files.h"
 #include "core/base/guard.h"
 #include "core/base/status_macros.h"
 #include "core/spec/linear_slots.h"
+#include "core/spec/stored_weights.h"
 
 namespace espalier {
 namespace {
-
-absl::Status check_weights(const StoredArtifact& artifact) {
-  const auto& stored = artifact.weights.tensors();
-  for (const auto& [name, shape] : expected_tensors(artifact.config)) {
-    const auto found = stored.find(name);
-    if (found == stored.end()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(artifact.folder, ": ", artifact.weights.title(), " lacks the tensor ", name,
-                       ", which config.json demands; is this the folder of an artifact?"));
-    }
-    const TensorInfo& info = found->second;
-    const bool is_mask = name.ends_with(".mask");
-    if (info.shape != shape || (!is_mask && info.dtype != "F32") ||
-        (is_mask && info.dtype != "U8" && info.dtype != "BOOL")) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(artifact.folder, ": tensor ", name, " is ", info.dtype, " [",
-                       absl::StrJoin(info.shape, ", "), "]; export reads ", is_mask ? "U8" : "F32",
-                       " [", absl::StrJoin(shape, ", "), "] there"));
-    }
-  }
-  return absl::OkStatus();
-}
 
 // a [N,r] times b [r,K].
 Values product(const Values& a, const Values& b) {
@@ -56,12 +34,16 @@ absl::StatusOr<StoredArtifact> open_checked(const std::string& folder) {
   StoredArtifact out;
   out.folder = folder;
   ESPALIER_ASSIGN_OR_RETURN(out.spec, read_json(folder + "/espalier.json"));
+  ESPALIER_ASSIGN_OR_RETURN(out.precision, stated_precision(out.spec, folder + "/espalier.json"));
   ESPALIER_ASSIGN_OR_RETURN(out.task, find_task(out.spec.at("task").get<std::string>()));
   ESPALIER_ASSIGN_OR_RETURN(const Json config, read_json(folder + "/config.json"));
   ESPALIER_ASSIGN_OR_RETURN(out.config, read_model_config(config));
   out.config.spans = out.task.objective == Objective::kSpan;  // config.json did not always say so
-  ESPALIER_ASSIGN_OR_RETURN(out.weights, WeightFiles::open(folder));
-  ESPALIER_RETURN_IF_ERROR(check_weights(out));
+  ESPALIER_ASSIGN_OR_RETURN(out.weights, WeightFiles::open_single(folder));
+  if (const absl::Status status = check_stored_weights(out.weights, out.config, out.precision);
+      !status.ok()) {
+    return absl::Status(status.code(), absl::StrCat(folder, ": ", status.message()));
+  }
   return out;
 }
 
@@ -72,8 +54,7 @@ Values StoredArtifact::values(const std::string& name) const {
   out.shape = weights.tensors().at(name).shape;
   out.data.resize(static_cast<size_t>(
       std::accumulate(out.shape.begin(), out.shape.end(), int64_t{1}, std::multiplies<>())));
-  if (!out.data.empty())
-    std::memcpy(out.data.data(), weights.data(name), out.data.size() * sizeof(float));
+  read_stored(weights, name, out.data.data());
   return out;
 }
 
@@ -94,6 +75,17 @@ Values StoredArtifact::factor(const std::string& linear) const {
 Values StoredArtifact::matrix(const std::string& linear) const {
   if (!is_factored(linear)) return factor(linear);
   return product(factor(linear + ".up"), factor(linear + ".down"));
+}
+
+double StoredArtifact::slack() const {
+  const auto golden = SafetensorsFile::open(folder + "/golden.safetensors");
+  if (!golden.ok()) return 0;
+  const auto found = (*golden)->tensors().find("slack");
+  if (found == (*golden)->tensors().end() || found->second.dtype != "F64") return 0;
+  double out = 0;
+  if (found->second.end - found->second.begin != sizeof(out)) return 0;
+  std::memcpy(&out, (*golden)->data(found->second), sizeof(out));
+  return out;
 }
 
 absl::StatusOr<StoredArtifact> open_artifact(const std::string& folder) {

@@ -1,5 +1,9 @@
 #include "core/job/compress.h"
 
+#include <algorithm>
+#include <span>
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/base/guard.h"
@@ -66,6 +70,22 @@ Examples plain_examples(const Task& task, const Reading& reading) {
         "a model with; a data set would help"));
   }
   return out;
+}
+
+// "3 outputs (a, b, c)"; of many labels the first few.
+std::string outputs_text(int outputs, const std::vector<std::string>& labels) {
+  constexpr size_t kShown = 8;
+  const std::span<const std::string> all(labels);
+  std::string names = absl::StrJoin(all.first(std::min(all.size(), kShown)), ", ");
+  if (all.size() > kShown) absl::StrAppend(&names, ", ...");
+  return absl::StrCat(outputs, outputs == 1 ? " output" : " outputs",
+                      names.empty() ? "" : absl::StrCat(" (", names, ")"));
+}
+
+std::string head_text(const ModelConfig& config) {
+  if (config.classes == 0 && config.head != HeadKind::kMaskedLm) return "the model has no head";
+  return absl::StrCat("the model's head (", task_of(config).value_or("of another task"), ") has ",
+                      outputs_text(config.classes, config.label_names));
 }
 
 }  // namespace
@@ -162,7 +182,7 @@ JobOutput Job::run() {
   reporter_ = std::make_unique<Reporter>(hooks_, static_cast<int>(phases.size()));
   for (int i = state_.next_phase; i < static_cast<int>(phases.size()); ++i) {
     auto start = std::chrono::steady_clock::now();
-    reporter_->begin_phase(phases[i].name, i + 1);
+    reporter_->begin_phase(phases[i].name, i + 1, std::exchange(opening_word_, ""));
     (this->*phases[i].run)();
     trainer_.reset();
     state_.trainer.reset();
@@ -242,14 +262,13 @@ void Job::fit_head() {
   const bool only_drops =
       config.head == HeadKind::kMaskedLm && config.head == task_->head() && outputs == 0;
   if (!fits) {
+    const std::string gap = absl::StrCat(head_text(config), " and the data set (", task_->name(),
+                                         ") needs ", outputs_text(outputs, wanted));
     if (!finetunes() && !only_drops) {
-      throw StatusError(absl::InvalidArgumentError(
-          absl::StrCat("the model's head (", task_of(config).value_or("of another task"), ") has ",
-                       config.classes, " outputs (", absl::StrJoin(config.label_names, ", "),
-                       ") and the data set (", task_->name(), ") needs ", outputs, " (",
-                       absl::StrJoin(wanted, ", "),
-                       "); let finetune.epochs be above 0, so that a fresh head can be trained")));
+      throw StatusError(absl::InvalidArgumentError(absl::StrCat(
+          gap, "; let finetune.epochs be above 0, so that a fresh head can be trained")));
     }
+    if (!only_drops) opening_word_ = absl::StrCat("a fresh head is trained: ", gap);
     state_.model.reset_classifier(outputs, derive_seed(recipe_.seed, "finetune", 0, 0, "head"),
                                   task_->head(), spans);
   }

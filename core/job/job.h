@@ -18,6 +18,12 @@
 
 namespace espalier {
 
+// Roles, and columns of the report.
+inline constexpr char kCompressed[] = "compressed", kDense[] = "dense";
+// The column of the first role's model with fp32's weights: what its precision cost. It is measured
+// like an artifact and not published.
+inline constexpr char kInFp32[] = "in_fp32";
+
 class Job {
  public:
   Job(const JobInput& input, const JobHooks& hooks);
@@ -43,16 +49,38 @@ class Job {
   void train_exits();
   Trainer* train(Training training);
   void checkpoint(const Trainer* trainer, bool due_now);
-  // --- publish.cpp: what is measured and published, through the Engine
+  // --- evaluate.cpp: what is measured, through the Engine
   void calibrate();
   void evaluate();
+  // What evaluate() measures: an artifact, or what is measured like one.
+  struct Subject {
+    std::string name, role, folder;  // name: of its column
+    // Every figure is of products in the precision that is published, but for times: those are of
+    // `serving`, the engine that serves here, which is null where it is the same.
+    std::unique_ptr<runtime::Engine> engine, serving;
+    std::vector<Prediction> predictions;  // of the report split
+    Latency latency;
+  };
+  // Of the artifact in folder(name), saved in this precision.
+  Subject subject(const std::string& name, const std::string& role, Precision precision) const;
+  Column column_of(const Subject& subject) const;
+  // What the report says of the two together.
+  Json beside_fp32(const Subject& published, const Subject& in_fp32) const;
   // FAILED_PRECONDITION when the recipe's constraint on the metric does not hold on the select
-  // split.
-  void check_constraint(const std::vector<runtime::Engine*>& engines);
+  // split, between what is published, the first, and what it is to be compared with, the second.
+  void check_constraint(const std::vector<Subject>& subjects);
+  // --- publish.cpp: what is published
   void save_artifacts();
+  // As the artifact of a role, in any precision.
+  void save(const std::string& role, Precision precision, const std::string& folder) const;
   std::string folder(const std::string& role) const;
-  ArtifactSpec artifact_spec(bool with_exits) const;
-  Golden golden(const Model& model) const;
+  const Model& model(const std::string& role) const;
+  // The recipe's for the first role; a dense model beside it stays what it was trained as, so that
+  // the comparison shows all that was lost.
+  Precision precision(const std::string& role) const;
+  ArtifactSpec artifact_spec(const std::string& role, Precision precision) const;
+  // `stored`: as_stored().
+  Golden golden(const Model& stored, Precision precision) const;
   JobOutput publish();
 
   bool compresses() const { return !recipe_.pruner.name.empty() || !recipe_.exit.name.empty(); }
@@ -73,6 +101,7 @@ class Job {
   JobState state_;
   std::unique_ptr<Trainer> trainer_;  // of the phase that just trained
   bool resumed_ = false;
+  std::string opening_word_;      // for the progress of the first phase
   bool artifacts_saved_ = false;  // by this process, which may have taken the job up at its end
   std::chrono::steady_clock::time_point last_checkpoint_ = std::chrono::steady_clock::now();
   double last_write_seconds_ = 0;

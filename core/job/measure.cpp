@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "core/base/status_macros.h"
@@ -19,6 +21,40 @@ runtime::Row row_of(const InputView& input, double threshold) {
   row.exit_threshold = threshold;
   return row;
 }
+
+// What is read of an answer, but for how sure it is.
+std::vector<std::vector<int>> said_by(const runtime::Answer& answer, Objective objective) {
+  if (objective == Objective::kValue) return {};
+  if (objective == Objective::kClass) return {{answer.label}};
+  if (objective == Objective::kLabels) return {answer.labels};
+  std::vector<std::vector<int>> out;
+  for (const int label : answer.labels) out.push_back({label});
+  for (const auto& guesses : answer.words) out.push_back({guesses.front().id});
+  if (!answer.sentence_logits.empty()) out.push_back({largest(answer.sentence_logits)});
+  return out;
+}
+
+// Sums over the answers to the same rows.
+struct GapSums {
+  int64_t said = 0, same = 0, logits = 0;
+  double distance = 0, largest = 0;
+
+  void add(const runtime::Answer& exact, const runtime::Answer& rounded, Objective objective) {
+    const auto a = said_by(exact, objective), b = said_by(rounded, objective);
+    for (size_t i = 0; i < a.size(); ++i) same += a[i] == b[i];
+    said += static_cast<int64_t>(a.size());
+    add(exact.logits, rounded.logits);
+    add(exact.sentence_logits, rounded.sentence_logits);
+  }
+  void add(const std::vector<float>& a, const std::vector<float>& b) {
+    for (size_t i = 0; i < a.size(); ++i) {
+      const double gap = std::abs(static_cast<double>(a[i]) - b[i]);
+      distance += gap;
+      largest = std::max(largest, gap);
+    }
+    logits += static_cast<int64_t>(a.size());
+  }
+};
 
 }  // namespace
 
@@ -87,8 +123,35 @@ absl::StatusOr<std::vector<Latency>> single_row_latency(
   std::vector<Latency> out;
   for (auto& t : times) {
     std::sort(t.begin(), t.end());
-    out.push_back({t[t.size() / 2], t[t.size() * 95 / 100], tokens / rows, rows});
+    out.push_back({t[t.size() / 2], t[t.size() * 95 / 100], tokens / rows, rows,
+                   engines[out.size()]->info().products});
   }
+  return out;
+}
+
+absl::StatusOr<PrecisionGap> precision_gap(runtime::Engine& exact, runtime::Engine& rounded,
+                                           const Examples& examples, int64_t rows) {
+  const runtime::ModelInfo& info = exact.info();
+  const double never =
+      info.has_exits ? info.threshold_low : std::numeric_limits<double>::quiet_NaN();
+  GapSums sums;
+  rows = std::min(rows, examples.size());
+  for (int64_t i = 0; i < rows;) {
+    std::vector<runtime::Row> batch;
+    for (int64_t tokens = 0; i < rows && tokens < kTokensABatch; ++i) {
+      tokens += examples.tokens(i);
+      batch.push_back(row_of(examples.input(i), never));
+    }
+    ESPALIER_ASSIGN_OR_RETURN(const auto right, exact.predict(batch));
+    ESPALIER_ASSIGN_OR_RETURN(const auto near, rounded.predict(batch));
+    for (size_t k = 0; k < batch.size(); ++k) sums.add(right[k], near[k], info.objective);
+  }
+  PrecisionGap out;
+  out.rows = rows;
+  if (sums.said > 0)
+    out.agreement = 100.0 * static_cast<double>(sums.same) / static_cast<double>(sums.said);
+  out.largest = sums.largest;
+  if (sums.logits > 0) out.mean = sums.distance / static_cast<double>(sums.logits);
   return out;
 }
 

@@ -2,6 +2,8 @@
 // number of the thing that is served.
 #pragma once
 
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -29,8 +31,22 @@ double mean_macs(const ModelConfig& config, const Examples& examples,
 struct Latency {
   double median_ms = 0, p95_ms = 0, mean_tokens = 0;
   int samples = 0;
+  std::string products;  // in what the engine multiplied, see ModelInfo
 };
 absl::StatusOr<std::vector<Latency>> single_row_latency(
     const std::vector<runtime::Engine*>& engines, const Examples& examples, int rows);
+
+// How far the answers of a precision lie from fp32's, at full depth: what leaves early would be
+// compared with what another layer says.
+struct PrecisionGap {
+  int64_t rows = 0;
+  // Answers that are the same, in percent: the label or the set of labels of a row, the label of a
+  // token, either end of a span, an asked word, whether a sentence follows. None of values.
+  std::optional<double> agreement;
+  double largest = 0, mean = 0;  // between logits
+};
+// Of the first rows of `examples`, at most `rows`; both engines are of one task.
+absl::StatusOr<PrecisionGap> precision_gap(runtime::Engine& exact, runtime::Engine& rounded,
+                                           const Examples& examples, int64_t rows);
 
 }  // namespace espalier

@@ -5,16 +5,18 @@
 
 namespace espalier {
 
-void Reporter::begin_phase(const std::string& name, int index) {
+void Reporter::begin_phase(const std::string& name, int index, const std::string& word) {
   now_ = {};
   now_.phase = name;
   now_.phase_index = index;
   now_.phases = phases_;
   now_.phase_change = true;
+  now_.message = word;
   phase_start_ = Clock::now();
   first_ = true;
   if (hooks_.progress) hooks_.progress(now_);
   now_.phase_change = false;
+  now_.message.clear();
   sent_ = Clock::now();
 }
 

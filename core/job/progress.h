@@ -12,7 +12,8 @@ namespace espalier {
 class Reporter {
  public:
   Reporter(const JobHooks& hooks, int phases) : hooks_(hooks), phases_(phases) {}
-  void begin_phase(const std::string& name, int index);
+  // `word` goes with the change of phase alone.
+  void begin_phase(const std::string& name, int index, const std::string& word = "");
   // Throws StatusError CANCELLED when the user wants the job stopped.
   void step(int64_t step, int64_t steps, const std::map<std::string, double>& metrics);
   // A word about the phase that has begun, which goes with its progress from now on.

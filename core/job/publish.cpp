@@ -1,42 +1,19 @@
-#include <filesystem>
+#include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "core/artifact/as_stored.h"
 #include "core/base/build.h"
 #include "core/base/files.h"
 #include "core/base/guard.h"
 #include "core/job/job.h"
-#include "core/job/measure.h"
 #include "core/model/walk.h"
 #include "core/runtime/engine.h"
+#include "core/runtime/packed_backend.h"
 
 namespace espalier {
 namespace {
 
 constexpr int64_t kGoldenRows = 8;
-constexpr int kLatencyRows = 100;
-constexpr int kThresholds = 20;  // candidates that calibration tries
-
-// What the model says to these rows as what is right; without the rows, which no figure needs.
-Examples answers_of(const std::vector<Prediction>& predictions) {
-  Examples out;
-  for (const Prediction& one : predictions)
-    out.targets.add(static_cast<float>(largest(one.logits)));
-  return out;
-}
-
-double nonzero_parameters(const Model& model) {
-  double out = 0;
-  model.for_each([&](const std::string& name, const Tensor& tensor) {
-    if (!name.starts_with("layers.") || name.ends_with(".mask")) return;
-    out += tensor.count_nonzero().item<double>();
-  });
-  // Biases and norms count whether or not they are zero: only weights are pruned one by one.
-  model.for_each([&](const std::string& name, const Tensor& tensor) {
-    if (!name.starts_with("layers.") || tensor.dim() != 1) return;
-    out += static_cast<double>(tensor.numel()) - tensor.count_nonzero().item<double>();
-  });
-  return out;
-}
 
 // As the data set's field has them, but all of them.
 Json class_weights_json(const ClassWeights& asked, const std::vector<double>& weights,
@@ -49,22 +26,31 @@ Json class_weights_json(const ClassWeights& asked, const std::vector<double>& we
 }  // namespace
 
 std::vector<std::string> Job::roles() const {
-  return compresses() ? std::vector<std::string>{"compressed", "dense"}
-                      : std::vector<std::string>{"dense"};
+  return compresses() ? std::vector<std::string>{kCompressed, kDense}
+                      : std::vector<std::string>{kDense};
 }
 
 std::string Job::folder(const std::string& role) const {
+  if (role == kInFp32) return absl::StrCat(input_.output_folder, "/", kInFp32);
   bool first = role == roles().front();
   return absl::StrCat(input_.output_folder, "/", first ? 0 : 1);
 }
 
-ArtifactSpec Job::artifact_spec(bool with_exits) const {
+const Model& Job::model(const std::string& role) const {
+  return role == kCompressed ? state_.model : *state_.dense;
+}
+
+Precision Job::precision(const std::string& role) const {
+  return role == roles().front() ? recipe_.precision : Precision::kFp32;
+}
+
+ArtifactSpec Job::artifact_spec(const std::string& role, Precision precision) const {
   ArtifactSpec spec;
   spec.task = task_->name();
   spec.label_names = splits_.label_names;
   spec.max_length = max_length_;
-  spec.precision = recipe_.precision;
-  if (with_exits && exit_ != nullptr) {
+  spec.precision = precision;
+  if (role == kCompressed && exit_ != nullptr) {
     auto classes = static_cast<int>(splits_.label_names.size());
     auto layers = static_cast<int>(state_.model.layers.size());
     ExitMethod::Range range = exit_->range(classes, layers);
@@ -77,135 +63,38 @@ ArtifactSpec Job::artifact_spec(bool with_exits) const {
   return spec;
 }
 
-Golden Job::golden(const Model& model) const {
+Golden Job::golden(const Model& stored, Precision precision) const {
   torch::NoGradGuard no_grad;
   const Examples& report = splits_.report;
   Golden out;
   for (int64_t i = 0; i < std::min(kGoldenRows, report.size()); ++i)
     out.inputs.push_back(report.input(i).copy());
-  TrainBackend backend(model);
+  TrainBackend backend(stored);
   const Trace trace = walk(backend, out.batch());
   out.logits = trace.logits;
   out.sentence_logits = trace.sentence_logits;
+  if (precision == Precision::kFp32) return out;
+  const runtime::Plan plan = runtime::make_plan(stored, precision);
+  runtime::PackedBackend twin(plan);
+  const Trace rounded = walk(twin, out.batch());
+  out.slack = std::max(
+      value_or_throw(slack_between(out.logits, rounded.logits, precision)),
+      value_or_throw(slack_between(out.sentence_logits, rounded.sentence_logits, precision)));
   return out;
+}
+
+void Job::save(const std::string& role, Precision precision, const std::string& folder) const {
+  const Model stored = as_stored(model(role), precision);
+  throw_if_error(save_artifact(folder, stored, artifact_spec(role, precision), input_.model_folder,
+                               golden(stored, precision)));
 }
 
 // Whoever needs them first: from calibrate() on nothing trains any more, and it puts the threshold
 // that it chooses into what is saved itself.
 void Job::save_artifacts() {
   if (artifacts_saved_) return;
-  for (const std::string& role : roles()) {
-    bool compressed = role == "compressed";
-    const Model& model = compressed ? state_.model : *state_.dense;
-    throw_if_error(save_artifact(folder(role), model, artifact_spec(compressed),
-                                 input_.model_folder, golden(model)));
-  }
+  for (const std::string& role : roles()) save(role, precision(role), folder(role));
   artifacts_saved_ = true;
-}
-
-void Job::calibrate() {
-  save_artifacts();
-  auto engine = value_or_throw(runtime::Engine::load(folder("compressed")));
-  auto classes = static_cast<int>(splits_.label_names.size());
-  std::vector<double> all = exit_->candidates(classes, engine->info().layers);
-  std::vector<double> tried;
-  for (int i = 0; i < kThresholds; ++i)
-    tried.push_back(all[i * (all.size() - 1) / (kThresholds - 1)]);
-
-  // From careful to bold: the boldest before the first that costs too much. Where no label is
-  // known, what the last layer says is what is right, and the cost is the share of rows to which an
-  // exit says something else.
-  const bool labelled = splits_.calibrate.targets.known(0);
-  Examples last_layer;
-  Json curve = Json::array();
-  double full = 0, chosen = tried.front();
-  bool holds = true;
-  for (int i = 0; i < kThresholds; ++i) {
-    auto predictions =
-        value_or_throw(predict_all(*engine, splits_.calibrate, *task_, tried[i], [] {}));
-    if (i == 0 && !labelled) last_layer = answers_of(predictions);  // nobody left
-    const double metric = labelled ? task_->figure(predictions, splits_.calibrate)
-                                   : task_->figure(predictions, last_layer, "accuracy");
-    if (i == 0) full = metric;
-    holds = holds && metric >= full - recipe_.exit_max_metric_drop;
-    if (holds) chosen = tried[i];
-    curve.push_back({{"threshold", tried[i]},
-                     {"metric", metric},
-                     {"mean_exit_layer", mean_exit_layer(predictions)}});
-    reporter_->step(i + 1, kThresholds, {{"threshold", tried[i]}, {"metric", metric}});
-  }
-  state_.facts["calibrate"]["threshold"] = chosen;
-  state_.facts["calibrate"]["judged_by"] = labelled ? "labels" : kAgreement;
-  state_.facts["calibrate"]["curve"] = curve;
-  throw_if_error(save_spec(folder("compressed"), artifact_spec(true)));
-}
-
-void Job::check_constraint(const std::vector<runtime::Engine*>& engines) {
-  if (!labelled_ || !compresses() || recipe_.max_metric_drop < 0) return;
-  double own = std::numeric_limits<double>::quiet_NaN();
-  const std::string metric =
-      recipe_.constraint_metric.empty() ? task_->metric() : recipe_.constraint_metric;
-  std::vector<double> figures;  // compressed, dense
-  for (runtime::Engine* engine : engines) {
-    auto predictions = value_or_throw(predict_all(*engine, splits_.select, *task_, own, [] {}));
-    figures.push_back(task_->figure(predictions, splits_.select, metric));
-  }
-  double drop = figures[1] - figures[0];
-  state_.facts["evaluate"]["constraint"] = {{"asked", recipe_.max_metric_drop}, {"drop", drop}};
-  if (drop <= recipe_.max_metric_drop) return;
-  throw StatusError(absl::FailedPreconditionError(absl::StrCat(
-      "the constraint is broken: ", metric, " on the select split fell from ", figures[1], " to ",
-      figures[0], ", by ", drop, " points where at most ", recipe_.max_metric_drop,
-      " were allowed; ask for less sparsity, train longer, or allow more")));
-}
-
-void Job::evaluate() {
-  save_artifacts();
-  std::vector<std::unique_ptr<runtime::Engine>> engines;
-  std::vector<runtime::Engine*> raw;
-  for (const std::string& role : roles()) {
-    engines.push_back(value_or_throw(runtime::Engine::load(folder(role))));
-    raw.push_back(engines.back().get());
-  }
-  double own = std::numeric_limits<double>::quiet_NaN();
-  std::vector<std::vector<Prediction>> predictions;
-  for (size_t i = 0; i < raw.size(); ++i) {
-    predictions.push_back(value_or_throw(predict_all(*raw[i], splits_.report, *task_, own, [&] {
-      reporter_->step(static_cast<int64_t>(i), static_cast<int64_t>(raw.size()), {});
-    })));
-  }
-  check_constraint(raw);
-  auto latency = value_or_throw(single_row_latency(raw, splits_.report, kLatencyRows));
-
-  double mean_tokens = 0;
-  for (int64_t i = 0; i < splits_.report.size(); ++i)
-    mean_tokens += static_cast<double>(splits_.report.tokens(i));
-  int tokens = static_cast<int>(mean_tokens / static_cast<double>(splits_.report.size()) + 0.5);
-  Json facts = {{"mean_tokens", tokens}};
-  double dense_parameters = count(state_.dense->config, 1).encoder_parameters;
-  for (size_t i = 0; i < raw.size(); ++i) {
-    bool compressed = roles()[i] == "compressed";
-    const Model& model = compressed ? state_.model : *state_.dense;
-    Column column;
-    column.config = model.config;
-    if (labelled_) column.metrics = task_->evaluate(predictions[i], splits_.report);
-    column.latency = latency[i];
-    column.macs = mean_macs(model.config, splits_.report, {});
-    column.mean_exit_layer = mean_exit_layer(predictions[i]);
-    column.nonzero_parameters = nonzero_parameters(model);
-    column.bytes = std::filesystem::file_size(folder(roles()[i]) + "/model.safetensors");
-    if (compressed && exit_ != nullptr) {
-      column.exit_threshold = raw[i]->info().exit_threshold;
-      column.macs_with_exits = mean_macs(model.config, splits_.report, predictions[i]);
-    }
-    facts[roles()[i]] = column_json(column, dense_parameters);
-  }
-  if (labelled_ && compresses()) {
-    PairedTest test = task_->paired_test(predictions[0], predictions[1], splits_.report);
-    facts["paired_test"] = {{"name", test.name}, {"p", test.p_value}};
-  }
-  state_.facts["evaluate"].update(facts);
-  reporter_->step(static_cast<int64_t>(raw.size()), static_cast<int64_t>(raw.size()), {});
 }
 
 JobOutput Job::publish() {
@@ -251,7 +140,9 @@ JobOutput Job::publish() {
         class_weights_json(input_.dataset->class_weights, class_weights_, splits_.label_names);
   }
   for (const std::string& role : roles()) report[role] = measured.at(role);
-  if (measured.contains("paired_test")) report["paired_test"] = measured["paired_test"];
+  for (const char* also :
+       {kInFp32, "paired_test", "precision_test", "precision_cost", "precision_gap"})
+    if (measured.contains(also)) report[also] = measured[also];
 
   JobOutput out;
   save_artifacts();

@@ -21,12 +21,17 @@ struct Column {
   double macs = 0;             // full depth, at the report split's mean length
   double macs_with_exits = 0;  // average that the predictions really took
   double mean_exit_layer = 0;
-  double nonzero_parameters = 0;  // of the layers
+  double nonzero_parameters = 0;  // of the layers, as they are stored
   uint64_t bytes = 0;             // of model.safetensors
+  std::string precision;          // of the weights, and of the products behind every figure but
+                                  // the latency, which has its own
   double exit_threshold = -1;     // < 0: no exits
 };
 Json column_json(const Column& column, double dense_encoder_parameters);
+// The figures that another precision changes, alone.
+Json figures_json(const Column& column);
 Json metric_json(const Metric& metric);
+Json gap_json(const PrecisionGap& gap);
 
 // The few figures that a list of artifacts shows.
 Json summary_of(const Json& report, const std::string& role);

@@ -6,8 +6,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
-#include <new>
 
 #include "core/kernels/lanes.h"
 #include "core/kernels/panel_tile.h"
@@ -130,14 +128,6 @@ ESPALIER_CLONES void multiply_narrow_rows(const Tile& tile, int64_t rows) {
 
 }  // namespace
 
-void AlignedFloats::Free::operator()(float* data) const { std::free(data); }
-
-AlignedFloats::AlignedFloats(int64_t count)
-    : data_(static_cast<float*>(std::aligned_alloc(
-          64, static_cast<size_t>(whole_lanes(std::max<int64_t>(count, 1))) * sizeof(float)))) {
-  if (data_ == nullptr) throw std::bad_alloc();
-}
-
 PanelLinear::PanelLinear(const float* weight, const float* bias, int64_t outputs, int64_t inputs)
     : inputs_(inputs), outputs_(outputs), panels_(panels() * inputs * kPanel) {
   bias_.assign(static_cast<size_t>(panels() * kPanel), 0);
@@ -154,6 +144,7 @@ PanelLinear::PanelLinear(const float* weight, const float* bias, int64_t outputs
 void PanelLinear::multiply(int64_t first, int64_t last, const float* x, int64_t x_stride,
                            int64_t rows, float* y, int64_t y_stride, After after, const float* add,
                            int64_t add_stride) const {
+  if (rows == 0) return;
   const bool wide = is_wide();
   const int64_t most = wide ? kWideRows : kNarrowRows;
   const int64_t tiles = (rows + most - 1) / most;

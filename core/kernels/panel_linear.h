@@ -7,27 +7,13 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <vector>
+
+#include "core/kernels/aligned_array.h"
 
 namespace espalier::kernels {
 
 enum class After { kNothing, kGelu, kGeluTanh, kRelu, kTanh };
-
-// Floats that begin at a multiple of 64 bytes, not initialised.
-class AlignedFloats {
- public:
-  AlignedFloats() = default;
-  explicit AlignedFloats(int64_t count);
-  float* get() { return data_.get(); }
-  const float* get() const { return data_.get(); }
-
- private:
-  struct Free {
-    void operator()(float* data) const;
-  };
-  std::unique_ptr<float, Free> data_;
-};
 
 class PanelLinear {
  public:

@@ -21,12 +21,14 @@ ESPALIER_INLINE Lanes gelu(Lanes x) {
 ESPALIER_INLINE Lanes hyperbolic_tangent(Lanes x) {
   const Lanes e = exponential((x < 0 ? x : -x) * 2.0F);
   const Lanes away = (1.0F - e) / (1.0F + e);
-  return x < 0 ? -away : away;
+  return (x < 0 ? -away : away) + (x == x ? Lanes{} : x);  // no number stays none
 }
 
 ESPALIER_INLINE Lanes gelu_tanh(Lanes x) {
   return x * 0.5F * (hyperbolic_tangent((x * x * x * 0.044715F + x) * 0.7978845608F) + 1.0F);
 }
+
+ESPALIER_INLINE Lanes relu(Lanes x) { return x < 0 ? Lanes{} : x; }
 
 ESPALIER_CLONES void apply(After after, float* values, int64_t count) {
   switch (after) {
@@ -39,8 +41,7 @@ ESPALIER_CLONES void apply(After after, float* values, int64_t count) {
       for (int64_t i = 0; i < count; i += kLanes) store(values + i, gelu_tanh(load(values + i)));
       return;
     case After::kRelu:
-      for (int64_t i = 0; i < count; i += kLanes)
-        store(values + i, larger(load(values + i), Lanes{}));
+      for (int64_t i = 0; i < count; i += kLanes) store(values + i, relu(load(values + i)));
       return;
     case After::kTanh:
       for (int64_t i = 0; i < count; i += kLanes)

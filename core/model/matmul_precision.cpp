@@ -2,8 +2,14 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/cpu/Utils.h>
+#include <c10/util/Exception.h>
 
 namespace espalier {
+
+MatmulPrecision::MatmulPrecision(Precision precision) : bf16_(precision == Precision::kBf16) {
+  TORCH_CHECK(can_train(precision), "matrices of floats are not multiplied in ",
+              precision_name(precision), "; known: ", trained_precisions());
+}
 
 Tensor MatmulPrecision::weight(const Tensor& w) const {
   if (!bf16_ || !w.defined()) return w;

@@ -26,7 +26,8 @@ using torch::Tensor;
 class MatmulPrecision {
  public:
   MatmulPrecision() = default;  // fp32: whatever comes is multiplied as it is
-  explicit MatmulPrecision(Precision precision) : bf16_(precision == Precision::kBf16) {}
+  // fp32 or bf16: an engine's products of integers are not this seam's.
+  explicit MatmulPrecision(Precision precision);
 
   // x in the format of a product's operands.
   Tensor operand(const Tensor& x) const { return bf16_ ? x.to(at::kBFloat16) : x; }

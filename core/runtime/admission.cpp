@@ -60,6 +60,16 @@ TimePoint place_in_queue(TimePoint submitted, int priority) {
   return submitted + behind * kHeadStart;
 }
 
+Share first_batch(std::span<const int> tokens, const Load& load, const BatchLimits& limits) {
+  const int64_t budget = token_budget(load, limits);
+  Batch batch;
+  for (int row_tokens : tokens) {
+    if (!batch.fits(row_tokens, limits.rows, budget)) break;
+    batch.add(row_tokens);
+  }
+  return {batch.rows, batch.tokens};
+}
+
 Expectation expect(const Ahead& ahead, int64_t tokens, const Load& load, const BatchLimits& limits,
                    TimePoint now) {
   const double batches =
@@ -109,6 +119,7 @@ Admission admit(std::span<const Waiting> queue, const Load& load, const BatchLim
   // more than it gives these.
   const Batch planned = plan(queue, limits.rows, budget, now);
   const int64_t least = planned.full ? planned.tokens : 0;
+  const bool in_doubt = load.late_since.has_value() && now - *load.late_since >= kTrust;
   Admission result;
   Batch batch;
   int requests = 0;
@@ -124,8 +135,11 @@ Admission admit(std::span<const Waiting> queue, const Load& load, const BatchLim
     }
     const int64_t own = std::accumulate(waiting.tokens.begin(), waiting.tokens.end(), int64_t{0});
     if (!batch.full && ready(std::max(least, batch.tokens + own)) > waiting.deadline) {
-      result.late.push_back(i);
-      continue;
+      if (!in_doubt || batch.rows > 0) {
+        result.late.push_back(i);
+        continue;
+      }
+      result.tried = true;
     }
     ++requests;
     Slice slice{i, 0};

@@ -18,13 +18,17 @@ struct BatchLimits {
   Duration max_linger = std::chrono::milliseconds(2);
   // What an accepted request waits at most for its first rows to run, by the measured rate; whoever
   // would wait longer is refused. A batch takes a quarter of it at most, a linger a twentieth.
-  Duration max_wait = std::chrono::milliseconds(400);
+  Duration max_wait = std::chrono::seconds(1);
 };
 
 // Who goes first: the earliest place in the queue. A priority is a head start: 1 is the highest, 8
 // and what is above it the lowest that is given, 0 (none given) is behind them all, and each is
-// kHeadStart ahead of the next. So requests of one priority stay in the order they came, and no
-// request is overtaken by one that came more than eight head starts later.
+// kHeadStart ahead of the next. So requests of one priority start in the order they came, and none
+// is overtaken by one that came more than eight head starts later.
+//
+// A place is worth one batch. What is left of a larger request has a new place then, as if it came
+// when that batch ends: behind whoever came meanwhile, so that nobody waits for more than about a
+// batch of anybody else of his priority, and before whoever comes later, so that it goes on too.
 constexpr int kPriorities = 8;
 constexpr Duration kHeadStart = std::chrono::milliseconds(250);
 TimePoint place_in_queue(TimePoint submitted, int priority);
@@ -34,11 +38,27 @@ struct Load {
   int requests = 0;  // of the last batch
   TimePoint end{};   // of the last batch
   ServiceRate rate;
+  // When requests were first dropped for being late, or when one of them was last tried all the
+  // same.
+  std::optional<TimePoint> late_since;
 };
+
+// Rows that wait.
+struct Share {
+  int rows = 0;
+  int64_t tokens = 0;
+
+  Share& operator+=(Share other) { return rows += other.rows, tokens += other.tokens, *this; }
+  Share& operator-=(Share other) { return rows -= other.rows, tokens -= other.tokens, *this; }
+  bool operator==(const Share&) const = default;
+};
+// What a request, the rows of which have so many `tokens`, has run before those behind it: no more
+// than one batch.
+Share first_batch(std::span<const int> tokens, const Load& load, const BatchLimits& limits);
 
 // What a request finds before it.
 struct Ahead {
-  int rows = 0;  // that wait and have an earlier place
+  int rows = 0;  // the first batches of those that have an earlier place
   int64_t tokens = 0;
   std::optional<TimePoint> running_until;  // about; of the batch that runs now
 };
@@ -75,13 +95,15 @@ struct Admission {
   std::vector<size_t> cancelled, expired, late;
   std::vector<Slice> batch;             // in the order of the queue; empty: nothing to run now
   std::optional<TimePoint> wait_until;  // look again then, when more rows are worth waiting for
+  bool tried = false;                   // the batch begins with a request that seemed to be late
 };
 
 // In the order of the queue, up to the limits and to what the measured rate can do in a quarter of
 // `max_wait`. What cannot be ready by its deadline any more is dropped before it costs engine time,
-// as long as the rate was measured within the last second: else one is tried. When more waits than
-// a batch holds, ready means with a full batch; else the batch is kept so small that nobody in it
-// is late for it.
+// as long as the rate was measured within the last second: else one is tried. And so is one a
+// second of what is dropped: an estimate that refused whatever would correct it would never get
+// better. When more waits than a batch holds, ready means with a full batch; else the batch is kept
+// so small that nobody in it is late for it.
 //
 // An idle engine, and one whose last batch held one request, starts at once. Otherwise the clients
 // that were just answered are likely to ask again: the batch waits for as many requests as the last

@@ -17,6 +17,9 @@ int64_t sum(std::span<const int> tokens) {
   return std::accumulate(tokens.begin(), tokens.end(), int64_t{0});
 }
 
+// For upper_bound().
+constexpr auto kEarlier = [](TimePoint place, const auto& entry) { return place < entry->place; };
+
 }  // namespace
 
 Batcher::Batcher(EngineCall engine, const BatcherOptions& options, Executor* executor,
@@ -51,11 +54,9 @@ absl::Status Batcher::submit(BatcherRequest request) {
     std::lock_guard lock(mutex_);
     ESPALIER_RETURN_IF_ERROR(check(*entry, entry->submitted));
     if (queue_.empty()) waiting_since_ = entry->submitted;
-    queue_changed(rows, sum(entry->tokens));
-    const auto behind = std::upper_bound(
-        queue_.begin(), queue_.end(), entry->place,
-        [](TimePoint place, const EntryPtr& other) { return place < other->place; });
-    queue_.insert(behind, std::move(entry));
+    const auto behind = std::upper_bound(queue_.begin(), queue_.end(), entry->place, kEarlier);
+    queue_.insert(behind, entry);  // may throw: nothing is counted yet
+    queue_changed(*entry, rows);
   }
   if (executor_ != nullptr) executor_->wake(this);
   return absl::OkStatus();
@@ -85,17 +86,18 @@ absl::Status Batcher::check(const Entry& entry, TimePoint now) const {
 }
 
 Ahead Batcher::ahead_of(TimePoint place) const {
-  Ahead ahead{queued_rows_, queued_tokens_, batch_until_};
+  Share ahead = shares_;
   for (auto entry = queue_.rbegin(); entry != queue_.rend() && (*entry)->place > place; ++entry) {
-    ahead.rows -= static_cast<int>((*entry)->left().size());
-    ahead.tokens -= sum((*entry)->left());
+    ahead -= (*entry)->share;
   }
-  return ahead;
+  return {ahead.rows, ahead.tokens, batch_until_};
 }
 
-void Batcher::queue_changed(int rows, int64_t tokens) {
+void Batcher::queue_changed(Entry& entry, int rows) {
   queued_rows_ += rows;
-  queued_tokens_ += tokens;
+  shares_ -= entry.share;
+  entry.share = first_batch(entry.left(), load_, options_.limits);
+  shares_ += entry.share;
   if (observer_ != nullptr && rows != 0) observer_->queue_changed(rows);
 }
 
@@ -104,7 +106,8 @@ Batcher::Step Batcher::step() {
   {
     std::lock_guard lock(mutex_);
     if (queue_.empty()) return {};
-    work = take(clock_());
+    const absl::Status taken = guard("making a batch", [&] { work = take(clock_()); });
+    if (!taken.ok()) work = drop_first(taken);
     if (work.empty()) return {false, work.wait_until};
   }
   perform(std::move(work));
@@ -147,15 +150,13 @@ Batcher::Work Batcher::take(TimePoint now) {
   // While draining nobody else comes, so nothing is worth waiting for.
   if (draining_) load_.requests = 0;
   const Admission admission = admit(snapshot, load_, options_.limits, now);
+  if (admission.tried || (!admission.late.empty() && !load_.late_since)) load_.late_since = now;
 
   Work work;
   work.wait_until = admission.wait_until;
   work.waiting_since = std::max(load_.end, waiting_since_);
   const auto drop = [&](const std::vector<size_t>& requests, const absl::Status& status) {
-    for (size_t i : requests) {
-      work.dropped.emplace_back(queue_[i], status);
-      leave(*queue_[i], queue_[i]->left().size());
-    }
+    for (size_t i : requests) work.dropped.emplace_back(queue_[i], status);
   };
   drop(admission.cancelled, absl::CancelledError("the caller cancelled the request"));
   drop(admission.expired,
@@ -165,32 +166,64 @@ Batcher::Work Batcher::take(TimePoint now) {
   for (const Slice& slice : admission.batch) {
     const EntryPtr& entry = queue_[slice.request];
     work.pieces.push_back({entry, entry->next, slice.rows});
-    work.tokens += leave(*entry, static_cast<size_t>(slice.rows));
+  }
+  // Nothing throws from here on: what leaves the queue is in `work`.
+  for (const auto& [entry, status] : work.dropped) leave(*entry, entry->left().size());
+  int64_t last = 0;
+  for (const Piece& piece : work.pieces) {
+    last = leave(*piece.entry, static_cast<size_t>(piece.rows));
+    work.tokens += last;
   }
   std::erase_if(queue_, [](const EntryPtr& entry) { return entry->left().empty(); });
   running_ = !work.empty();
-  if (!work.pieces.empty()) batch_until_ = now + load_.rate.compute(work.tokens);
+  if (work.pieces.empty()) return work;
+  batch_until_ = now + load_.rate.compute(work.tokens);
+  // Only the last can have rows left. It keeps its place where the others left it the smaller part
+  // of the batch: behind a queue that happens to end a row before a batch does, it would otherwise
+  // get on by one row a turn.
+  if (2 * last >= work.tokens) go_behind(work.pieces.back().entry, *batch_until_);
   return work;
+}
+
+// Where no batch can be made, one after the other pays for it: nobody waits in vain.
+Batcher::Work Batcher::drop_first(const absl::Status& status) {
+  const EntryPtr first = queue_.front();
+  Work work;
+  work.dropped.emplace_back(first, status);
+  leave(*first, first->left().size());
+  queue_.pop_front();
+  running_ = true;
+  return work;
+}
+
+void Batcher::go_behind(const EntryPtr& entry, TimePoint now) {
+  const auto from = std::find(queue_.begin(), queue_.end(), entry);
+  if (from == queue_.end()) return;
+  entry->place = std::max(entry->place, place_in_queue(now, entry->request.priority));
+  std::rotate(from, from + 1, std::upper_bound(from + 1, queue_.end(), entry->place, kEarlier));
 }
 
 int64_t Batcher::leave(Entry& entry, size_t rows) {
   const int64_t tokens = sum(entry.left().first(rows));
   entry.next += rows;
-  queue_changed(-static_cast<int>(rows), -tokens);
+  queue_changed(entry, -static_cast<int>(rows));
   return tokens;
 }
 
 void Batcher::perform(Work work) {
   for (auto& [entry, status] : work.dropped) finish(*entry, std::move(status));
-  if (!work.pieces.empty()) run_batch(work);
+  const absl::Status ran = guard("running a batch", [&] { run_batch(work); });
+  if (!ran.ok()) {
+    for (const Piece& piece : work.pieces) fail(piece.entry, ran);
+  }
   std::lock_guard lock(mutex_);
   running_ = false;
-  batch_until_.reset();
   if (queue_.empty()) idle_.notify_all();
 }
 
 void Batcher::run_batch(const Work& work) {
   const std::vector<Piece>& pieces = work.pieces;
+  if (pieces.empty()) return;
   std::vector<Row> rows;
   const TimePoint start = clock_();
   for (const Piece& piece : pieces) {
@@ -203,6 +236,7 @@ void Batcher::run_batch(const Work& work) {
   const TimePoint end = clock_();
   {
     std::lock_guard lock(mutex_);
+    batch_until_.reset();  // who asks again while others get their answers finds nobody before him
     load_.requests = static_cast<int>(pieces.size());
     load_.end = end;
     // What failed says nothing about what it costs to answer.
@@ -248,25 +282,27 @@ absl::StatusOr<std::vector<Answer>> Batcher::execute(std::span<const Row> rows) 
 void Batcher::deliver(const Piece& piece, absl::StatusOr<std::vector<Answer>> answers,
                       Duration compute) {
   Entry& entry = *piece.entry;
-  if (!answers.ok()) {
-    {
-      std::lock_guard lock(mutex_);  // rows that still wait would be answered to nobody
-      const auto place = std::find(queue_.begin(), queue_.end(), piece.entry);
-      if (place != queue_.end()) {
-        leave(entry, entry.left().size());
-        queue_.erase(place);
-      }
-    }
-    finish(entry, answers.status());
-    return;
-  }
+  if (!answers.ok()) return fail(piece.entry, answers.status());
   BatchedAnswer& answer = entry.answer;
   answer.compute += compute;
   std::move(answers->begin(), answers->end(), std::back_inserter(answer.answers));
   if (answer.answers.size() == entry.tokens.size()) finish(entry, std::move(answer));
 }
 
+void Batcher::fail(const EntryPtr& entry, const absl::Status& status) {
+  {
+    std::lock_guard lock(mutex_);  // rows that still wait would be answered to nobody
+    const auto place = std::find(queue_.begin(), queue_.end(), entry);
+    if (place != queue_.end()) {
+      leave(*entry, entry->left().size());
+      queue_.erase(place);
+    }
+  }
+  finish(*entry, status);
+}
+
 void Batcher::finish(Entry& entry, absl::StatusOr<BatchedAnswer> result) {
+  if (entry.request.done == nullptr) return;  // in a batch that failed only later
   // A callback that throws is a bug of its owner; it must not take the other requests with it.
   (void)guard("delivering an answer", [&] { entry.request.done(std::move(result)); });
   entry.request.done = nullptr;  // frees what it captured now, not when the queue lets go

@@ -1,6 +1,7 @@
 // Turns concurrent requests into batches: a bounded queue, whose batches run on the executor that
-// all models share, answers by callback. A request's rows may be spread over several batches; its
-// answer comes when the last row has run. No torch in this target.
+// all models share, answers by callback. A request's rows may be spread over several batches, with
+// others' between them (admission.h says who goes first); its answer comes when the last row has
+// run. No torch in this target.
 #pragma once
 
 #include <atomic>
@@ -51,8 +52,8 @@ struct BatcherRequest {
   // May be null. Set it to true to have the rows dropped that have not run.
   std::shared_ptr<const std::atomic<bool>> cancelled;
   // Called exactly once if submit() returned OK, on the executor's thread; must be quick and must
-  // not own the batcher. CANCELLED or DEADLINE_EXCEEDED when it was dropped, else the engine's
-  // status.
+  // not own the batcher. CANCELLED or DEADLINE_EXCEEDED when it was dropped, RESOURCE_EXHAUSTED
+  // when the batcher's own memory ran out, else the engine's status.
   std::function<void(absl::StatusOr<BatchedAnswer>)> done;
 };
 
@@ -86,6 +87,7 @@ class Batcher final : public WorkSource {
     std::vector<int> tokens;  // of each row
     size_t next = 0;          // first row that has not been taken
     TimePoint submitted, place;
+    Share share;  // its part of shares_
     BatchedAnswer answer;
 
     std::span<const int> left() const { return std::span(tokens).subspan(next); }
@@ -108,8 +110,10 @@ class Batcher final : public WorkSource {
   // With mutex_ held.
   absl::Status check(const Entry& entry, TimePoint now) const;
   Ahead ahead_of(TimePoint place) const;
-  void queue_changed(int rows, int64_t tokens);
-  Work take(TimePoint now);
+  void queue_changed(Entry& entry, int rows);
+  Work take(TimePoint now);  // what throws has changed nothing
+  Work drop_first(const absl::Status& status);
+  void go_behind(const EntryPtr& entry, TimePoint now);  // if it still waits
   int64_t leave(Entry& entry, size_t rows);  // the next rows of an entry; gives their tokens
 
   // Without it.
@@ -117,6 +121,7 @@ class Batcher final : public WorkSource {
   void run_batch(const Work& work);
   absl::StatusOr<std::vector<Answer>> execute(std::span<const Row> rows);
   void deliver(const Piece& piece, absl::StatusOr<std::vector<Answer>> answers, Duration compute);
+  void fail(const EntryPtr& entry, const absl::Status& status);
   void finish(Entry& entry, absl::StatusOr<BatchedAnswer> result);
 
   const EngineCall engine_;
@@ -129,7 +134,7 @@ class Batcher final : public WorkSource {
   std::condition_variable idle_;
   std::deque<EntryPtr> queue_;  // by place
   int queued_rows_ = 0;
-  int64_t queued_tokens_ = 0;
+  Share shares_;  // the first batches of all that wait: what a newcomer finds before it
   TimePoint waiting_since_{};             // when the queue was last empty
   bool running_ = false;                  // between take() and the last callback of its batch
   std::optional<TimePoint> batch_until_;  // about; of the batch that runs

@@ -20,7 +20,8 @@ namespace {
 // Golden logits come from the training backend, which sums in another order.
 constexpr double kGoldenTolerance = 1e-3;
 
-absl::Status check_equal(const Tensor& computed, const Tensor& golden) {
+// `slack`: see Golden.
+absl::Status check_equal(const Tensor& computed, const Tensor& golden, double slack) {
   if (!computed.defined() || computed.sizes() != golden.sizes()) {
     return absl::DataLossError(
         "the artifact's golden logits have another shape than what this engine computes; the "
@@ -28,18 +29,24 @@ absl::Status check_equal(const Tensor& computed, const Tensor& golden) {
   }
   const Tensor exact = golden.to(at::kFloat);
   const double gap = (computed.to(at::kCPU, at::kFloat) - exact).abs().max().item<double>();
-  const double allowed = kGoldenTolerance * std::max(1.0, exact.abs().max().item<double>());
+  const double allowed = slack + kGoldenTolerance * std::max(1.0, exact.abs().max().item<double>());
   if (gap <= allowed) return absl::OkStatus();
   return absl::DataLossError(absl::StrCat("the artifact's golden logits differ by ", gap,
                                           " from what this engine computes (allowed: ", allowed,
                                           "); the files or this build are damaged"));
 }
 
+FusedPlan plan_of(Model model, Precision stored, bool as_published) {
+  const Precision products = as_published ? stored : products_of(stored, model.device());
+  return make_fused_plan(std::move(model), products);
+}
+
 class LibTorchEngine : public Engine {
  public:
-  LibTorchEngine(Artifact artifact, std::unique_ptr<Tokenizer> tokenizer,
+  LibTorchEngine(Artifact artifact, bool as_published, std::unique_ptr<Tokenizer> tokenizer,
                  std::unique_ptr<Task> task, std::unique_ptr<ExitPolicy> policy)
-      : plan_(std::make_shared<const FusedPlan>(make_fused_plan(std::move(artifact.model)))),
+      : plan_(std::make_shared<const FusedPlan>(
+            plan_of(std::move(artifact.model), artifact.spec.precision, as_published))),
         backend_(*plan_),
         tokenizer_(std::move(tokenizer)),
         task_(std::move(task)),
@@ -60,7 +67,8 @@ class LibTorchEngine : public Engine {
       info_.mask_text = tokenizer_->written(info_.mask_id);
     }
     if (info_.objective == Objective::kSpan) info_.separator_id = tokenizer_->specials().separator;
-    info_.precision = artifact.spec.precision;
+    info_.precision = precision_name(artifact.spec.precision);
+    info_.products = precision_name(plan_->plan.products);
     info_.weights_sha256 = artifact.weights_sha256;
     if (artifact.spec.exit) {
       info_.has_exits = true;
@@ -115,12 +123,13 @@ class LibTorchEngine : public Engine {
   // Full-depth logits of the golden inputs against those that the artifact carries.
   absl::Status check_golden(const Golden& golden) {
     probe_ = golden.inputs.front();
+    const double slack = plan_->plan.products == Precision::kFp32 ? 0 : golden.slack;
     return guard("golden inputs", [&]() -> absl::Status {
       c10::InferenceMode inference;
       const Trace trace = walk(backend_, golden.batch());
-      ESPALIER_RETURN_IF_ERROR(check_equal(trace.logits, golden.logits));
+      ESPALIER_RETURN_IF_ERROR(check_equal(trace.logits, golden.logits, slack));
       if (!golden.sentence_logits.defined()) return absl::OkStatus();
-      return check_equal(trace.sentence_logits, golden.sentence_logits);
+      return check_equal(trace.sentence_logits, golden.sentence_logits, slack);
     });
   }
 
@@ -227,8 +236,9 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::load(const std::string& folder,
       ESPALIER_ASSIGN_OR_RETURN(policy, make_exit_policy(artifact.spec.exit->method));
     }
     ESPALIER_ASSIGN_OR_RETURN(Golden golden, load_golden(folder));
-    auto engine = std::make_unique<LibTorchEngine>(std::move(artifact), std::move(tokenizer),
-                                                   std::move(task), std::move(policy));
+    auto engine =
+        std::make_unique<LibTorchEngine>(std::move(artifact), options.as_published,
+                                         std::move(tokenizer), std::move(task), std::move(policy));
     ESPALIER_RETURN_IF_ERROR(engine->check_golden(golden));
     return engine;
   });

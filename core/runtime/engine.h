@@ -70,10 +70,16 @@ struct ModelInfo {
   double exit_threshold = 0;                     // calibrated
   double threshold_low = 0, threshold_high = 0;  // allowed range
   std::string precision, weights_sha256;
+  // In what the layers' products are computed here, "fp32", "bf16" or "int8": that of the weights,
+  // unless this machine computes bf16 faster in fp32 and may, see EngineOptions.
+  std::string products;
 };
 
 struct EngineOptions {
   int threads = 0;  // 0: all cores
+  // Products in the precision of the weights on every machine, emulated, and slow, where the
+  // processor does not have them: for figures, which are to be the same ones everywhere.
+  bool as_published = false;
 };
 
 class Engine {

@@ -45,6 +45,8 @@ void Executor::run() {
   while (true) {
     const TimePoint start = Clock::now();
     if (WorkSource* source = turns_.next(start)) {
+      // It may have been the one that slept until then: another keeps the time.
+      if (turns_.wait_until().has_value()) changed_.notify_one();
       lock.unlock();
       const WorkSource::Step step = source->step();
       lock.lock();

@@ -15,19 +15,19 @@ void forget_numbers(Linear& linear) {
 
 }  // namespace
 
-FusedPlan make_fused_plan(Model model) {
+FusedPlan make_fused_plan(Model model, Precision products) {
   torch::NoGradGuard no_grad;
   FusedPlan out;
   for (size_t i = 0; i < model.layers.size(); ++i) {
     auto& fused = out.layers.emplace_back();
-    if (!FusedLayer::fits(model, static_cast<int>(i))) continue;
-    fused.emplace(model, static_cast<int>(i));
+    if (!FusedLayer::fits(model, static_cast<int>(i), products)) continue;
+    fused.emplace(model, static_cast<int>(i), products);
     Layer& layer = model.layers[i];
     for (Linear* linear :
          {&layer.query, &layer.key, &layer.value, &layer.output, &layer.up, &layer.down})
       forget_numbers(*linear);
   }
-  out.plan = make_plan(std::move(model));
+  out.plan = make_plan(std::move(model), products);
   return out;
 }
 

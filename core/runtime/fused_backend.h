@@ -1,7 +1,8 @@
 // The backend of serving on a CPU: fused layers where a layer can be fused, all others are
-// PackedBackend's. One walk at a time: it keeps what it computes in from batch to batch.
+// PackedBackend's, and so are products in bf16. One walk at a time: it keeps what it computes in
+// from batch to batch.
 //
-// Reference twin: PackedBackend.
+// Reference twin: PackedBackend with the same products.
 #pragma once
 
 #include <optional>
@@ -17,7 +18,7 @@ struct FusedPlan {
   Plan plan;
   std::vector<std::optional<FusedLayer>> layers;
 };
-FusedPlan make_fused_plan(Model model);
+FusedPlan make_fused_plan(Model model, Precision products = Precision::kFp32);
 
 class FusedBackend : public PackedBackend {
  public:

@@ -2,6 +2,7 @@
 
 #include <ATen/Parallel.h>
 
+#include <algorithm>
 #include <atomic>
 #include <optional>
 #include <span>
@@ -24,72 +25,26 @@ std::optional<After> after_of(const std::string& activation) {
   return std::nullopt;
 }
 
-bool plain(const Linear& linear) {
-  return !linear.factored() && linear.weight.is_cpu() && linear.weight.scalar_type() == at::kFloat;
-}
-
-PanelLinear panels_of(const Linear& linear) {
-  const Tensor w = linear.effective_weight().contiguous();
-  const Tensor b = linear.bias.defined() ? linear.bias.contiguous() : Tensor();
-  return {w.const_data_ptr<float>(), b.defined() ? b.const_data_ptr<float>() : nullptr, w.size(0),
-          w.size(1)};
-}
-
 // Between rows of `width` floats, so that neighbours begin in different sets of the first cache.
 int64_t spaced(int64_t width) {
   const int64_t lines = kernels::whole_lanes(width) / kernels::kLanes;
   return (lines | 1) * kernels::kLanes;
 }
 
-struct Matrix {
-  float* data;
-  int64_t stride;
-};
-struct ConstMatrix {
-  const float* data;
-  int64_t stride;
-};
+// Neurons that are computed and read again while they lie in the cache; whole panels.
+constexpr int64_t kBlockNeurons = 8 * PanelLinear::kPanel;
 
-// run(first, last) for panels [first, last), shared by the threads; inside of one thread's part it
-// alone computes.
-template <class Run>
-void share_panels(int64_t first, int64_t last, Run&& run) {
-  const int64_t threads = at::get_num_threads();
-  at::parallel_for(first, last, (last - first + threads - 1) / threads, run);
-}
-
-// y = x W^T + b + add.
-void multiply(const PanelLinear& linear, ConstMatrix x, int64_t rows, Matrix y,
-              ConstMatrix add = {}) {
-  share_panels(0, linear.panels(), [&](int64_t first, int64_t last) {
-    linear.multiply(first, last, x.data, x.stride, rows, y.data, y.stride, After::kNothing,
-                    add.data, add.stride);
-  });
-}
-
-// Neurons that are computed and read again while they lie in the cache.
-constexpr int64_t kBlock = 8 * PanelLinear::kPanel;
-
-// W [outputs, inputs] in blocks of kBlock inputs, whose products are added up; the bias is the
-// first one's.
-std::vector<PanelLinear> blocks_of(const Linear& linear) {
-  const Tensor w = linear.effective_weight();
-  std::vector<PanelLinear> out;
-  for (int64_t i = 0; i < w.size(1); i += kBlock) {
-    Linear block;
-    block.weight = w.narrow(1, i, std::min(kBlock, w.size(1) - i));
-    if (i == 0) block.bias = linear.bias;
-    out.push_back(panels_of(block));
-  }
-  return out;
-}
-
-// Tokens that a thread takes through a sub-layer at a time, and more where rows are longer.
-// Measured between 48 and 192.
+// Tokens that a thread takes through a sub-layer at a time, about. Measured between 48 and 192.
 constexpr int64_t kPartTokens = 128;
 
-// run(i, team) for all of `count` pieces, by the threads in turn: who is free takes
-// the next.
+// In how many parts the threads take so many tokens, each part by one thread: as many parts for
+// each thread. 0: too few for threads that do not help each other.
+int64_t parts_for(int64_t tokens) {
+  const int64_t threads = at::get_num_threads(), round = threads * kPartTokens;
+  return threads * ((tokens + round / 2) / round);
+}
+
+// run(i, team) for all of `count` pieces, by the threads in turn: who is free takes the next.
 template <class Run>
 void by_turns(int64_t count, Team team, Run&& run) {
   std::atomic<int64_t> next = 0;
@@ -99,44 +54,55 @@ void by_turns(int64_t count, Team team, Run&& run) {
   });
 }
 
-// Whole rows, put together to parts of at least kPartTokens: the first row of each, and the end.
-std::vector<size_t> parts_of(const std::vector<int64_t>& offsets) {
+// Whole rows in at most `count` parts of about equal numbers of tokens: the first row of each, and
+// the end.
+std::vector<size_t> parts_of(const std::vector<int64_t>& offsets, int64_t count) {
   std::vector<size_t> out = {0};
-  for (size_t row = 1; row < offsets.size(); ++row) {
-    if (offsets[row] - offsets[out.back()] >= kPartTokens || row + 1 == offsets.size())
-      out.push_back(row);
+  for (int64_t i = 1; i <= count; ++i) {
+    const int64_t end = offsets.back() * i / count;
+    auto row = std::lower_bound(offsets.begin(), offsets.end(), end);
+    if (row != offsets.begin() && end - row[-1] < *row - end) --row;
+    const auto index = static_cast<size_t>(row - offsets.begin());
+    if (index != out.back()) out.push_back(index);  // a long row may be nearest for several parts
   }
   return out;
 }
 
-// Whether there is enough to do for threads that do not help each other.
-bool many(int64_t parts) { return parts >= 2 * at::get_num_threads(); }
+// Whether threads that take these parts in turn are done at about the same time.
+bool is_even(const std::vector<size_t>& parts, const std::vector<int64_t>& offsets) {
+  std::vector<int64_t> taken(static_cast<size_t>(at::get_num_threads()), 0);
+  for (size_t i = 0; i + 1 < parts.size(); ++i)
+    *std::min_element(taken.begin(), taken.end()) += offsets[parts[i + 1]] - offsets[parts[i]];
+  const int64_t most = *std::max_element(taken.begin(), taken.end());
+  return most * static_cast<int64_t>(taken.size()) * 5 <= offsets.back() * 6;
+}
 
 }  // namespace
 
-bool FusedLayer::fits(const Model& model, int layer) {
+bool FusedLayer::fits(const Model& model, int layer, Precision products) {
   const Layer& w = model.layers[static_cast<size_t>(layer)];
-  if (w.has_attention() && !(plain(w.query) && plain(w.key) && plain(w.value) && plain(w.output)))
+  const auto good = [&](const Linear& linear) { return FusedProduct::fits(linear, products); };
+  if (w.has_attention() && !(good(w.query) && good(w.key) && good(w.value) && good(w.output)))
     return false;
   if (!w.has_ffn()) return true;
-  return plain(w.up) && plain(w.down) && after_of(model.config.activation).has_value();
+  return good(w.up) && good(w.down) && after_of(model.config.activation).has_value();
 }
 
-FusedLayer::FusedLayer(const Model& model, int layer)
+FusedLayer::FusedLayer(const Model& model, int layer, Precision products)
     : width_(model.config.hidden),
       norm_first_(model.config.norm_first),
       eps_(model.config.norm_eps) {
   const Layer& w = model.layers[static_cast<size_t>(layer)];
   if (w.has_attention()) {
     heads_ = model.config.head_count(layer);
-    query_key_value_ = panels_of(joined_query_key_value(w));
-    output_ = panels_of(w.output);
+    query_key_value_ = {joined_query_key_value(w), products};
+    output_ = {w.output, products};
     attention_norm_ = w.attention_norm;
   }
   if (w.has_ffn()) {
     activation_ = *after_of(model.config.activation);
-    up_ = panels_of(w.up);
-    down_ = blocks_of(w.down);
+    up_ = {w.up, products};
+    down_ = {w.down, products, kBlockNeurons};
     ffn_norm_ = w.ffn_norm;
   }
 }
@@ -172,52 +138,55 @@ void FusedLayer::attend_rows(const float* query_key_value, int64_t stride,
 void FusedLayer::attend_part(const Part& part, std::span<const int64_t> offsets,
                              const DistanceBias& bias, Team team) const {
   Scratch& scratch = team[0];
+  scratch.begin();
   const float* in = part.x;
   if (norm_first_) {
     float* normed = scratch.normed.get(part.tokens * width_);
     normalise(attention_norm_, part.x, part.tokens, normed);
+    scratch.done(kAttentionNorm);
     in = normed;
   }
   const int64_t stride = spaced(query_key_value_.outputs()), all = spaced(output_.inputs());
   float* qkv = scratch.inner.get(part.tokens * stride);
   float* context = scratch.context.get(part.tokens * all);
-  multiply(query_key_value_, {in, width_}, part.tokens, {qkv, stride});
+  query_key_value_.multiply({in, width_}, part.tokens, {qkv, stride}, scratch.numbers);
+  scratch.done(kQueryKeyValue);
   attend_rows(qkv, stride, offsets, bias, context, all, team);
-  multiply(output_, {context, all}, part.tokens, {part.y, width_}, {part.x, width_});
-  if (!norm_first_) normalise(attention_norm_, part.y, part.tokens, part.y);
+  scratch.done(kHeads);
+  output_.multiply({context, all}, part.tokens, {part.y, width_}, scratch.numbers,
+                   {.add = {part.x, width_}});
+  scratch.done(kOutput);
+  if (norm_first_) return;
+  normalise(attention_norm_, part.y, part.tokens, part.y);
+  scratch.done(kAttentionNorm);
 }
 
 void FusedLayer::feed_part(const Part& part, Team team) const {
   Scratch& scratch = team[0];
+  scratch.begin();
   const float* in = part.x;
   if (norm_first_) {
     float* normed = scratch.normed.get(part.tokens * width_);
     normalise(ffn_norm_, part.x, part.tokens, normed);
+    scratch.done(kFeedNorm);
     in = normed;
   }
-  // A team shares the outputs of all blocks at once, so that it meets but twice; who is alone goes
-  // block by block.
-  const auto blocks = static_cast<int64_t>(down_.size());
-  const int64_t step = team.size() > 1 ? blocks : 1;
-  const int64_t stride = spaced(std::min(step * kBlock, up_.outputs()));
+  const int64_t neurons = up_.outputs(), blocks = down_.blocks();
+  const bool alone = team.size() == 1 && blocks > 1;
+  const int64_t step = alone ? kBlockNeurons : neurons, stride = spaced(std::min(step, neurons));
   float* inner = scratch.inner.get(part.tokens * stride);
-  for (int64_t block = 0; block < blocks; block += step) {
-    const int64_t first = block * kBlock / PanelLinear::kPanel;
-    const int64_t last = std::min((block + step) * kBlock / PanelLinear::kPanel, up_.panels());
-    share_panels(first, last, [&](int64_t begin, int64_t end) {
-      up_.multiply(begin, end, in, width_, part.tokens, inner - block * kBlock, stride,
-                   activation_);
-    });
-    share_panels(0, down_[0].panels(), [&](int64_t begin, int64_t end) {
-      for (int64_t i = block; i < block + step; ++i) {
-        const float* add = i == 0 ? part.x : part.y;
-        down_[static_cast<size_t>(i)].multiply(begin, end, inner + (i - block) * kBlock, stride,
-                                               part.tokens, part.y, width_, After::kNothing, add,
-                                               width_);
-      }
-    });
+  // A team, which meets after each product, takes all neurons at once.
+  for (int64_t block = 0; block < (alone ? blocks : 1); ++block) {
+    up_.multiply({in, width_}, part.tokens, {inner, stride}, scratch.numbers,
+                 {.after = activation_, .first = block * step, .count = step});
+    scratch.done(kUp);
+    down_.multiply({inner, stride}, part.tokens, {part.y, width_}, scratch.numbers,
+                   {.add = {block == 0 ? part.x : part.y, width_}, .block = alone ? block : -1});
+    scratch.done(kDown);
   }
-  if (!norm_first_) normalise(ffn_norm_, part.y, part.tokens, part.y);
+  if (norm_first_) return;
+  normalise(ffn_norm_, part.y, part.tokens, part.y);
+  scratch.done(kFeedNorm);
 }
 
 void FusedLayer::attend(const FusedRows& rows, const Tensor& bias, Team team) const {
@@ -227,11 +196,10 @@ void FusedLayer::attend(const FusedRows& rows, const Tensor& bias, Team team) co
     padded = at::constant_pad_nd(bias, {0, kernels::kLanes}).contiguous();
     biases = {padded.const_data_ptr<float>(), padded.size(1), bias.size(1) / 2};
   }
-  const std::vector<size_t> parts = parts_of(rows.offsets);
+  const std::vector<size_t> parts = parts_of(rows.offsets, parts_for(rows.offsets.back()));
   const auto count = static_cast<int64_t>(parts.size()) - 1;
-  if (!many(count)) {
+  if (count == 0 || !is_even(parts, rows.offsets))
     return attend_part({rows.x, rows.y, rows.offsets.back()}, rows.offsets, biases, team);
-  }
   by_turns(count, team, [&](int64_t i, Team mine) {
     const size_t first = parts[static_cast<size_t>(i)], last = parts[static_cast<size_t>(i) + 1];
     const int64_t begin = rows.offsets[first];
@@ -241,8 +209,8 @@ void FusedLayer::attend(const FusedRows& rows, const Tensor& bias, Team team) co
 }
 
 void FusedLayer::feed(const FusedRows& rows, Team team) const {
-  const int64_t tokens = rows.offsets.back(), count = (tokens + kPartTokens - 1) / kPartTokens;
-  if (!many(count)) return feed_part({rows.x, rows.y, tokens}, team);
+  const int64_t tokens = rows.offsets.back(), count = parts_for(tokens);
+  if (count == 0) return feed_part({rows.x, rows.y, tokens}, team);
   by_turns(count, team, [&](int64_t i, Team mine) {
     const int64_t begin = tokens * i / count, end = tokens * (i + 1) / count;
     feed_part({rows.x + begin * width_, rows.y + begin * width_, end - begin}, mine);

@@ -1,5 +1,5 @@
 // One layer of a served model, in a few passes over its rows: weights in panels
-// (kernels/panel_linear.h), q, k and v in one product, attention over ragged rows, activation,
+// (fused_product.h), q, k and v in one product, attention over ragged rows, activation,
 // residual and LayerNorm where the numbers still lie in the cache.
 //
 // Of few tokens the threads share the outputs of each product and wait for each other between
@@ -15,6 +15,7 @@
 #include "core/kernels/attention_unit.h"
 #include "core/kernels/panel_linear.h"
 #include "core/model/model.h"
+#include "core/runtime/fused_product.h"
 #include "core/runtime/scratch.h"
 
 namespace espalier::runtime {
@@ -28,9 +29,11 @@ struct FusedRows {
 
 class FusedLayer {
  public:
-  // Whether a layer of `model` can be fused: fp32 on the CPU, nothing factored.
-  static bool fits(const Model& model, int layer);
-  FusedLayer(const Model& model, int layer);
+  // Whether a layer of `model` can be fused: fp32 weights on the CPU, nothing factored, and
+  // products of floats or, where the processor has instructions for them, of 8-bit integers.
+  static bool fits(const Model& model, int layer, Precision products);
+  // Products of integers: weights that as_stored() has not rounded are rounded here.
+  FusedLayer(const Model& model, int layer, Precision products);
 
   // y = the stream x after the sub-layer; `team` has one of the pool's threads each. bias:
   // undefined, or as ragged_attention() has it.
@@ -57,8 +60,7 @@ class FusedLayer {
   bool norm_first_ = false;
   double eps_ = 0;
   kernels::After activation_ = kernels::After::kNothing;
-  kernels::PanelLinear query_key_value_, output_, up_;
-  std::vector<kernels::PanelLinear> down_;  // by blocks of neurons, to be added up
+  FusedProduct query_key_value_, output_, up_, down_;
   Norm attention_norm_, ffn_norm_;
 };
 

@@ -4,7 +4,8 @@
 
 #include <span>
 
-#include "core/kernels/panel_linear.h"
+#include "core/kernels/panel_linear8.h"
+#include "core/runtime/step_watch.h"
 
 namespace espalier::runtime {
 
@@ -27,6 +28,15 @@ class ScratchBuffer {
 // What a sub-layer of some tokens keeps between its steps, and what one of its threads needs.
 struct Scratch {
   ScratchBuffer normed, inner, context, attention;
+  kernels::Rows8 numbers;
+
+  StepWatch* watch = nullptr;  // null: nobody asks
+  void begin() const {
+    if (watch != nullptr) watch->begin();
+  }
+  void done(Step step) const {
+    if (watch != nullptr) watch->done(step);
+  }
 };
 
 // Of those that compute together. The first one's memory holds what they share.

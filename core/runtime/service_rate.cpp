@@ -10,20 +10,27 @@ namespace {
 constexpr double kDecay = 0.97;  // a batch: the last 30 or so count
 constexpr double kSpread = 0.1;  // of the mean: batches that differ less say little about the slope
 constexpr double kFlattest = 0.1;  // least share of the cost that grows with the tokens
+// A batch counts for at most so many times what was expected. One that the machine held up for
+// seconds would else be what all later ones are refused by; what lasts is learnt all the same.
+constexpr double kSurprise = 4;
 
 Duration ticks(double count) { return Duration(static_cast<Duration::rep>(std::llround(count))); }
 
 }  // namespace
 
-void ServiceRate::learn(int64_t tokens, Duration compute, Duration turn) {
-  const auto x = static_cast<double>(tokens), y = static_cast<double>(compute.count());
+void ServiceRate::learn(int64_t tokens, Duration took, Duration turn) {
+  const auto x = static_cast<double>(tokens), shared = static_cast<double>((turn - took).count());
+  auto y = static_cast<double>(took.count());
+  if (known())
+    y = std::min(
+        y, kSurprise * std::max(static_cast<double>(compute(tokens).count()), time_ / weight_));
   const auto add = [](double& sum, double value) { sum = sum * kDecay + value; };
   add(weight_, 1);
   add(tokens_, x);
   add(time_, y);
   add(tokens_squared_, x * x);
   add(tokens_time_, x * y);
-  add(turn_, static_cast<double>(std::max(turn, compute).count()));
+  add(turn_, y + std::max(shared, 0.0));
 }
 
 ServiceRate::Line ServiceRate::line() const {

@@ -14,9 +14,9 @@ using Duration = std::chrono::steady_clock::duration;
 
 class ServiceRate {
  public:
-  // A batch was `compute` in the engine and `turn` on its way: from when it could have started, had
-  // nobody else used the engine's threads, to its end.
-  void learn(int64_t tokens, Duration compute, Duration turn);
+  // A batch `took` so long in the engine and `turn` on its way: from when it could have started,
+  // had nobody else used the engine's threads, to its end.
+  void learn(int64_t tokens, Duration took, Duration turn);
 
   // Before anything ran, everything costs nothing.
   bool known() const { return weight_ > 0; }

@@ -107,8 +107,9 @@ absl::StatusOr<Json> Catalogue::resolve(const std::string& kind, const Json& cho
                               }));
     return Json{{"name", name}, {"options", std::move(resolved)}, {"digest", method.digest}};
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat("unknown ", kind, " \"", name, "\"; known: ", absl::StrJoin(known, ", ")));
+  return absl::InvalidArgumentError(absl::StrCat("unknown ", kind, " \"", name,
+                                                 "\"; known: ", absl::StrJoin(known, ", "),
+                                                 "; none leaves it out"));
 }
 
 }  // namespace espalier

@@ -10,6 +10,7 @@
 #include "core/spec/bounded_files.h"
 #include "core/spec/families.h"
 #include "core/spec/image_settings.h"
+#include "core/spec/stored_weights.h"
 #include "core/spec/tokenizer_files.h"
 #include "core/spec/weight_files.h"
 #include "core/spec/weight_values.h"
@@ -157,6 +158,15 @@ absl::Status fit_head(const Tensors& tensors, ModelFolder& out) {
   return absl::OkStatus();
 }
 
+// An artifact in int8, by the scales beside its numbers.
+absl::Status refuse_artifact_in_int8(const std::string& stored) {
+  return absl::InvalidArgumentError(absl::StrCat(
+      "tensor ", stored,
+      " has dtype I8 and a scale beside it, so this is an artifact in int8, and a "
+      "model's weights must be F32, F16 or BF16; upload the folder that `espalier artifacts export "
+      "NAME FOLDER --format transformers` writes of it"));
+}
+
 absl::Status check_tensors(const WeightFiles& weights, const ModelFolder& folder) {
   const Tensors& tensors = weights.tensors();
   for (const auto& [ours, shape] : expected_tensors(folder.config)) {
@@ -167,6 +177,8 @@ absl::Status check_tensors(const WeightFiles& weights, const ModelFolder& folder
                        ", which config.json demands; do they belong together?"));
     }
     const TensorInfo& info = tensors.at(stored);
+    if (info.dtype == "I8" && tensors.count(scale_name(stored)) > 0)
+      return refuse_artifact_in_int8(stored);
     ESPALIER_RETURN_IF_ERROR(check_tensor(
         stored, info, folder.has_our_names ? shape : their_shape(folder.config, ours, shape)));
     ESPALIER_RETURN_IF_ERROR(check_finite(stored, info, weights.data(stored)));

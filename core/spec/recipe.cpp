@@ -171,11 +171,12 @@ absl::Status read_plain(const Json& json, RecipeSpec& spec) {
   }
   std::string precision;
   fields.string("precision", precision);
-  ESPALIER_RETURN_IF_ERROR(fields.status());
-  if (!precision.empty() && precision != "fp32") {
-    return absl::UnimplementedError(
-        absl::StrCat("precision \"", precision, "\" is not written by this build; known: fp32"));
+  if (const auto known = precision_named(precision)) {
+    spec.precision = *known;
+  } else if (!precision.empty()) {
+    fields.fail(absl::StrCat("unknown precision \"", precision, "\"; known: ", known_precisions()));
   }
+  ESPALIER_RETURN_IF_ERROR(fields.status());
   ESPALIER_ASSIGN_OR_RETURN(spec.target, read_target(child(fields, "target")));
 
   Fields constraint(child(fields, "constraint"), "constraint");
@@ -229,7 +230,7 @@ Json write_resolved(const RecipeSpec& spec, Json pruner, Json distillers, Json e
               {"recover", write_training(spec.recover)},
               {"exits", write_training(spec.exits)},
               {"calibration", {{"max_metric_drop", spec.exit_max_metric_drop}}},
-              {"precision", spec.precision},
+              {"precision", precision_name(spec.precision)},
               {"seed", spec.seed}};
   if (spec.target.kind == TargetKind::kSparsity) out["target"] = {{"sparsity", spec.target.value}};
   if (spec.max_metric_drop >= 0) out["constraint"] = {{"max_metric_drop", spec.max_metric_drop}};

@@ -32,9 +32,9 @@ struct RecipeSpec {
   MethodChoice pruner, exit;
   std::vector<MethodChoice> distillers;
   TrainingSpec finetune, prune, recover, exits;
-  double exit_max_metric_drop = 1.0;  // points the exits may cost on the calibrate split
-  std::string precision = "fp32";
-  std::optional<int> max_length;  // of a text in tokens; none: see text_length()
+  double exit_max_metric_drop = 1.0;       // points the exits may cost on the calibrate split
+  Precision precision = Precision::kFp32;  // of the published weights, spec/stored_weights.h
+  std::optional<int> max_length;           // of a text in tokens; none: see text_length()
   uint64_t seed = 1;
 };
 

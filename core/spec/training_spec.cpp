@@ -16,8 +16,6 @@ constexpr std::pair<const char*, ScheduleKind> kSchedules[] = {
     {"cosine", ScheduleKind::kCosine},
     {"constant", ScheduleKind::kConstant},
     {"cyclic", ScheduleKind::kCyclic}};
-constexpr std::pair<const char*, Precision> kPrecisions[] = {{"fp32", Precision::kFp32},
-                                                             {"bf16", Precision::kBf16}};
 
 // One of a table's names; empty, which is proto's unset, leaves `out` as it was.
 template <class T, size_t n>
@@ -43,6 +41,20 @@ const char* name_of(const std::pair<const char*, T> (&table)[n], T value) {
     if (entry == value) return name;
   }
   return "";
+}
+
+void read_precision(Fields& fields, Precision& out) {
+  std::string written;
+  fields.string("precision", written);
+  if (written.empty()) return;
+  const auto known = precision_named(written);
+  if (known && can_train(*known)) {
+    out = *known;
+    return;
+  }
+  fields.fail(absl::StrCat(fields.path("precision"), " is \"", written,
+                           "\"; known in training: ", trained_precisions(),
+                           known ? "; what is published is the recipe's own precision" : ""));
 }
 
 void read_optimiser(Fields& fields, TrainingSpec& out) {
@@ -116,7 +128,7 @@ absl::StatusOr<TrainingSpec> read_training(const Json& json, const std::string& 
                              "; it must be at least 2, or 0 to turn the check off"));
   }
   fields.number("ema", out.ema, {0, 1, false, true});
-  read_name(fields, "precision", kPrecisions, out.precision);
+  read_precision(fields, out.precision);
   fields.boolean("gradient_checkpointing", out.gradient_checkpointing);
   if (fields.status().ok() && out.batch_size % out.micro_batch_size != 0) {
     fields.fail(absl::StrCat(fields.path("batch_size"), " is ", out.batch_size,
@@ -145,7 +157,7 @@ Json write_training(const TrainingSpec& spec) {
               {"patience", spec.patience},
               {"divergence_factor", spec.divergence_factor},
               {"ema", spec.ema},
-              {"precision", name_of(kPrecisions, spec.precision)},
+              {"precision", precision_name(spec.precision)},
               {"gradient_checkpointing", spec.gradient_checkpointing}};
   if (spec.steps > 0) out["steps"] = spec.steps;
   if (spec.schedule == ScheduleKind::kCyclic) {

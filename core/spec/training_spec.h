@@ -35,7 +35,7 @@ struct TrainingSpec {
   double divergence_factor = 10;
   double ema = 0;  // decay of the averaged weights, which then are the result; 0: off
   // In what the layers' matrix products are computed; weights, gradients and the optimiser are fp32
-  // in either (model/matmul_precision.h).
+  // in either (model/matmul_precision.h). One that can_train().
   Precision precision = Precision::kFp32;
   // Computes the layers' inner states again in the backward pass instead of keeping them: less
   // memory, more time, the same result (model/recompute.h).

@@ -68,14 +68,17 @@ absl::StatusOr<std::map<std::string, std::string>> read_index(const std::string&
 
 }  // namespace
 
-absl::StatusOr<WeightFiles> WeightFiles::open(const std::string& folder) {
+absl::StatusOr<WeightFiles> WeightFiles::open_single(const std::string& folder) {
   WeightFiles out;
-  if (const std::string path = absl::StrCat(folder, "/", kSingle); is_file(path)) {
-    out.title_ = kSingle;
-    ESPALIER_ASSIGN_OR_RETURN(auto file, SafetensorsFile::open(path));
-    out.files_.push_back(std::move(file));
-    return out;
-  }
+  out.title_ = kSingle;
+  ESPALIER_ASSIGN_OR_RETURN(auto file, SafetensorsFile::open(absl::StrCat(folder, "/", kSingle)));
+  out.files_.push_back(std::move(file));
+  return out;
+}
+
+absl::StatusOr<WeightFiles> WeightFiles::open(const std::string& folder) {
+  if (is_file(absl::StrCat(folder, "/", kSingle))) return open_single(folder);
+  WeightFiles out;
   const std::string index = absl::StrCat(folder, "/", kIndex);
   if (!is_file(index)) return no_weights(folder);
   out.title_ = kIndex;

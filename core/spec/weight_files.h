@@ -20,6 +20,8 @@ class WeightFiles {
   // One file is used when both are there, as Hugging Face does. A folder with neither is refused; a
   // pytorch_model.bin in it as a pickle, with the reason.
   static absl::StatusOr<WeightFiles> open(const std::string& folder);
+  // Of an artifact, which has model.safetensors and nothing else in its place: NOT_FOUND names it.
+  static absl::StatusOr<WeightFiles> open_single(const std::string& folder);
 
   // Of all files together. Offsets are those of each tensor's own file: use data().
   const std::map<std::string, TensorInfo>& tensors() const {

@@ -150,11 +150,20 @@ PairedTest Task::paired_test(std::span<const Prediction> first, std::span<const 
   const Scores one = sorted_scores(first, examples), other = sorted_scores(second, examples);
   const auto count = static_cast<size_t>(one.examples);
   const RowStatistic &a = one.list.front().statistic, &b = other.list.front().statistic;
+  const PairedResult drawn = paired_bootstrap(one.examples, a, b);
+  PairedTest out{"paired bootstrap", drawn.p_value};
   if (one.list.front().kind == Score::Kind::kShare) {
     const auto right = right_answers(a, one.examples), theirs = right_answers(b, one.examples);
-    return {"mcnemar exact", mcnemar_exact({right.get(), count}, {theirs.get(), count})};
+    out = {"mcnemar exact", mcnemar_exact({right.get(), count}, {theirs.get(), count})};
   }
-  return {"paired bootstrap", paired_bootstrap(one.examples, a, b).p_value};
+  const double scale = one.list.front().scale;
+  const double difference = value_of(b, one.examples) - value_of(a, one.examples);
+  // Without examples, or defined for no resample, it has no interval.
+  const bool known = !std::isnan(drawn.interval.low);
+  out.difference = scale * difference;
+  out.low = scale * (known ? drawn.interval.low : difference);
+  out.high = scale * (known ? drawn.interval.high : difference);
+  return out;
 }
 
 int32_t largest(std::span<const float> logits) {

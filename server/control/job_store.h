@@ -139,7 +139,8 @@ class JobStore {
 
   // ---- models and data sets --------------------------------------------------------------------
   // Files whose content the project has need no upload; the others get one. Without any upload the
-  // state is VALIDATING at once. A repeated request returns the resource that is there.
+  // state is VALIDATING at once. A repeated request returns the resource that is there. One that is
+  // INVALID makes way for its namesake.
   virtual absl::StatusOr<Resource> create_resource(Resource resource, const Request& request) = 0;
   virtual absl::StatusOr<Resource> resource(ResourceKind kind, const Key& key) = 0;
   virtual absl::StatusOr<Page<Resource>> resources(ResourceKind kind, const PageQuery& query) = 0;

@@ -11,9 +11,12 @@
 #include "absl/strings/str_split.h"
 #include "core/base/hash.h"
 #include "core/base/status_macros.h"
+#include "server/common/status.h"
 
 namespace espalier::server {
 namespace {
+
+constexpr char kDefaultProject[] = "default";  // the command line's
 
 bool is_lower(char c) { return c >= 'a' && c <= 'z'; }
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
@@ -56,6 +59,15 @@ absl::StatusOr<Key> parse_name(const std::string& name, const std::string& colle
 
 std::string make_name(const Key& key, const std::string& collection) {
   return absl::StrCat("projects/", key.project, "/", collection, "/", key.id);
+}
+
+absl::Status no_such(const Key& key, const std::string& collection, std::string_view field) {
+  const std::string project =
+      key.project == kDefaultProject ? "" : absl::StrCat(" --project ", key.project);
+  return with_reason(
+      absl::NotFoundError(absl::StrCat("there is no ", make_name(key, collection), "; 'espalier ",
+                                       collection, " list", project, "' shows what there is")),
+      "NOT_FOUND", field);
 }
 
 std::string random_id(int digits) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -24,6 +25,8 @@ absl::StatusOr<std::string> parse_parent(const std::string& parent);
 // "projects/p/{collection}/id" -> {p, id}; INVALID_ARGUMENT shows the form that was expected.
 absl::StatusOr<Key> parse_name(const std::string& name, const std::string& collection);
 std::string make_name(const Key& key, const std::string& collection);
+// NOT_FOUND that says which command lists what there is; `field` of the request names it.
+absl::Status no_such(const Key& key, const std::string& collection, std::string_view field = {});
 
 // `digits` random hex digits, of which the first is a letter: a valid id.
 std::string random_id(int digits);

@@ -60,8 +60,9 @@ ServeFlags parse_flags_or_exit(int argc, char** argv) {
   ServeFlags flags;
   std::vector<std::string> models, policies;
   double drain_seconds = 2, grace_seconds = 30;
-  int64_t linger_us = 2000, wait_ms = 400;
   runtime::BatcherOptions& batcher = flags.batcher;
+  int64_t linger_us = batcher.limits.max_linger / std::chrono::microseconds(1);
+  int64_t wait_ms = batcher.limits.max_wait / std::chrono::milliseconds(1);
 
   CLI::App app("Serves published artifacts by the Open Inference Protocol (gRPC and REST).");
   app.set_version_flag("--version", version());
@@ -73,9 +74,10 @@ ServeFlags parse_flags_or_exit(int argc, char** argv) {
                  "Serve an artifact's folder, or one of its versions, under a name: NAME=FOLDER");
   app.add_option("--repository", flags.library.repository,
                  "Serve the models of a folder: NAME/ or NAME/VERSION/");
-  app.add_option("--version-policy", policies,
-                 "Versions to serve: latest, latest:N, all or specific:A,B; of one model as "
-                 "MODEL=POLICY");
+  app.add_option(
+      "--version-policy", policies,
+      "Versions to serve: latest (default), latest:N, all or specific:A,B; of one model as "
+      "MODEL=POLICY");
   app.add_option("--control", flags.control, "Serve what the endpoints of this espalierd name");
   app.add_option("--project", flags.project, "Project of the endpoints")->capture_default_str();
   app.add_option("--cache", flags.cache, "Folder for downloaded artifacts");
@@ -108,6 +110,11 @@ ServeFlags parse_flags_or_exit(int argc, char** argv) {
   app.add_option("--grace-seconds", grace_seconds, "Time for requests in flight at the end")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
+  app.footer(
+      "Examples:\n"
+      "  espalier-serve --model reviews=./reviews\n"
+      "  espalier-serve --repository ./models --version-policy latest:2\n"
+      "  espalier-serve --control 127.0.0.1:7400 --cache /var/tmp/espalier-serve");
   if (const auto code = parse_command_line(app, argc, argv)) std::exit(*code);
   if (const absl::Status status = check(flags, models, policies); !status.ok()) {
     std::cerr << "espalier-serve: " << std::string(status.message()) << "\n";

@@ -95,8 +95,11 @@ void InferTask::answer(const absl::StatusOr<runtime::BatchedAnswer>& batched, bo
   times_.compute = batched->compute;
   times_.respond = end - ran;
   times_.total = end - start_;
-  recorder_->request_succeeded(read_.empty() ? batched->answers.size() : read_.size(),
-                               batched->answers, times_);
+  // An answer that cannot be counted is an answer still.
+  (void)guard("counting an answer", [&] {
+    recorder_->request_succeeded(read_.empty() ? batched->answers.size() : read_.size(),
+                                 batched->answers, times_);
+  });
   answered_(absl::OkStatus(), std::move(response));
 }
 
@@ -117,11 +120,13 @@ absl::Status InferTask::write(const runtime::BatchedAnswer& batched, bool trunca
 
 void InferTask::fail(const absl::Status& status) {
   times_.total = SteadyClock::now() - start_;
-  if (recorder_ != nullptr) {
-    recorder_->request_failed(status.code(), times_);
-  } else {
-    count_request(metrics_, "unknown", status.code());
-  }
+  (void)guard("counting a failure", [&] {
+    if (recorder_ != nullptr) {
+      recorder_->request_failed(status.code(), times_);
+    } else {
+      count_request(metrics_, "unknown", status.code());
+    }
+  });
   answered_(status, {});
 }
 

@@ -150,7 +150,7 @@ grpc::ServerUnaryReactor* InferenceService::ModelInfer(Context* context,
 
 grpc::ServerBidiReactor<inference::ModelInferRequest, inference::ModelStreamInferResponse>*
 InferenceService::ModelStreamInfer(Context* context) {
-  return StreamCall::start(context, protocol_, metrics_, streams_);
+  return StreamCall::start(context, protocol_, metrics_, streams_, max_unwritten_bytes_);
 }
 
 }  // namespace espalier::server

@@ -13,9 +13,10 @@ namespace espalier::server {
 
 class InferenceService final : public UnofferedCalls {
  public:
-  // Both outlive the service.
-  InferenceService(RepositoryProtocol& protocol, Metrics& metrics)
-      : protocol_(protocol), metrics_(metrics) {}
+  // Both outlive the service. The bound is that of each stream.
+  InferenceService(RepositoryProtocol& protocol, Metrics& metrics,
+                   size_t max_unwritten_bytes = StreamCall::kMaxUnwrittenBytes)
+      : protocol_(protocol), metrics_(metrics), max_unwritten_bytes_(max_unwritten_bytes) {}
 
   // Streams may be open for days: ends each once what it has read is answered.
   void drain_streams() { streams_.drain(); }
@@ -52,6 +53,7 @@ class InferenceService final : public UnofferedCalls {
 
   RepositoryProtocol& protocol_;
   Metrics& metrics_;
+  const size_t max_unwritten_bytes_;
   OpenStreams streams_;
   Errands changes_;  // loads and unloads
 };

@@ -35,6 +35,7 @@ std::map<std::string, std::string> properties(const runtime::ModelInfo& info) {
       {"layers", std::to_string(info.layers)},
       {"max_length", std::to_string(info.max_length)},
       {"precision", info.precision},
+      {"products", info.products},
       {"weights_sha256", info.weights_sha256},
       {"inputs", inputs_of(info)},
   };

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "server/serving/call_deadline.h"
 
 namespace espalier::server {
@@ -13,6 +14,28 @@ bool wants_status(const grpc::ServerContextBase& context) {
     if (entry->second == "true") return true;
   }
   return false;
+}
+
+// Of a failure with the caller's id, so that it knows which request failed.
+inference::ModelStreamInferResponse message_of(const absl::Status& status,
+                                               inference::ModelInferResponse response,
+                                               const std::string& id) {
+  inference::ModelStreamInferResponse message;
+  *message.mutable_infer_response() = std::move(response);
+  if (!status.ok()) {
+    message.mutable_infer_response()->set_id(id);
+    message.set_error_message(to_grpc(status).error_message());
+  }
+  (*message.mutable_infer_response()->mutable_parameters())["triton_final_response"].set_bool_param(
+      true);
+  return message;
+}
+
+absl::Status too_much_unwritten(size_t waiting, size_t bytes, size_t most) {
+  return absl::ResourceExhaustedError(
+      absl::StrCat("the answer has ", bytes, " bytes, and answers of ", waiting,
+                   " bytes wait for the caller to read those before them; a stream keeps ", most,
+                   " bytes: read answers before you ask for more, or ask for less at a time"));
 }
 
 }  // namespace
@@ -35,8 +58,9 @@ void OpenStreams::remove(StreamCall* stream) {
 }
 
 StreamCall* StreamCall::start(grpc::CallbackServerContext* context, RepositoryProtocol& protocol,
-                              Metrics& metrics, OpenStreams& open) {
-  const std::shared_ptr<StreamCall> call(new StreamCall(context, protocol, metrics, open));
+                              Metrics& metrics, OpenStreams& open, size_t max_unwritten_bytes) {
+  const std::shared_ptr<StreamCall> call(
+      new StreamCall(context, protocol, metrics, open, max_unwritten_bytes));
   call->self_ = call;
   const bool serving = open.add(call.get());
   std::lock_guard lock(call->mutex_);
@@ -46,10 +70,11 @@ StreamCall* StreamCall::start(grpc::CallbackServerContext* context, RepositoryPr
 }
 
 StreamCall::StreamCall(grpc::CallbackServerContext* context, RepositoryProtocol& protocol,
-                       Metrics& metrics, OpenStreams& open)
+                       Metrics& metrics, OpenStreams& open, size_t max_unwritten_bytes)
     : context_(context),
       protocol_(protocol),
       open_(open),
+      max_unwritten_bytes_(max_unwritten_bytes),
       timer_("ModelStreamInfer", metrics, context),
       deadline_(deadline_of(*context)),
       status_on_error_(wants_status(*context)) {}
@@ -88,20 +113,22 @@ std::shared_ptr<Protocol::Call> StreamCall::ask(const std::shared_ptr<Slot>& slo
 
 void StreamCall::answer(Slot& slot, absl::Status status, inference::ModelInferResponse response,
                         const std::string& id) {
-  inference::ModelStreamInferResponse message;
-  *message.mutable_infer_response() = std::move(response);
-  if (!status.ok()) {
-    // With the caller's id, so that it knows which request failed.
-    message.mutable_infer_response()->set_id(id);
-    message.set_error_message(to_grpc(status).error_message());
-  }
-  (*message.mutable_infer_response()->mutable_parameters())["triton_final_response"].set_bool_param(
-      true);
+  inference::ModelStreamInferResponse message = message_of(status, std::move(response), id);
+  const size_t bytes = message.ByteSizeLong();
   std::lock_guard lock(mutex_);
-  slot.response = std::move(message);
-  slot.status = std::move(status);
   slot.answered = true;
   slot.call.reset();
+  if (end_) return;  // nobody will read it
+  const Slot& next = *slots_.front();
+  const size_t waiting = unwritten_ - next.unwritten;
+  if (status.ok() && &slot != &next && waiting + bytes > max_unwritten_bytes_) {
+    status = too_much_unwritten(waiting, bytes, max_unwritten_bytes_);
+    message = message_of(status, {}, id);
+  }
+  slot.response = std::move(message);
+  slot.status = std::move(status);
+  slot.unwritten = slot.response.ByteSizeLong();
+  unwritten_ += slot.unwritten;
   go_on();
 }
 
@@ -109,6 +136,7 @@ void StreamCall::OnWriteDone(bool ok) {
   std::lock_guard lock(mutex_);
   writing_ = false;
   bytes_ -= slots_.front()->bytes;
+  unwritten_ -= slots_.front()->unwritten;
   slots_.pop_front();
   if (!ok) end(absl::CancelledError("the caller's connection went before the answer"));
   go_on();
@@ -159,6 +187,7 @@ void StreamCall::end(absl::Status status) {
   if (end_) return;
   end_ = std::move(status);
   for (const auto& slot : slots_) slot->call.reset();  // nobody waits for the others
+  slots_.resize(writing_ ? 1 : 0);
 }
 
 bool StreamCall::has_room() const {

@@ -4,8 +4,9 @@
 //
 // A request that fails is answered with error_message, and the stream lives on; a caller that sends
 // the metadata `triton_grpc_error: true` gets the status instead, and the end of the stream. Who
-// sends faster than the model answers is not read from (kMaxUnanswered, kMaxUnansweredBytes), so
-// that a stream holds bounded memory.
+// sends faster than the model answers is not read from (kMaxUnanswered, kMaxUnansweredBytes), and
+// who does not read what he asked for gets errors instead of answers (kMaxUnwrittenBytes), so that
+// a stream holds bounded memory.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -45,9 +46,13 @@ class StreamCall final : public grpc::ServerBidiReactor<inference::ModelInferReq
   static constexpr size_t kMaxUnanswered = 64;
   static constexpr size_t kMaxUnansweredBytes = 64 << 20;  // of requests; one may exceed it
 
+  // Of answers behind the one that is written next, which may have any size itself.
+  static constexpr size_t kMaxUnwrittenBytes = 512 << 20;
+
   // The object finishes the call; all others outlive it.
   static StreamCall* start(grpc::CallbackServerContext* context, RepositoryProtocol& protocol,
-                           Metrics& metrics, OpenStreams& open);
+                           Metrics& metrics, OpenStreams& open,
+                           size_t max_unwritten_bytes = kMaxUnwrittenBytes);
 
   void OnReadDone(bool ok) override;
   void OnWriteDone(bool ok) override;
@@ -63,10 +68,11 @@ class StreamCall final : public grpc::ServerBidiReactor<inference::ModelInferReq
     bool answered = false;
     absl::Status status;
     inference::ModelStreamInferResponse response;
+    size_t unwritten = 0;  // bytes of the response
   };
 
   StreamCall(grpc::CallbackServerContext* context, RepositoryProtocol& protocol, Metrics& metrics,
-             OpenStreams& open);
+             OpenStreams& open, size_t max_unwritten_bytes);
   std::shared_ptr<Protocol::Call> ask(const std::shared_ptr<Slot>& slot);
   void answer(Slot& slot, absl::Status status, inference::ModelInferResponse response,
               const std::string& id);
@@ -78,6 +84,7 @@ class StreamCall final : public grpc::ServerBidiReactor<inference::ModelInferReq
   grpc::CallbackServerContext* const context_;
   RepositoryProtocol& protocol_;
   OpenStreams& open_;
+  const size_t max_unwritten_bytes_;
   RpcTimer timer_;
   const std::chrono::steady_clock::time_point deadline_;
   const bool status_on_error_;
@@ -87,7 +94,7 @@ class StreamCall final : public grpc::ServerBidiReactor<inference::ModelInferReq
 
   std::mutex mutex_;
   std::deque<std::shared_ptr<Slot>> slots_;  // in order of arrival
-  size_t bytes_ = 0;                         // of slots_
+  size_t bytes_ = 0, unwritten_ = 0;         // of the requests and the answers in slots_
   bool reading_ = false, writing_ = false;   // writing: the front of slots_
   bool closed_ = false;                      // the caller sends no more
   bool draining_ = false;

@@ -3,6 +3,8 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <optional>
+
 #include "absl/strings/str_cat.h"
 #include "core/base/status_macros.h"
 #include "core/spec/catalogue.h"
@@ -12,6 +14,7 @@ namespace {
 
 constexpr uint32_t kProtocolVersion = 1;
 constexpr uint32_t kCheckpointFormat = 1;
+constexpr std::chrono::minutes kSayAwayEvery{1};
 
 wire::WorkerInfo describe(const WorkerOptions& options, const Catalogue& catalogue,
                           const std::string& id) {
@@ -59,11 +62,24 @@ Readiness Worker::readiness() const {
   return {true, "ok"};
 }
 
+std::function<bool()> Worker::give_up_when_stopped() const {
+  using Clock = std::chrono::steady_clock;
+  return [this, said = std::optional<Clock::time_point>()]() mutable {
+    if (stop_.stopped()) return true;
+    const auto now = Clock::now();
+    if (!said || now - *said >= kSayAwayEvery) {
+      said = now;
+      spdlog::warn("espalierd at {} does not answer; waiting for it", options_.control.address);
+    }
+    return false;
+  };
+}
+
 absl::Status Worker::register_once() {
   wire::RegisterWorkerRequest request;
   *request.mutable_worker() = info_;
-  auto response =
-      client_.call_patiently(&Stub::RegisterWorker, request, [this] { return stop_.stopped(); });
+  spdlog::info("registering with espalierd at {}", options_.control.address);
+  auto response = client_.call_patiently(&Stub::RegisterWorker, request, give_up_when_stopped());
   if (!response.ok()) {
     return absl::Status(response.status().code(),
                         absl::StrCat("cannot register with espalierd at ", options_.control.address,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -45,6 +46,9 @@ class Worker {
 
  private:
   Worker(WorkerOptions options, std::unique_ptr<Scratch> scratch, Metrics& metrics);
+  // Whether to give up, for ControlClient::call_patiently(), which asks while espalierd does not
+  // answer: when stopped; until then the log hears of it, once a minute at most.
+  std::function<bool()> give_up_when_stopped() const;
   absl::Status register_once();
   // Leases and runs jobs until it is stopped or espalierd refuses to lease.
   void serve_leases();

@@ -7,6 +7,7 @@
 
 #include "core/distill/registry.h"
 #include "core/exit/registry.h"
+#include "core/model/walk.h"
 #include "core/prune/registry.h"
 #include "core/train/trainer.h"
 #include "tests/testing/tiny_model.h"
@@ -55,5 +56,31 @@ struct Bench {
     }
   }
 };
+
+// A tiny model with trained-in exits of each method.
+inline Model with_exits(const std::string& method) {
+  Bench bench({"", "", method}, 0, 30);
+  bench.training.spec.learning_rate = 1e-2;
+  Model model = testing::tiny_model();
+  Trainer trainer(model, bench.training);
+  while (!trainer.done()) trainer.step();
+  trainer.finish();
+  return model;
+}
+
+struct Answered {
+  Tensor logits, exit_layer;
+};
+
+inline Answered answer(Backend& backend, const ExitPolicy* policy, const Batch& batch,
+                       double threshold, int max_layer = 3) {
+  torch::NoGradGuard no_grad;
+  WalkOptions options;
+  options.policy = policy;
+  options.knobs.threshold = at::full({batch.rows()}, threshold, at::kFloat);
+  options.knobs.max_layer = at::full({batch.rows()}, max_layer, at::kLong);
+  Trace trace = walk(backend, batch, {}, options);
+  return {trace.logits, trace.exit_layer};
+}
 
 }  // namespace espalier

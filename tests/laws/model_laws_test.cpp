@@ -21,32 +21,6 @@ using testing::tiny_batch;
 using testing::tiny_examples;
 using testing::tiny_model;
 
-// A tiny model with trained-in exits of each method.
-Model with_exits(const std::string& method) {
-  Bench bench({"", "", method}, 0, 30);
-  bench.training.spec.learning_rate = 1e-2;
-  Model model = tiny_model();
-  Trainer trainer(model, bench.training);
-  while (!trainer.done()) trainer.step();
-  trainer.finish();
-  return model;
-}
-
-struct Answered {
-  Tensor logits, exit_layer;
-};
-
-Answered answer(Backend& backend, const ExitPolicy* policy, const Batch& batch, double threshold,
-                int max_layer = 3) {
-  torch::NoGradGuard no_grad;
-  WalkOptions options;
-  options.policy = policy;
-  options.knobs.threshold = at::full({batch.rows()}, threshold, at::kFloat);
-  options.knobs.max_layer = at::full({batch.rows()}, max_layer, at::kLong);
-  Trace trace = walk(backend, batch, {}, options);
-  return {trace.logits, trace.exit_layer};
-}
-
 TEST(ExitLaw, APolicyThatNeverFiresChangesNothing) {
   for (const auto& entry : exit_methods().entries()) {
     Model model = with_exits(entry.name);
@@ -159,6 +133,41 @@ TEST(BatchLaw, ThreadsThatShareABatchGiveEachRowWhatItGetsAlone) {
   // A smaller batch computes in what the larger one left.
   Batch few = tiny_batch(examples, 60);
   EXPECT_LE(max_gap(walk(fused, few).logits, together.narrow(0, 0, 60)), 1e-6);
+  at::set_num_threads(before);
+}
+
+// Rows that no number of threads can share evenly, and some that they can.
+TEST(BatchLaw, LongRowsGetTheSameFromAnyNumberOfThreads) {
+  const int before = at::get_num_threads();
+  ModelConfig config = testing::tiny_config();
+  config.positions = 520;
+  const Model model = random_model(config, 1);
+  const runtime::Plan plain = runtime::make_plan(model);
+  const runtime::FusedPlan plan = runtime::make_fused_plan(model);
+  runtime::PackedBackend packed(plain);
+  runtime::FusedBackend fused(plan);
+  torch::NoGradGuard no_grad;
+  Random random(1);
+  const std::vector<std::vector<size_t>> batches = {
+      {200}, {256, 256}, {128, 128, 128, 128, 128}, {512, 1, 1, 1, 1, 1}, {1, 520, 300, 2}};
+  for (const std::vector<size_t>& lengths : batches) {
+    std::vector<Input> inputs;
+    for (const size_t length : lengths) {
+      Input& input = inputs.emplace_back();
+      for (size_t t = 0; t < length; ++t)
+        input.ids.push_back(1 + static_cast<int32_t>(random.below(39)));
+      input.types.assign(length, 0);
+    }
+    const Batch batch = pack(std::vector<InputView>(inputs.begin(), inputs.end()));
+    WalkOptions options;
+    options.record.hidden = true;
+    const Tensor expected = walk(packed, batch, {}, options).hidden.back();
+    for (const int threads : {1, 2, 3}) {
+      at::set_num_threads(threads);
+      const Tensor states = walk(fused, batch, {}, options).hidden.back();
+      EXPECT_LE(max_gap(states, expected), 1e-5) << lengths.size() << " rows, " << threads;
+    }
+  }
   at::set_num_threads(before);
 }
 

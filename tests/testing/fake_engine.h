@@ -26,7 +26,8 @@ inline runtime::ModelInfo fake_info() {
   info.exit_threshold = 0.5;
   info.threshold_low = 0;
   info.threshold_high = 1;
-  info.precision = "fp32";
+  info.precision = "bf16";
+  info.products = "fp32";  // as on a machine that does not multiply bf16
   info.weights_sha256 = std::string(64, 'a');
   return info;
 }

@@ -91,9 +91,7 @@ absl::StatusOr<Artifact> SqliteJobStore::artifact(const Key& key) {
     auto row = db_->query("SELECT id, body FROM artifacts WHERE project = ? AND id = ?",
                           key.project, key.id);
     if (row.step()) return load_artifact(row, key.project);
-    return with_reason(
-        absl::NotFoundError(absl::StrCat("there is no ", make_name(key, "artifacts"))),
-        "NOT_FOUND");
+    return no_such(key, "artifacts");
   });
 }
 
@@ -132,9 +130,7 @@ absl::Status SqliteJobStore::delete_artifact(const Key& key) {
                          "IN_USE");
     }
     if (db_->run("DELETE FROM artifacts WHERE project = ? AND id = ?", key.project, key.id) == 0) {
-      return with_reason(
-          absl::NotFoundError(absl::StrCat("there is no ", make_name(key, "artifacts"))),
-          "NOT_FOUND");
+      return no_such(key, "artifacts");
     }
     db_->run("DELETE FROM artifact_files WHERE project = ? AND artifact = ?", key.project, key.id);
     return absl::OkStatus();

@@ -13,11 +13,6 @@ using google::protobuf::util::TimeUtil;
 
 namespace {
 
-absl::Status no_endpoint(const Key& key) {
-  return with_reason(absl::NotFoundError(absl::StrCat("there is no ", make_name(key, "endpoints"))),
-                     "NOT_FOUND");
-}
-
 // Whether the project's endpoints are still few and small enough with this one.
 absl::Status check_room(sqlite::Database& db, const Key& key, const Endpoint& endpoint) {
   auto others = db.query(
@@ -51,8 +46,7 @@ absl::StatusOr<Endpoint> SqliteJobStore::set_endpoint(Endpoint endpoint, bool ch
       auto row = db_->query("SELECT body FROM artifacts WHERE project = ? AND id = ?", key.project,
                             key.id);
       if (!row.step()) {
-        return with_reason(absl::NotFoundError(absl::StrCat("there is no ", route.artifact())),
-                           "NOT_FOUND", "endpoint.routes.artifact");
+        return no_such(key, "artifacts", "endpoint.routes.artifact");
       }
       espalier::v1::Artifact artifact;
       artifact.ParseFromString(row.text(0));
@@ -81,7 +75,7 @@ absl::StatusOr<Endpoint> SqliteJobStore::endpoint(const Key& key) {
   return read("reading an endpoint", [&]() -> absl::StatusOr<Endpoint> {
     auto row =
         db_->query("SELECT body FROM endpoints WHERE project = ? AND id = ?", key.project, key.id);
-    if (!row.step()) return no_endpoint(key);
+    if (!row.step()) return no_such(key, "endpoints");
     Endpoint endpoint;
     endpoint.ParseFromString(row.text(0));
     return endpoint;
@@ -111,7 +105,7 @@ absl::StatusOr<Page<Endpoint>> SqliteJobStore::endpoints(const PageQuery& query)
 absl::Status SqliteJobStore::delete_endpoint(const Key& key) {
   return write("deleting an endpoint", [&]() -> absl::Status {
     if (db_->run("DELETE FROM endpoints WHERE project = ? AND id = ?", key.project, key.id) == 0) {
-      return no_endpoint(key);
+      return no_such(key, "endpoints");
     }
     db_->run("DELETE FROM endpoint_routes WHERE project = ? AND endpoint = ?", key.project, key.id);
     return absl::OkStatus();

@@ -43,10 +43,7 @@ absl::StatusOr<SqliteJobStore::JobRow> SqliteJobStore::load_job(const Key& key) 
   auto rows =
       load_jobs(db_->query("SELECT " ESPALIER_JOB_COLUMNS "FROM jobs WHERE project = ? AND id = ?",
                            key.project, key.id));
-  if (rows.empty()) {
-    return with_reason(absl::NotFoundError(absl::StrCat("there is no ", make_name(key, "jobs"))),
-                       "NOT_FOUND");
-  }
+  if (rows.empty()) return no_such(key, "jobs");
   return std::move(rows.front());
 }
 

@@ -7,12 +7,6 @@
 namespace espalier::server {
 namespace {
 
-absl::Status no_resource(ResourceKind kind, const Key& key) {
-  return with_reason(
-      absl::NotFoundError(absl::StrCat("there is no ", make_name(key, collection_of(kind)))),
-      "NOT_FOUND");
-}
-
 // About what it takes in an answer.
 size_t bytes_of(const Resource& resource) {
   size_t bytes = resource.body.size();
@@ -29,7 +23,11 @@ absl::StatusOr<Resource> SqliteJobStore::create_resource(Resource resource,
     const std::string collection = collection_of(resource.kind);
     ESPALIER_ASSIGN_OR_RETURN(auto known, repeated(project, collection, request));
     if (known) return load_resource(resource.kind, {project, *known});
-    if (load_resource(resource.kind, resource.key).ok()) {
+    const auto there = load_resource(resource.kind, resource.key);
+    // What was refused serves nobody: who has mended it need not delete it first.
+    if (there.ok() && there->state == ResourceState::kInvalid) {
+      erase_resource(resource.kind, resource.key);
+    } else if (there.ok()) {
       return with_reason(absl::AlreadyExistsError(
                              absl::StrCat(make_name(resource.key, collection),
                                           " exists already; take another id or delete it first")),
@@ -59,7 +57,7 @@ absl::StatusOr<Resource> SqliteJobStore::load_resource(ResourceKind kind, const 
   auto row = db_->query(
       "SELECT state, body, create_ms, seq FROM resources WHERE project = ? AND kind = ? AND id = ?",
       key.project, kind, key.id);
-  if (!row.step()) return no_resource(kind, key);
+  if (!row.step()) return no_such(key, collection_of(kind));
   Resource resource{kind,          key, static_cast<ResourceState>(row.integer(0)),
                     row.text(1),   {},  row.integer(2),
                     row.integer(3)};
@@ -115,15 +113,19 @@ absl::Status SqliteJobStore::delete_resource(ResourceKind kind, const Key& key) 
                                           user.text(0), "; cancel it or wait for its end")),
                          "IN_USE");
     }
-    db_->run("DELETE FROM resources WHERE project = ? AND kind = ? AND id = ?", key.project, kind,
-             key.id);
-    db_->run("DELETE FROM resource_files WHERE project = ? AND kind = ? AND id = ?", key.project,
-             kind, key.id);
-    db_->run("DELETE FROM uploads WHERE project = ? AND kind = ? AND resource = ?", key.project,
-             kind, key.id);
-    forget(key, collection_of(kind));
+    erase_resource(kind, key);
     return absl::OkStatus();
   });
+}
+
+void SqliteJobStore::erase_resource(ResourceKind kind, const Key& key) {
+  db_->run("DELETE FROM resources WHERE project = ? AND kind = ? AND id = ?", key.project, kind,
+           key.id);
+  db_->run("DELETE FROM resource_files WHERE project = ? AND kind = ? AND id = ?", key.project,
+           kind, key.id);
+  db_->run("DELETE FROM uploads WHERE project = ? AND kind = ? AND resource = ?", key.project, kind,
+           key.id);
+  forget(key, collection_of(kind));
 }
 
 absl::Status SqliteJobStore::settle_resource(const Resource& checked, ResourceState state,
@@ -134,7 +136,7 @@ absl::Status SqliteJobStore::settle_resource(const Resource& checked, ResourceSt
         "state = ? AND seq = ?",
         state, sqlite::Blob{body}, checked.key.project, checked.kind, checked.key.id,
         ResourceState::kValidating, checked.seq);
-    return changed == 1 ? absl::OkStatus() : no_resource(checked.kind, checked.key);
+    return changed == 1 ? absl::OkStatus() : no_such(checked.key, collection_of(checked.kind));
   });
 }
 

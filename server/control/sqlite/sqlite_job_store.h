@@ -129,6 +129,7 @@ class SqliteJobStore : public JobStore {
   void forget(const Key& key, const std::string& collection);
 
   absl::StatusOr<Resource> load_resource(ResourceKind kind, const Key& key);
+  void erase_resource(ResourceKind kind, const Key& key);
   bool has_blob(const std::string& project, const StoredFile& file);
   absl::Status need_blobs(const std::string& project, const std::vector<StoredFile>& files);
 

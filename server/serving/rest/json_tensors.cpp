@@ -77,6 +77,11 @@ void write_number(const char* element, std::string& json) {
       json.append("null");
       return;
     }
+    // As "-0" it would be an integer, and lose its sign.
+    if (value == 0 && std::signbit(value)) {
+      json.append("-0.0");
+      return;
+    }
   }
   std::array<char, 32> digits;
   const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;

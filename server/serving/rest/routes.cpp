@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "core/base/guard.h"
+#include "core/text/utf8.h"
 #include "server/serving/rest/message_json.h"
 #include "server/serving/rest/rest_calls.h"
 
@@ -81,7 +82,8 @@ int hex_digit(char c) {
   return -1;
 }
 
-// "%C3%A9" -> "é"; what is no escape stays.
+// "%C3%A9" -> "é"; what is no escape stays, and what is no UTF-8 becomes U+FFFD: names end in
+// messages, which are UTF-8.
 std::string unescaped(const std::string& text) {
   std::string result;
   for (size_t i = 0; i < text.size(); ++i) {
@@ -90,7 +92,7 @@ std::string unescaped(const std::string& text) {
     result.push_back(low >= 0 ? static_cast<char>(high * 16 + low) : text[i]);
     if (low >= 0) i += 2;
   }
-  return result;
+  return repair_utf8(result);
 }
 
 // Of a target's path, without its first and last slash and its query.

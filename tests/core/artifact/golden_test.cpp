@@ -1,5 +1,6 @@
 #include "core/artifact/golden.h"
 
+#include <cmath>
 #include <map>
 
 #include "core/base/files.h"
@@ -54,6 +55,7 @@ TEST(Golden, ComesBackWithItsAskedWordsAndSentences) {
   golden.inputs[1].types = {0};
   golden.logits = torch::tensor({1.0f, 2.0f}).view({2, 1});
   golden.sentence_logits = torch::tensor({3.0f, 4.0f, 5.0f, 6.0f}).view({2, 2});
+  golden.slack = 0.25;
   const std::string folder = folder_of("words");
   ASSERT_TRUE(save_golden(folder, golden).ok());
   const auto back = load_golden(folder);
@@ -65,6 +67,7 @@ TEST(Golden, ComesBackWithItsAskedWordsAndSentences) {
   EXPECT_TRUE(back->inputs[1].asked.empty());
   EXPECT_TRUE(at::equal(back->logits, golden.logits));
   EXPECT_TRUE(at::equal(back->sentence_logits, golden.sentence_logits));
+  EXPECT_EQ(back->slack, 0.25);
 }
 
 TEST(Golden, ComesBackWithItsPixels) {
@@ -105,6 +108,46 @@ TEST(Golden, RefusesListsThatDoNotFit) {
   expect_refused(changed("asked", list({-1})), "sizes disagree");
   expect_refused(changed("types", list({0})), "sizes disagree");
   expect_refused(changed("ids", at::ones({3, 1})), "ids is no list");
+}
+
+TEST(Golden, AllowsNothingWhereNothingSaysSo) { EXPECT_EQ(loaded(asking())->slack, 0); }
+
+TEST(Golden, RefusesASlackThatIsNoNumber) {
+  expect_refused(changed("slack", at::ones({2})), "slack is not one finite number");
+  expect_refused(changed("slack", at::full({1}, -1.0)), "slack is not one finite number");
+  expect_refused(changed("slack", at::full({1}, NAN)), "slack is not one finite number");
+}
+
+absl::StatusOr<double> slack_of_gap(double gap, double largest = 10,
+                                    Precision precision = Precision::kInt8) {
+  const Tensor exact = torch::tensor({{largest, 0.0}, {-0.25 * largest, 0.5 * largest}});
+  return slack_between(exact, exact + torch::tensor({{0.0, gap}, {0.0, -gap / 2}}), precision);
+}
+
+TEST(GoldenSlack, IsFourTimesTheGap) { EXPECT_DOUBLE_EQ(*slack_of_gap(0.5), 2); }
+
+TEST(GoldenSlack, IsAShareOfTheLogitsWhereTheGapIsSmall) {
+  EXPECT_DOUBLE_EQ(*slack_of_gap(0.01), 0.2);
+  EXPECT_DOUBLE_EQ(*slack_of_gap(0.001, 0.5), 0.02);
+}
+
+// Files whose logits are all 0 must not pass.
+TEST(GoldenSlack, StaysBelowHalfTheLargestLogit) {
+  EXPECT_DOUBLE_EQ(*slack_of_gap(2), 5);
+  EXPECT_DOUBLE_EQ(*slack_of_gap(0.001, 0.03125), 0.015625);
+  EXPECT_EQ(*slack_of_gap(0, 0), 0);
+  EXPECT_EQ(*slack_between({}, {}, Precision::kInt8), 0);
+}
+
+TEST(GoldenSlack, IsRefusedToAModelThatDoesNotStandThePrecision) {
+  const absl::Status status = slack_of_gap(3).status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+  for (const char* part : {"precision int8", "the largest is 10", "by up to 3 where at most 2.5",
+                           "bf16 or fp32 instead"})
+    EXPECT_THAT(std::string(status.message()), HasSubstr(part));
+  EXPECT_THAT(std::string(slack_of_gap(3, 10, Precision::kBf16).status().message()),
+              HasSubstr("ask for the precision fp32 instead"));
+  EXPECT_FALSE(slack_of_gap(NAN).ok());
 }
 
 TEST(Golden, RefusesLogitsThatDoNotFit) {

@@ -51,6 +51,28 @@ TEST(Export, WritesATransformersFolder) {
   EXPECT_THAT(report->files, ElementsAre("config.json", "model.safetensors", "vocab.txt"));
 }
 
+TEST(Export, SaysThatAnEndpointInInt8AnswersOtherwise) {
+  ModelConfig config = testing::tiny_config();
+  config.heads.push_back({"exits.0", 0, "pooler_classifier", 5, 2});
+  const Folder folder(config);
+  ASSERT_TRUE(testing::narrow_tiny(folder.artifact, config, 0.25).ok());
+  const auto report = folder.write({.exits = true});
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_THAT(report->notes,
+              ElementsAre("the weights of the layers are those in int8, written and multiplied as "
+                          "fp32; where the endpoint multiplies in int8 it rounds their inputs too, "
+                          "so its logits differ from these by up to about 0.25, and the exits' "
+                          "threshold was chosen for its logits"));
+}
+
+TEST(Export, SaysSoOfATransformersFolderToo) {
+  const Folder folder;
+  ASSERT_TRUE(testing::narrow_tiny(folder.artifact, testing::tiny_config(), 0).ok());
+  const auto report = folder.write({.format = "transformers"});
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_THAT(report->notes, ElementsAre(::testing::EndsWith("its logits differ from these")));
+}
+
 TEST(Export, LeavesNothingBehindWhenItFails) {
   ModelConfig config = testing::tiny_config();
   config.layers[0].neurons = 0;  // FFN of a post-norm layer
@@ -69,9 +91,27 @@ TEST(Export, WritesIntoAnEmptyFolderButIntoNoOther) {
 TEST(Export, RefusesWhatItDoesNotKnow) {
   const Folder folder;
   EXPECT_THAT(folder.write({.format = "pickle"}).status(), Refuses("known: onnx, transformers"));
-  EXPECT_THAT(folder.write({.exits = true}).status(), Refuses("has no exits"));
+  EXPECT_THAT(folder.write({.exits = true}).status(), Refuses("this artifact has no exits"));
   EXPECT_THAT(folder.write({.format = "transformers", .exits = true}).status(),
               Refuses("onnx only"));
+}
+
+TEST(Export, NamesTheWeightsThatAreMissing) {
+  const Folder folder;
+  std::filesystem::remove(folder.artifact + "/model.safetensors");
+  const absl::Status status = folder.write({}).status();
+  EXPECT_TRUE(absl::IsNotFound(status)) << status;
+  EXPECT_THAT(std::string(status.message()),
+              ::testing::HasSubstr(folder.artifact + "/model.safetensors"));
+}
+
+TEST(Export, RefusesAFormatOfNewerBuilds) {
+  const Folder folder;
+  const std::string path = folder.artifact + "/espalier.json";
+  Json spec = *read_json(path);
+  spec["format"] = 3;
+  ASSERT_TRUE(write_file(path, spec.dump()).ok());
+  EXPECT_THAT(folder.write({}).status(), Refuses("has format 3; this build reads formats 1 and 2"));
 }
 
 TEST(Export, RefusesWeightsThatAreNotTheConfigS) {

@@ -76,6 +76,32 @@ TEST(OnnxNetwork, GivesEachLayerItsOwnSizes) {
   EXPECT_THAT(dims(model.weight("layers.1.ffn.down.weight.transposed")), ElementsAre(3, 8));
 }
 
+// Row 0 of up is 0.01 .. 0.08: its largest number is 127, and of 0.01 it is 16.
+TEST(OnnxNetwork, HasTheRoundedValuesOfInt8) {
+  const ModelConfig config = testing::tiny_config();
+  const Scratch scratch;
+  testing::tiny_artifact(scratch, config);
+  const std::string folder = scratch.path() + "/artifact";
+  ASSERT_TRUE(testing::narrow_tiny(folder, config, 0).ok());
+  const auto artifact = open_artifact(folder);
+  ASSERT_TRUE(artifact.ok()) << artifact.status();
+  const Values up = artifact->matrix("layers.0.ffn.up");
+  EXPECT_FLOAT_EQ(up.data[0] / up.data[7], 16.0F / 127);
+  OnnxGraph graph;
+  add_network(*artifact, false, graph);
+  ASSERT_TRUE(graph.write(scratch.path() + "/model.onnx").ok());
+  onnx::ModelProto model;
+  ASSERT_TRUE(model.ParseFromString(*read_file(scratch.path() + "/model.onnx")));
+  const auto& all = model.graph().initializer();
+  const auto found = std::find_if(all.begin(), all.end(), [](const auto& tensor) {
+    return tensor.name() == "layers.0.ffn.up.weight.transposed";
+  });
+  ASSERT_NE(found, all.end());
+  float first = 0;
+  std::memcpy(&first, found->raw_data().data(), sizeof(first));
+  EXPECT_EQ(first, up.data[0]);
+}
+
 TEST(OnnxNetwork, LeavesOutSubLayersThatAreGoneWithTheirNorms) {
   ModelConfig config = testing::tiny_config();
   config.layers[1] = {{}, 4, 6};

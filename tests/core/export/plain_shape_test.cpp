@@ -58,6 +58,7 @@ TEST(PlainShape, IsTheArtifactSOwnWhereNothingIsPruned) {
   EXPECT_THAT(shape->notes, IsEmpty());
   EXPECT_EQ(shape->architecture, "BertForSequenceClassification");
   EXPECT_EQ(shape->json["num_labels"], 2);
+  EXPECT_EQ(shape->json["position_embedding_type"], "absolute");
   EXPECT_FALSE(shape->json.contains("espalier"));
 }
 

@@ -6,6 +6,8 @@
 
 #include "core/base/files.h"
 #include "core/export/stored_artifact.h"
+#include "core/spec/int8_rows.h"
+#include "core/spec/stored_weights.h"
 #include "tests/core/spec/scratch.h"
 
 namespace espalier::testing {
@@ -43,6 +45,32 @@ inline absl::Status write_tiny(const std::string& folder, const ModelConfig& con
   done.Update(write_file(folder + "/config.json", write_model_config(config).dump()));
   done.Update(write_file(folder + "/espalier.json", spec.dump()));
   if (!config.reads_images()) done.Update(write_file(folder + "/vocab.txt", "a\nb\n"));
+  return done;
+}
+
+// The same artifact in int8, and a golden file with this slack.
+inline absl::Status narrow_tiny(const std::string& folder, const ModelConfig& config,
+                                double slack) {
+  const auto weights = WeightFiles::open_single(folder);
+  if (!weights.ok()) return weights.status();
+  std::map<std::string, Int8Rows> hold;
+  std::vector<TensorView> views;
+  for (const auto& [name, shape] : expected_tensors(config)) {
+    const auto* values = reinterpret_cast<const float*>(weights->data(name));
+    if (!is_narrowed(name, shape)) {
+      views.push_back({name, "F32", shape, values});
+      continue;
+    }
+    const Int8Rows& rows = hold[name] = quantise_rows(values, shape[0], shape[1]);
+    views.push_back({name, "I8", shape, rows.numbers.data()});
+    views.push_back({scale_name(name), "F32", {shape[0]}, rows.scales.data()});
+  }
+  Json spec = *read_json(folder + "/espalier.json");
+  spec["precision"] = "int8";
+  spec["format"] = artifact_format(Precision::kInt8);
+  absl::Status done = write_safetensors(folder + "/model.safetensors", std::move(views));
+  done.Update(write_safetensors(folder + "/golden.safetensors", {{"slack", "F64", {1}, &slack}}));
+  done.Update(write_file(folder + "/espalier.json", spec.dump()));
   return done;
 }
 

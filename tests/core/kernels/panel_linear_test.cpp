@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <torch/types.h>
 
+#include <cmath>
+
 namespace espalier::kernels {
 namespace {
 
@@ -63,6 +65,17 @@ TEST(PanelLinear, AppliesEveryActivation) {
   for (const After after : {After::kGelu, After::kGeluTanh, After::kRelu, After::kTanh}) {
     EXPECT_LE(gap(computed(x, weight, bias, after), reference(x, weight, bias, after)), 2e-6)
         << static_cast<int>(after);
+  }
+}
+
+TEST(PanelLinear, WhatIsNoNumberStaysNone) {
+  const Tensor weight = at::eye(3), bias = at::zeros({3});
+  const Tensor x = torch::tensor({NAN, 1.0F, -2.0F}).view({1, 3});
+  for (const After after :
+       {After::kNothing, After::kGelu, After::kGeluTanh, After::kRelu, After::kTanh}) {
+    const Tensor y = computed(at::cat({at::ones({1, 3}), x}), weight, bias, after);
+    EXPECT_TRUE(y[0].isfinite().all().item<bool>());
+    EXPECT_TRUE(y[1][0].isnan().item<bool>()) << static_cast<int>(after);
   }
 }
 

@@ -22,6 +22,10 @@ TEST(MatmulPrecision, Fp32MultipliesWhatComes) {
   EXPECT_TRUE(fp32.weight(w).is_same(w));
 }
 
+TEST(MatmulPrecision, Int8IsRefusedAndNotTakenForFp32) {
+  EXPECT_THROW(MatmulPrecision(Precision::kInt8), c10::Error);
+}
+
 TEST(MatmulPrecision, Bf16RoundsOperandsAndGivesBackTheFormatThatCame) {
   // Neighbours of 1 in bf16 are 1 - 1/256 and 1 + 1/128.
   Linear linear{parameter(1 + 1.0 / 512), at::zeros({1})};

@@ -140,6 +140,27 @@ TEST(Admission, TriesOneWhenTheMeasuredRateIsOld) {
   EXPECT_THAT(admission.batch, ElementsAre(Slice{0, 1}));
 }
 
+// By the rate it takes 100 ms; only who is tried can show that this is no longer so.
+TEST(Admission, TriesOneASecondOfWhatSeemsLate) {
+  Load load = measured({}, 100);
+  const auto asked = [&] {
+    return Queue()
+        .add({1000})
+        .until(kNow + milliseconds(10))
+        .add({1000})
+        .until(kNow + milliseconds(10))
+        .admit({}, load);
+  };
+  EXPECT_THAT(asked().late, ElementsAre(0, 1));
+  load.late_since = kNow - milliseconds(900);
+  EXPECT_THAT(asked().late, ElementsAre(0, 1));
+  EXPECT_FALSE(asked().tried);
+  load.late_since = kNow - milliseconds(1000);
+  EXPECT_TRUE(asked().tried);
+  EXPECT_THAT(asked().batch, ElementsAre(Slice{0, 1}));
+  EXPECT_THAT(asked().late, ElementsAre(1));
+}
+
 TEST(Place, IsTheOrderOfArrivalWithinAPriority) {
   EXPECT_LT(place_in_queue(kNow, 3), place_in_queue(kNow + microseconds(1), 3));
 }
@@ -153,6 +174,21 @@ TEST(Place, OfAHigherPriorityIsEarlierAndOfNoneTheLast) {
 
 TEST(Place, AgesSoThatNobodyIsOvertakenForEver) {
   EXPECT_LE(place_in_queue(kNow, 0), place_in_queue(kNow + kPriorities * kHeadStart, 1));
+}
+
+TEST(FirstBatch, IsWhatOneOfRowsAndTokensHolds) {
+  const std::vector<int> tokens = {6, 4, 5, 1};
+  EXPECT_EQ(first_batch(tokens, {}, {}), (Share{4, 16}));
+  EXPECT_EQ(first_batch(tokens, {}, {.rows = 3}), (Share{3, 15}));
+  EXPECT_EQ(first_batch(tokens, {}, {.tokens = 10}), (Share{2, 10}));
+  EXPECT_EQ(first_batch(tokens, {}, {.tokens = 5}), (Share{1, 6}));
+  EXPECT_EQ(first_batch({}, {}, {}), Share{});
+}
+
+TEST(FirstBatch, TakesNoMoreThanAQuarterOfTheLongestWait) {
+  const std::vector<int> tokens = {60, 40, 1};
+  EXPECT_EQ(first_batch(tokens, measured({}, 100), {.max_wait = milliseconds(40)}),
+            (Share{2, 100}));
 }
 
 double ms(Duration duration) { return std::chrono::duration<double, std::milli>(duration).count(); }

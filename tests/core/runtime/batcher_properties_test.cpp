@@ -137,6 +137,40 @@ TEST_P(BatcherProperties, AcceptedRequestsWaitNoLongerThanTheyMay) {
   EXPECT_GT(refused, 1000);
 }
 
+// It would take the engine about 0.9 seconds, of which nobody may wait more than 0.4.
+TEST_P(BatcherProperties, ALargeRequestShutsNobodyOut) {
+  simulation.add_model(options, cost);
+  simulation.at(simulation.now() + milliseconds(100), [this] {
+    asked.push_back({.tokens = std::vector<int>(450, 37)});
+    simulation.ask(asked.back());
+  });
+  traffic(milliseconds(5), [this] { return SimulatedRequest{.tokens = {draw(3, 37)}}; });
+  simulation.run();
+  for (size_t id = 0; id < asked.size(); ++id) {
+    const SimulatedOutcome& outcome = simulation.outcomes[id];
+    EXPECT_EQ(outcome.code, absl::StatusCode::kOk);
+    // The batch of 17 ms that runs, one that was full already, its own.
+    EXPECT_LT(latency(id), asked[id].tokens.size() > 1 ? seconds(2) : milliseconds(55));
+  }
+}
+
+TEST_P(BatcherProperties, ALargeRequestGoesOnHoweverManySmallOnesCome) {
+  simulation.add_model(options, cost);
+  traffic(microseconds(350), [this] {
+    return SimulatedRequest{.tokens = std::vector<int>(draw(0, 99) == 0 ? 30 : 1, 20)};
+  });
+  simulation.run();
+  int large = 0;
+  for (size_t id = 0; id < asked.size(); ++id) {
+    if (asked[id].tokens.size() == 1 || !simulation.outcomes[id].accepted) continue;
+    ++large;
+    // 30 rows of 20 tokens are two batches of 300: four waits at most.
+    EXPECT_EQ(simulation.outcomes[id].code, absl::StatusCode::kOk);
+    EXPECT_LT(latency(id), 4 * milliseconds(440));
+  }
+  EXPECT_GT(large, 10);
+}
+
 TEST_P(BatcherProperties, ADeadlineIsKeptOrCostsNothing) {
   simulation.add_model(options, cost);
   traffic(microseconds(350), [this] {

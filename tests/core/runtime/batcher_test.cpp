@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <future>
+#include <new>
 #include <stdexcept>
 
 namespace espalier::runtime {
@@ -62,7 +63,11 @@ class BatcherTest : public testing::Test {
  protected:
   std::unique_ptr<Batcher> make(BatcherOptions options = {}) {
     return std::make_unique<Batcher>([this](std::span<const Row> rows) { return engine(rows); },
-                                     options, nullptr, &observer, [this] { return now; });
+                                     options, nullptr, &observer,
+                                     [this] {
+                                       if (--good_readings == 0) throw std::bad_alloc();
+                                       return now;
+                                     });
   }
   BatcherRequest request(std::vector<int32_t> first_ids, Outcome& outcome) {
     BatcherRequest result;
@@ -78,6 +83,7 @@ class BatcherTest : public testing::Test {
   }
 
   TimePoint now = TimePoint{} + std::chrono::hours(1);
+  int good_readings = 0;  // of the clock, and one that throws; 0: all are good
   FakeEngine engine;
   CountingObserver observer;
   Outcome first, second, third;
@@ -105,6 +111,31 @@ TEST_F(BatcherTest, SpreadsALargeRequestOverBatchesAndAnswersItOnce) {
   EXPECT_THAT(first.labels, ElementsAre(1, 2, 3, 4, 5));
   EXPECT_EQ(first.calls, 1);
   EXPECT_THAT(engine.batches, ElementsAre(2, 2, 1));
+}
+
+TEST_F(BatcherTest, TheRestOfALargeRequestGoesBehindWhoeverCameMeanwhile) {
+  auto batcher = make({.limits = {.rows = 2}});
+  ASSERT_TRUE(batcher->submit(request({1, 2, 3, 4, 5}, first)).ok());
+  ASSERT_TRUE(batcher->submit(request({6}, second)).ok());
+  batcher->step();
+  ASSERT_TRUE(batcher->submit(request({7, 8}, third)).ok());
+  batcher->step();  // 6, 3
+  EXPECT_THAT(second.labels, ElementsAre(6));
+  batcher->step();  // 7, 8
+  EXPECT_THAT(third.labels, ElementsAre(7, 8));
+  batcher->step();
+  EXPECT_THAT(first.labels, ElementsAre(1, 2, 3, 4, 5));
+}
+
+TEST_F(BatcherTest, TheRestKeepsItsPlaceWhereOthersLeftItLittleOfTheBatch) {
+  auto batcher = make({.limits = {.rows = 3}});
+  ASSERT_TRUE(batcher->submit(request({1, 2}, first)).ok());
+  ASSERT_TRUE(batcher->submit(request({3, 4, 5, 6}, second)).ok());
+  ASSERT_TRUE(batcher->submit(request({7}, third)).ok());
+  batcher->step();  // 1, 2, 3
+  batcher->step();
+  EXPECT_THAT(second.labels, ElementsAre(3, 4, 5, 6));
+  EXPECT_EQ(third.calls, 0);
 }
 
 TEST_F(BatcherTest, RefusesWhatWouldOverflowTheQueueAndRecovers) {
@@ -192,6 +223,25 @@ TEST_F(BatcherTest, AnEngineThatThrowsIsAnErrorOfTheRequestNotOfTheThread) {
   EXPECT_THAT(second.labels, ElementsAre(2));
 }
 
+// A clock that throws stands for each of the batcher's own allocations.
+TEST_F(BatcherTest, AnswersEverybodyWhereMemoryRunsOutBesideTheEngine) {
+  for (int reading = 1; reading <= 5; ++reading) {
+    first = second = third = {};
+    auto batcher = make({.limits = {.rows = 2}});
+    ASSERT_TRUE(batcher->submit(request({1}, first)).ok());
+    ASSERT_TRUE(batcher->submit(request({2, 3}, second)).ok());
+    good_readings = reading;
+    EXPECT_TRUE(batcher->step());
+    EXPECT_LT(good_readings, 1) << "never threw";
+    EXPECT_EQ(first.status.code(), absl::StatusCode::kResourceExhausted);
+    ASSERT_TRUE(batcher->submit(request({4}, third)).ok());
+    batcher->drain();
+    EXPECT_EQ(first.calls + second.calls, 2);
+    EXPECT_THAT(third.labels, ElementsAre(4));
+    EXPECT_EQ(batcher->queued_rows() + observer.queued, 0);
+  }
+}
+
 TEST_F(BatcherTest, MeasuresQueueAndComputeApart) {
   auto batcher = make();
   engine.on_run = [this] { now += std::chrono::milliseconds(7); };
@@ -241,13 +291,15 @@ class SlowBatcherTest : public BatcherTest {
     EXPECT_TRUE(batcher->step());
     engine.batches.clear();
   }
+  void four_wait() {
+    for (int id = 1; id <= 4; ++id) ASSERT_TRUE(batcher->submit(request({id}, first)).ok());
+  }
   Outcome warm;
   std::unique_ptr<Batcher> batcher = make({.limits = {.rows = 1, .max_wait = milliseconds(3)}});
 };
 
 TEST_F(SlowBatcherTest, RefusesWhoWouldWaitTooLong) {
-  ASSERT_TRUE(batcher->submit(request({1, 2, 3}, first)).ok());
-  ASSERT_TRUE(batcher->submit(request({4}, second)).ok());
+  four_wait();
   const absl::Status refused = batcher->submit(request({5}, third));
   EXPECT_EQ(refused.code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(std::string(refused.message()), HasSubstr("would wait about 4 ms (allowed: 3)"));
@@ -255,9 +307,33 @@ TEST_F(SlowBatcherTest, RefusesWhoWouldWaitTooLong) {
 }
 
 TEST_F(SlowBatcherTest, CountsOnlyWhatGoesBeforeAsAWait) {
-  ASSERT_TRUE(batcher->submit(request({1, 2, 3}, first)).ok());
-  ASSERT_TRUE(batcher->submit(request({4}, second)).ok());
+  four_wait();
   EXPECT_TRUE(batcher->check(1, TimePoint::max()).ok());
+}
+
+TEST_F(SlowBatcherTest, CountsOneBatchOfALargeRequestAsAWait) {
+  ASSERT_TRUE(batcher->submit(request({1, 2, 3, 4, 5}, first)).ok());
+  BatcherRequest hurried = request({6}, second);
+  hurried.deadline = now + microseconds(2100);
+  ASSERT_TRUE(batcher->submit(std::move(hurried)).ok());
+  batcher->step();
+  batcher->step();
+  EXPECT_THAT(second.labels, ElementsAre(6));
+}
+
+TEST_F(SlowBatcherTest, WhoeverComesWhileALargeRequestRunsIsNext) {
+  engine.on_run = [&] {
+    now += microseconds(600);
+    if (engine.batches.size() == 1) {
+      ASSERT_TRUE(batcher->submit(request({4}, second)).ok());
+    }
+    now += microseconds(400);
+  };
+  ASSERT_TRUE(batcher->submit(request({1, 2, 3}, first)).ok());
+  batcher->step();
+  batcher->step();
+  EXPECT_THAT(second.labels, ElementsAre(4));
+  EXPECT_EQ(second.answer.queue, microseconds(400));
 }
 
 TEST_F(SlowBatcherTest, CountsTheRestOfTheBatchThatRunsAsAWait) {
@@ -272,7 +348,8 @@ TEST_F(SlowBatcherTest, CountsTheRestOfTheBatchThatRunsAsAWait) {
 }
 
 TEST_F(SlowBatcherTest, RefusesWhoseDeadlineComesBeforeTheAnswer) {
-  ASSERT_TRUE(batcher->submit(request({1, 2}, first)).ok());
+  ASSERT_TRUE(batcher->submit(request({1}, first)).ok());
+  ASSERT_TRUE(batcher->submit(request({2}, first)).ok());
   BatcherRequest hurried = request({3}, second);
   hurried.deadline = now + microseconds(2900);
   const absl::Status refused = batcher->submit(std::move(hurried));
@@ -296,8 +373,7 @@ TEST_F(SlowBatcherTest, LearnsNothingFromABatchThatFailed) {
     ASSERT_TRUE(batcher->submit(request({-1}, failed)).ok());
     batcher->step();
   }
-  ASSERT_TRUE(batcher->submit(request({1, 2, 3}, first)).ok());
-  ASSERT_TRUE(batcher->submit(request({4}, second)).ok());
+  four_wait();
   EXPECT_FALSE(batcher->check(0, TimePoint::max()).ok());
 }
 

@@ -49,6 +49,22 @@ TEST(ServiceRate, ForgetsHowItWasAHundredBatchesAgo) {
   EXPECT_NEAR(us(rate.compute(100)), 2000, 600);
 }
 
+// The machine stood still for ten seconds; nobody with a deadline is to pay for it for long.
+TEST(ServiceRate, TakesAStallForFourTimesTheUsualAndNoMore) {
+  ServiceRate rate;
+  for (int i = 0; i < 100; ++i) rate.learn(100, milliseconds(2), milliseconds(2));
+  rate.learn(100, std::chrono::seconds(10), std::chrono::seconds(10));
+  EXPECT_LE(us(rate.compute(100)), 2300);
+  EXPECT_EQ(rate.stretch(), 1);
+}
+
+TEST(ServiceRate, LearnsASlownessThatLasts) {
+  ServiceRate rate;
+  for (int i = 0; i < 100; ++i) rate.learn(100, milliseconds(2), {});
+  for (int i = 0; i < 100; ++i) rate.learn(100, milliseconds(40), {});
+  EXPECT_NEAR(us(rate.compute(100)), 40'000, 6000);
+}
+
 TEST(ServiceRate, StretchesWhereOthersTakeTurns) {
   ServiceRate rate;
   rate.learn(100, milliseconds(2), milliseconds(6));

@@ -23,7 +23,7 @@ TEST(Catalogue, RefusesInTheWordsOfTheRegistry) {
   const Catalogue catalogue = sample_catalogue();
   auto refuse = [&](Json choice) { return catalogue.resolve("pruner", choice).status(); };
   EXPECT_THAT(refuse({{"name", "cofl"}}),
-              Refuses("unknown pruner \"cofl\"; known: magnitude, taylor"));
+              Refuses("unknown pruner \"cofl\"; known: magnitude, taylor; none leaves it out"));
   EXPECT_THAT(refuse({{"name", "soft_labels"}}), Refuses("unknown pruner"));
   EXPECT_THAT(refuse({{"name", "taylor"}, {"options", {{"share", 2}}}}),
               Refuses("taylor: option 'share' is 2; it must be between 0 and 1"));

@@ -15,11 +15,13 @@ using testing::bytes_of;
 using testing::Scratch;
 
 constexpr int64_t kMegabyte = 1'000'000;
-constexpr int64_t kBlocks = 150, kBlockRows = 1000;
-// What readers may hold: Arrow reads up to 32 blocks of a megabyte ahead; batches; small columns.
-constexpr int64_t kAllowed = 100 * kMegabyte;
+constexpr int64_t kBlocks = 300, kBlockRows = 1000;
+// What readers may hold: Arrow reads up to 32 blocks of a megabyte ahead, and holds some as they
+// came and as they are read; batches; small columns. How far it gets ahead is up to the scheduler:
+// of 150 blocks up to 113 megabytes were seen at a time, on a machine that was short of processors.
+constexpr int64_t kAllowed = kBlocks / 2 * kMegabyte;
 
-// A TSV of 150 blocks of a megabyte.
+// A TSV of blocks of a megabyte.
 std::string large_tsv(const Scratch& scratch) {
   std::string block;
   for (int64_t row = 0; row < kBlockRows; ++row)

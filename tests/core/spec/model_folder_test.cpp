@@ -72,6 +72,21 @@ TEST(ModelFolder, OfAnArtifactHasOurNames) {
   EXPECT_THAT(checkpoint.inspect().status(), Refuses("lacks the tensor exits.0.pooler.bias"));
 }
 
+TEST(ModelFolder, RefusesAnArtifactInInt8WithWhatCanBeUploaded) {
+  Checkpoint checkpoint;
+  const ModelConfig config = *read_model_config(Json::parse(kTinyBert));
+  checkpoint.files()["config.json"] = write_model_config(config).dump();
+  checkpoint.tensors().clear();
+  for (const auto& [name, shape] : expected_tensors(config))
+    checkpoint.tensors()[name] = {"F32", shape};
+  checkpoint.tensors()["layers.0.ffn.up.weight"].dtype = "I8";
+  EXPECT_THAT(checkpoint.inspect().status(), Refuses("has dtype I8; it must be F32, F16 or BF16"));
+  checkpoint.tensors()["layers.0.ffn.up.weight.scale"] = {"F32", {6}};
+  EXPECT_THAT(checkpoint.inspect().status(),
+              Refuses("has dtype I8 and a scale beside it, so this is an artifact in int8"));
+  EXPECT_THAT(checkpoint.inspect().status(), Refuses("artifacts export NAME FOLDER --format"));
+}
+
 TEST(ModelFolder, NamesWhatIsMissing) {
   for (const char* name : {"config.json", "vocab.txt"}) {
     Checkpoint checkpoint;

@@ -56,7 +56,7 @@ TEST(Recipe, KeepsWhatTheUserWrote) {
     "pruner": {"name": "magnitude"}, "distillers": [{"name": "layer_match"}, {"name": "soft_labels"}],
     "finetune": {"epochs": 3, "batch_size": 64, "micro_batch_size": 16, "learning_rate": 1e-4, "dropout": 0.2},
     "prune": {"steps": 100, "warmup": 0, "clip": 0, "weight_decay": 0}, "calibration": {"max_metric_drop": 0.5},
-    "max_length": 64, "seed": 7, "precision": "fp32"})");
+    "max_length": 64, "seed": 7, "precision": "int8"})");
   EXPECT_EQ(spec.pruner.name, "magnitude");
   EXPECT_EQ(spec.distillers.size(), 2u);
   EXPECT_EQ(spec.max_metric_drop, 2);
@@ -68,13 +68,14 @@ TEST(Recipe, KeepsWhatTheUserWrote) {
   EXPECT_EQ(spec.exit_max_metric_drop, 0.5);
   EXPECT_EQ(spec.max_length, 64);
   EXPECT_EQ(spec.seed, 7u);
+  EXPECT_EQ(spec.precision, Precision::kInt8);
 }
 
 TEST(Recipe, ResolvesToTheSameAgain) {
   for (
       const char* written :
       {R"({"target": {"sparsity": 0.6}})", R"({"recipe": "dense"})",
-       R"({"target": {"sparsity": 0}})",
+       R"({"target": {"sparsity": 0}})", R"({"recipe": "dense", "precision": "bf16"})",
        R"({"target": {"sparsity": 0.6}, "exit": {"name": "none"}, "distillers": [{"name": "none"}]})"}) {
     const Json once = *resolve(written);
     auto twice = resolve_recipe(once, sample_catalogue());
@@ -167,15 +168,17 @@ TEST(Recipe, RefusesWithWhatWouldWork) {
        "constraint.max_metric_drop is -1"},
       {R"({"target": {"sparsity": 0.5}, "max_length": 3})", "max_length is 3"},
       {R"({"target": {"sparsity": 0.5}, "seed": -1})", "seed is -1"},
+      {R"({"target": {"sparsity": 0.5}, "precision": "fp16"})",
+       "unknown precision \"fp16\"; known: fp32, bf16, int8"},
+      {R"({"target": {"sparsity": 0.5}, "precision": 8})", "precision must be a string"},
   };
   for (const auto& c : kCases) EXPECT_THAT(refuse(c.written), Refuses(c.message)) << c.written;
 }
 
 TEST(Recipe, SaysWhatThisBuildCannotDoYet) {
-  for (const char* written :
-       {R"({"target": {"speedup": {"factor": 2}}})",
-        R"({"target": {"latency": {"milliseconds": 5}}})", R"({"target": {"size": {"macs": 1e9}}})",
-        R"({"target": {"sparsity": 0.5}, "precision": "int8"})"}) {
+  for (const char* written : {R"({"target": {"speedup": {"factor": 2}}})",
+                              R"({"target": {"latency": {"milliseconds": 5}}})",
+                              R"({"target": {"size": {"macs": 1e9}}})"}) {
     EXPECT_TRUE(absl::IsUnimplemented(refuse(written))) << written;
   }
 }
@@ -196,6 +199,7 @@ TEST(Recipe, TakesProtosUnsetValues) {
   const RecipeSpec spec = run(
       R"({"recipe": "", "target": {"sparsity": 0.5}, "seed": 0, "max_length": 0, "precision": "", "distillers": [], "constraint": {}})");
   EXPECT_EQ(spec.seed, 1u);
+  EXPECT_EQ(spec.precision, Precision::kFp32);
   EXPECT_EQ(spec.max_length, std::nullopt);
   EXPECT_EQ(spec.distillers.size(), 1u);
 }

@@ -61,6 +61,15 @@ TEST(WeightFiles, PreferTheSingleFile) {
   EXPECT_EQ(weights->title(), "model.safetensors");
 }
 
+TEST(WeightFiles, OfAnArtifactAreOneFileThatIsNamedWhereItIsMissing) {
+  Sharded sharded;
+  ASSERT_TRUE(sharded.open(kGood).ok());
+  const absl::Status missing = WeightFiles::open_single(sharded.scratch().path()).status();
+  EXPECT_TRUE(absl::IsNotFound(missing)) << missing;
+  EXPECT_THAT(std::string(missing.message()), ::testing::HasSubstr("/model.safetensors"));
+  EXPECT_THAT(std::string(missing.message()), ::testing::Not(::testing::HasSubstr("tokenizer")));
+}
+
 TEST(WeightFiles, RefuseAnIndexThatDoesNotSayWhatIsThere) {
   auto map = [](const std::string& entries) { return R"({"weight_map": {)" + entries + "}}"; };
   const std::string a = R"("a": "one.safetensors")", b = R"("b": "two.safetensors")";

@@ -78,6 +78,29 @@ TEST(Classification, IsComparedByMcNemarUnlessAnotherMetricDecides) {
                    ->paired_test(predictions(right), predictions(right), ones);
   EXPECT_EQ(by_f1.name, "paired bootstrap");
   EXPECT_EQ(by_f1.p_value, 1);
+  EXPECT_THAT((std::vector<double>{by_f1.difference, by_f1.low, by_f1.high}), ElementsAre(0, 0, 0));
+}
+
+// One of 100 answers is wrong in each, not the same one: intervals of one model would hide that the
+// difference is 0, and that it may be 3 points.
+TEST(Classification, SaysHowFarTwoModelsLieApart) {
+  std::vector<std::vector<float>> first(100, {0, 1}), second = first, third = first;
+  first[7] = second[8] = {1, 0};
+  for (int i = 0; i < 10; ++i) third[i] = {1, 0};
+  Examples ones;
+  for (int i = 0; i < 100; ++i) ones.targets.add(1.0F);
+  const auto task = *make_task("text-classification");
+  const auto same = task->paired_test(predictions(first), predictions(second), ones);
+  EXPECT_EQ(same.difference, 0);
+  EXPECT_GE(same.low, -5);
+  EXPECT_LT(same.low, 0);
+  EXPECT_LE(same.high, 5);
+  EXPECT_GT(same.high, 0);
+  const auto worse = task->paired_test(predictions(first), predictions(third), ones);
+  EXPECT_NEAR(worse.difference, -9, 1e-9);  // points: 90 % after 99 %
+  EXPECT_LT(worse.low, -9);
+  EXPECT_GT(worse.high, -9);
+  EXPECT_LT(worse.high, 0);
 }
 
 TEST(Classification, ReadsAnImageOfTheModelsSize) {

@@ -166,6 +166,19 @@ TEST_F(Store, TheCheckOfADeletedResourceDoesNotSettleItsNamesake) {
   EXPECT_TRUE(store->settle_resource(second, ResourceState::kReady, "").ok());
 }
 
+TEST_F(Store, WhatWasRefusedGivesItsNameToTheNextTry) {
+  const Key key{"default", "n"};
+  const Resource first = store->create_resource({ResourceKind::kModel, key}, {}).value();
+  EXPECT_TRUE(absl::IsAlreadyExists(
+      store->create_resource({ResourceKind::kModel, key}, {}).status()));  // it is being checked
+  ASSERT_TRUE(store->settle_resource(first, ResourceState::kInvalid, "").ok());
+  const Resource second = store->create_resource({ResourceKind::kModel, key}, {}).value();
+  EXPECT_EQ(second.state, ResourceState::kValidating);
+  ASSERT_TRUE(store->settle_resource(second, ResourceState::kReady, "").ok());
+  EXPECT_TRUE(
+      absl::IsAlreadyExists(store->create_resource({ResourceKind::kModel, key}, {}).status()));
+}
+
 TEST_F(Store, AJobDoesNotClaimTheArtifactsOfItsDeletedNamesake) {
   publish("a");
   ASSERT_TRUE(store->delete_job({"default", "a"}).ok());

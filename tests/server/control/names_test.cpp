@@ -25,6 +25,16 @@ TEST(Names, NamesAreReadBackAndWrongOnesSayTheForm) {
   EXPECT_FALSE(parse_parent("default").ok());
 }
 
+TEST(Names, OneThatIsNotThereComesWithTheCommandThatListsWhatIs) {
+  const absl::Status status = no_such({"default", "tiny2"}, "models");
+  EXPECT_TRUE(absl::IsNotFound(status));
+  EXPECT_EQ(
+      status.message(),
+      "there is no projects/default/models/tiny2; 'espalier models list' shows what there is");
+  EXPECT_THAT(std::string(no_such({"mine", "a"}, "jobs").message()),
+              testing::HasSubstr("'espalier jobs list --project mine' shows"));
+}
+
 TEST(Names, RandomIdsAreValidAndDiffer) {
   const std::string one = random_id(8);
   EXPECT_EQ(one.size(), 8u);

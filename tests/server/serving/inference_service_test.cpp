@@ -57,6 +57,8 @@ TEST_F(InferenceServiceTest, DescribesItselfAndItsModel) {
   ASSERT_EQ(response.outputs_size(), 5);
   EXPECT_THAT(response.outputs(0).shape(), ElementsAre(-1, 2));
   EXPECT_EQ(response.properties().at("exit_threshold_range"), "0..1");
+  EXPECT_EQ(response.properties().at("precision"), "bf16");
+  EXPECT_EQ(response.properties().at("products"), "fp32");
 }
 
 TEST_F(InferenceServiceTest, ConfigTellsLoadGeneratorsTheBatchSize) {
@@ -94,6 +96,18 @@ TEST_F(InferenceServiceTest, TextsAndTheirIdsGetTheSameAnswer) {
   for (int i = 0; i < 5; ++i) {
     EXPECT_EQ(by_text.raw_output_contents(i), by_ids.raw_output_contents(i));
   }
+}
+
+TEST_F(InferenceServiceTest, AnAnswerThatCannotBeCountedIsAnAnswerStill) {
+  metrics.gauge("espalier_inference_requests_total", "Makes the counter of that name throw.");
+  const auto asked = [&](const InferRequest& request) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+    inference::ModelInferResponse response;
+    return stub->ModelInfer(&context, request, &response).error_code();
+  };
+  EXPECT_EQ(asked(text_request({"a"})), grpc::StatusCode::OK);
+  EXPECT_EQ(asked(text_request({})), grpc::StatusCode::INVALID_ARGUMENT);
 }
 
 TEST_F(InferenceServiceTest, KnobsReachTheEngine) {

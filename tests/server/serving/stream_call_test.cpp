@@ -15,6 +15,9 @@ using ::testing::HasSubstr;
 
 class StreamCallTest : public ServingTest {
  protected:
+  // An engine that is held seems slow: nobody is to be refused for that.
+  StreamCallTest() { options.limits.max_wait = std::chrono::hours(1); }
+
   using Stream =
       grpc::ClientReaderWriter<inference::ModelInferRequest, inference::ModelStreamInferResponse>;
 
@@ -131,6 +134,37 @@ TEST_F(StreamCallTest, ReadsNoFurtherThanItsBound) {
   EXPECT_EQ(encoded, bound);
   release.set_value();
   for (int i = 0; i < all; ++i) EXPECT_EQ(read(*stream), std::to_string(i));
+}
+
+// One row a batch, so that a request of a higher priority is answered alone, and first.
+class FullStreamTest : public StreamCallTest {
+ protected:
+  FullStreamTest() { options.limits.rows = 1; }
+};
+
+TEST_F(FullStreamTest, KeepsTheNextAnswerAndRefusesWhatIsTooMuchBehindIt) {
+  InferenceService tight(protocol, metrics, 100);
+  auto started = GrpcServer::start({.listen = "127.0.0.1:0", .services = {&tight}});
+  ASSERT_TRUE(started.ok()) << started.status();
+  const auto tight_stub = inference::GRPCInferenceService::NewStub(
+      grpc::CreateChannel((*started)->address(), grpc::InsecureChannelCredentials()));
+  hold_the_engine();
+  inference::ModelInferResponse held;
+  auto holder = std::async(std::launch::async, [&] { return infer(request("held"), held).ok(); });
+  entered.get_future().wait();
+  const auto stream = tight_stub->ModelStreamInfer(&context);
+  stream->Write(request("next"));
+  InferRequest hurried = request("behind");
+  (*hurried.mutable_parameters())["priority"].set_int64_param(1);
+  stream->Write(hurried);
+  until([&] {
+    return metrics.text().find("espalier_inference_queue_depth{model=\"m\"} 2") !=
+           std::string::npos;
+  });
+  release.set_value();
+  EXPECT_TRUE(holder.get());
+  EXPECT_EQ(read(*stream), "next");  // larger than the bound too
+  EXPECT_THAT(read(*stream), HasSubstr("behind: the answer has "));
 }
 
 TEST_F(StreamCallTest, AServerThatStopsAnswersWhatItHasReadAndEndsTheStream) {

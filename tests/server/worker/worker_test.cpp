@@ -1,6 +1,10 @@
 // What a worker does when nothing goes wrong, and when somebody wants it to stop.
 #include "server/worker/worker.h"
 
+#include <spdlog/logger.h>
+#include <spdlog/sinks/base_sink.h>
+#include <spdlog/spdlog.h>
+
 #include "tests/server/worker/worker_fixture.h"
 
 namespace espalier::server::testing_ {
@@ -85,6 +89,34 @@ TEST_F(WorkerTest, ItIsReadyOnceRegisteredAndNotWhenStopping) {
   while (!worker_->readiness().ready) breathe();
   worker_->stop();
   EXPECT_EQ(worker_->readiness().reason, "stopping");
+}
+
+// What is logged.
+class Heard : public spdlog::sinks::base_sink<std::mutex> {
+ public:
+  std::string text;
+  std::atomic<bool> nobody_answers{false};
+
+ protected:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    text.append(message.payload.data(), message.payload.size()).append("\n");
+    if (text.find("does not answer") != std::string::npos) nobody_answers = true;
+  }
+  void flush_() override {}
+};
+
+TEST_F(WorkerTest, ItSaysOnceWithWhomItRegistersAndThatNobodyAnswers) {
+  const auto usual = spdlog::default_logger();
+  const auto heard = std::make_shared<Heard>();
+  spdlog::set_default_logger(std::make_shared<spdlog::logger>("heard", heard));
+  control_.stop();
+  start({});
+  while (!heard->nobody_answers) breathe();
+  stop();
+  spdlog::set_default_logger(usual);
+  const std::string& text = heard->text;
+  EXPECT_THAT(text, HasSubstr("registering with espalierd at " + control_.address() + "\n"));
+  EXPECT_EQ(text.find("does not answer"), text.rfind("does not answer"));
 }
 
 TEST_F(WorkerTest, ARefusedProtocolEndsTheWorkerWithTheReason) {

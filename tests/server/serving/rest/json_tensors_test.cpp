@@ -102,6 +102,7 @@ TEST(JsonTensors, ADimensionOfZeroHasNoElements) {
 TEST(JsonTensors, FloatsAreWrittenInTheirFewestDigits) {
   EXPECT_EQ(written<float>("FP32", {0.1F, -2, 1e20F}), "[0.1,-2,1e+20]");
   EXPECT_EQ(written<double>("FP64", {0.1, INFINITY}), "[0.1,null]");
+  EXPECT_EQ(written<float>("FP32", {-0.0F, 0}), "[-0.0,0]");
 }
 
 TEST(JsonTensors, IntegersAndTruthValuesAreWritten) {

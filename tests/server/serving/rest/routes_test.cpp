@@ -79,6 +79,13 @@ TEST_F(RoutesTest, NamesAreUnescapedAndQueriesDropped) {
   EXPECT_EQ(json::parse(get("/v2/models/a%20b%C3%A9%/config?x=y").body)["name"], "a b\xc3\xa9%");
 }
 
+TEST_F(RoutesTest, NamesThatAreNoUtf8AreMadeSo) {
+  for (const char* name : {"a%ff", "a\xff"}) {
+    post("/v2/models/"s + name + "/infer", infer_body);
+    EXPECT_EQ(protocol.asked.model_name(), "a\xef\xbf\xbd");
+  }
+}
+
 TEST_F(RoutesTest, APathThatIsNoneSaysWhereTheCallsAre) {
   for (const char* target : {"/", "/v1/models/m", "/v2/models", "/v2/models/m/versions", "*", ""}) {
     const RestResponse response = get(target);

@@ -1,0 +1,199 @@
+#include <filesystem>
+#include <limits>
+#include <system_error>
+
+#include "core/artifact/as_stored.h"
+#include "core/base/guard.h"
+#include "core/job/constraint.h"
+#include "core/job/job.h"
+#include "core/job/measure.h"
+#include "core/runtime/engine.h"
+#include "core/runtime/packed_backend.h"
+
+namespace espalier {
+namespace {
+
+constexpr int kLatencyRows = 100;
+// Of the report split: enough to see one answer in some hundreds change, and little beside an
+// evaluation.
+constexpr int64_t kGapRows = 512;
+constexpr int kThresholds = 20;  // candidates that calibration tries
+
+// What the model says to these rows as what is right; without the rows, which no figure needs.
+Examples answers_of(const std::vector<Prediction>& predictions) {
+  Examples out;
+  for (const Prediction& one : predictions)
+    out.targets.add(static_cast<float>(largest(one.logits)));
+  return out;
+}
+
+double nonzero_parameters(const Model& model) {
+  double out = 0;
+  model.for_each([&](const std::string& name, const Tensor& tensor) {
+    if (!name.starts_with("layers.") || name.ends_with(".mask")) return;
+    out += tensor.count_nonzero().item<double>();
+  });
+  // Biases and norms count whether or not they are zero: only weights are pruned one by one.
+  model.for_each([&](const std::string& name, const Tensor& tensor) {
+    if (!name.starts_with("layers.") || tensor.dim() != 1) return;
+    out += static_cast<double>(tensor.numel()) - tensor.count_nonzero().item<double>();
+  });
+  return out;
+}
+
+Json test_json(const PairedTest& test) { return {{"name", test.name}, {"p", test.p_value}}; }
+
+}  // namespace
+
+void Job::calibrate() {
+  save_artifacts();
+  auto engine = value_or_throw(runtime::Engine::load(folder(kCompressed), {.as_published = true}));
+  auto classes = static_cast<int>(splits_.label_names.size());
+  std::vector<double> all = exit_->candidates(classes, engine->info().layers);
+  std::vector<double> tried;
+  for (int i = 0; i < kThresholds; ++i)
+    tried.push_back(all[i * (all.size() - 1) / (kThresholds - 1)]);
+
+  // From careful to bold: the boldest before the first that costs too much. Where no label is
+  // known, what the last layer says is what is right, and the cost is the share of rows to which an
+  // exit says something else.
+  const bool labelled = splits_.calibrate.targets.known(0);
+  Examples last_layer;
+  Json curve = Json::array();
+  double full = 0, chosen = tried.front();
+  bool holds = true;
+  for (int i = 0; i < kThresholds; ++i) {
+    auto predictions =
+        value_or_throw(predict_all(*engine, splits_.calibrate, *task_, tried[i], [] {}));
+    if (i == 0 && !labelled) last_layer = answers_of(predictions);  // nobody left
+    const double metric = labelled ? task_->figure(predictions, splits_.calibrate)
+                                   : task_->figure(predictions, last_layer, "accuracy");
+    if (i == 0) full = metric;
+    holds = holds && metric >= full - recipe_.exit_max_metric_drop;
+    if (holds) chosen = tried[i];
+    curve.push_back({{"threshold", tried[i]},
+                     {"metric", metric},
+                     {"mean_exit_layer", mean_exit_layer(predictions)}});
+    reporter_->step(i + 1, kThresholds, {{"threshold", tried[i]}, {"metric", metric}});
+  }
+  state_.facts["calibrate"]["threshold"] = chosen;
+  state_.facts["calibrate"]["judged_by"] = labelled ? "labels" : kAgreement;
+  state_.facts["calibrate"]["curve"] = curve;
+  throw_if_error(
+      save_spec(folder(kCompressed), artifact_spec(kCompressed, precision(kCompressed))));
+}
+
+Job::Subject Job::subject(const std::string& name, const std::string& role,
+                          Precision precision) const {
+  Subject out;
+  out.name = name;
+  out.role = role;
+  out.folder = folder(name);
+  out.engine = value_or_throw(runtime::Engine::load(out.folder, {.as_published = true}));
+  if (runtime::products_of(precision, at::kCPU) != precision)
+    out.serving = value_or_throw(runtime::Engine::load(out.folder));
+  return out;
+}
+
+void Job::check_constraint(const std::vector<Subject>& subjects) {
+  if (!labelled_ || recipe_.max_metric_drop < 0 || subjects.size() < 2) return;
+  MetricDrop drop;
+  drop.metric = recipe_.constraint_metric.empty() ? task_->metric() : recipe_.constraint_metric;
+  auto figure = [&](const Subject& subject) {
+    const double own = std::numeric_limits<double>::quiet_NaN();
+    auto predictions =
+        value_or_throw(predict_all(*subject.engine, splits_.select, *task_, own, [] {}));
+    return task_->figure(predictions, splits_.select, drop.metric);
+  };
+  drop.after = figure(subjects[0]);
+  drop.before = figure(subjects[1]);
+  drop.allowed = recipe_.max_metric_drop;
+  drop.prunes = !recipe_.pruner.name.empty();
+  drop.exits = exit_ != nullptr;
+  drop.precision = recipe_.precision;
+  state_.facts["evaluate"]["constraint"] = {{"asked", drop.allowed}, {"drop", drop.drop()}};
+  const bool narrow = subjects.back().name == kInFp32;
+  if (narrow && drop.drop() > drop.allowed)
+    drop.drop_in_fp32 = drop.before - figure(subjects.back());
+  throw_if_error(check_drop(drop));
+}
+
+void Job::evaluate() {
+  save_artifacts();
+  // The artifacts, and where the first one's weights are narrow the same with fp32's.
+  std::vector<Subject> subjects;
+  for (const std::string& role : roles()) subjects.push_back(subject(role, role, precision(role)));
+  if (recipe_.precision != Precision::kFp32) {
+    const std::string first = roles().front();
+    save(first, Precision::kFp32, folder(kInFp32));
+    subjects.push_back(subject(kInFp32, first, Precision::kFp32));
+  }
+  const double own = std::numeric_limits<double>::quiet_NaN();
+  const auto all = static_cast<int64_t>(subjects.size());
+  for (int64_t i = 0; i < all; ++i) {
+    subjects[i].predictions = value_or_throw(predict_all(
+        *subjects[i].engine, splits_.report, *task_, own, [&] { reporter_->step(i, all, {}); }));
+  }
+  check_constraint(subjects);
+  std::vector<runtime::Engine*> timed;
+  for (const Subject& subject : subjects)
+    timed.push_back(subject.serving ? subject.serving.get() : subject.engine.get());
+  auto latency = value_or_throw(single_row_latency(timed, splits_.report, kLatencyRows));
+  for (int64_t i = 0; i < all; ++i) subjects[i].latency = latency[i];
+
+  double mean_tokens = 0;
+  for (int64_t i = 0; i < splits_.report.size(); ++i)
+    mean_tokens += static_cast<double>(splits_.report.tokens(i));
+  int tokens = static_cast<int>(mean_tokens / static_cast<double>(splits_.report.size()) + 0.5);
+  Json facts = {{"mean_tokens", tokens}};
+  double dense_parameters = count(state_.dense->config, 1).encoder_parameters;
+  for (const Subject& subject : subjects) {
+    const Column column = column_of(subject);
+    facts[subject.name] =
+        subject.name == kInFp32 ? figures_json(column) : column_json(column, dense_parameters);
+  }
+  if (labelled_ && compresses()) {
+    facts["paired_test"] = test_json(
+        task_->paired_test(subjects[0].predictions, subjects[1].predictions, splits_.report));
+  }
+  if (subjects.back().name == kInFp32) facts.update(beside_fp32(subjects.front(), subjects.back()));
+  state_.facts["evaluate"].update(facts);
+  if (std::error_code ignored; recipe_.precision != Precision::kFp32)
+    std::filesystem::remove_all(folder(kInFp32), ignored);
+  reporter_->step(all, all, {});
+}
+
+Json Job::beside_fp32(const Subject& published, const Subject& in_fp32) const {
+  Json out;
+  out["precision_gap"] = gap_json(
+      value_or_throw(precision_gap(*in_fp32.engine, *published.engine, splits_.report, kGapRows)));
+  if (!labelled_) return out;
+  // What fp32 has more is what the precision cost.
+  const PairedTest test =
+      task_->paired_test(published.predictions, in_fp32.predictions, splits_.report);
+  out["precision_test"] = test_json(test);
+  out["precision_cost"] = {{"value", test.difference}, {"low", test.low}, {"high", test.high}};
+  return out;
+}
+
+Column Job::column_of(const Subject& subject) const {
+  const Model& measured = model(subject.role);
+  const runtime::ModelInfo& info = subject.engine->info();
+  Column column;
+  column.config = measured.config;
+  column.precision = info.precision;
+  if (labelled_) column.metrics = task_->evaluate(subject.predictions, splits_.report);
+  column.latency = subject.latency;
+  column.macs = mean_macs(measured.config, splits_.report, {});
+  column.mean_exit_layer = mean_exit_layer(subject.predictions);
+  column.nonzero_parameters =
+      nonzero_parameters(as_stored(measured, precision_named(info.precision).value()));
+  column.bytes = std::filesystem::file_size(subject.folder + "/model.safetensors");
+  if (subject.role == kCompressed && exit_ != nullptr) {
+    column.exit_threshold = info.exit_threshold;
+    column.macs_with_exits = mean_macs(measured.config, splits_.report, subject.predictions);
+  }
+  return column;
+}
+
+}  // namespace espalier

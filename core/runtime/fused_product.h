@@ -1,0 +1,64 @@
+// One linear layer of a served model in panels: of floats (kernels/panel_linear.h) or of 8-bit
+// integers (kernels/panel_linear8.h).
+//
+// Floats may be in blocks of inputs, whose products are added up: who computes alone takes what
+// one block reads while it still lies in the cache. Integers are in one block always, because a
+// row has one scale.
+#pragma once
+
+#include <limits>
+#include <variant>
+#include <vector>
+
+#include "core/kernels/panel_linear.h"
+#include "core/kernels/panel_linear8.h"
+#include "core/model/linear.h"
+#include "core/spec/precision.h"
+
+namespace espalier::runtime {
+
+struct Matrix {
+  float* data;
+  int64_t stride;  // between rows
+};
+struct ConstMatrix {
+  const float* data;
+  int64_t stride;
+};
+
+// What multiply() does beside the product.
+struct ProductSteps {
+  kernels::After after = kernels::After::kNothing;  // where there is one block
+  ConstMatrix add = {nullptr, 0};                   // may be y
+  // Outputs [first, first + count) alone, or to the end; a number of whole panels each. y and add
+  // begin at output `first`.
+  int64_t first = 0, count = std::numeric_limits<int64_t>::max();
+  // This block of inputs alone, where x begins; -1: all, added up. The bias is the first block's.
+  int64_t block = -1;
+};
+
+class FusedProduct {
+ public:
+  // Whether it can be in panels, on this processor: fp32 weights on the CPU, not factored.
+  static bool fits(const Linear& linear, Precision products);
+
+  FusedProduct() = default;
+  // Products of integers: weights that are not rounded yet are. block: inputs of a block of floats.
+  FusedProduct(const Linear& linear, Precision products,
+               int64_t block = std::numeric_limits<int64_t>::max());
+
+  int64_t inputs() const { return inputs_; }
+  int64_t outputs() const { return outputs_; }
+  int64_t blocks() const;
+
+  // y = f(x W^T + b) + add. The threads share the outputs; inside of a parallel region the calling
+  // one alone computes. `numbers` is where integers are made of x; what stood there is lost.
+  void multiply(ConstMatrix x, int64_t rows, Matrix y, kernels::Rows8& numbers,
+                const ProductSteps& steps = {}) const;
+
+ private:
+  int64_t inputs_ = 0, outputs_ = 0;
+  std::variant<std::vector<kernels::PanelLinear>, kernels::PanelLinear8> panels_;
+};
+
+}  // namespace espalier::runtime
