@@ -1,6 +1,8 @@
 #include "client/cli/app.h"
 
 #include "absl/strings/str_cat.h"
+#include "client/cli/usage.h"
+#include "core/base/build.h"
 
 namespace espalier::cli {
 
@@ -10,6 +12,8 @@ std::unique_ptr<CLI::App> make_app(Context& context) {
       "espalier");
   app->fallthrough();  // global options may stand behind the command, too
   app->require_subcommand(1);
+  app->failure_message(usage_text);
+  app->set_version_flag("--version", version(), "Print the version and exit");
   app->get_formatter()->column_width(34);
   app->add_option("--address", context.address, "Address of espalierd")
       ->envname("ESPALIER_ADDRESS")

@@ -1,41 +1,17 @@
 // espalier artifacts: create, list, get, report, download, export (artifacts_export.cpp), delete.
 #include <iostream>
 
-#include "absl/strings/str_cat.h"
 #include "client/cli/app.h"
+#include "client/cli/artifact_text.h"
 #include "client/cli/job_document.h"
 #include "client/cli/output.h"
 #include "client/cli/report_text.h"
-#include "client/cli/table.h"
 #include "client/cli/transfer_view.h"
 #include "client/cli/watching.h"
 #include "client/cpp/names.h"
 
 namespace espalier::cli {
 namespace {
-
-std::string text_of(const v1::Artifact& artifact) {
-  std::string text = absl::StrCat("name      ", client::short_name(artifact.name()), "\njob       ",
-                                  client::short_name(artifact.job()), "\ntask      ",
-                                  artifact.task(), "\nmanifest  ", artifact.manifest_sha256(),
-                                  "\nweights   ", artifact.weights_sha256(), "\ncreated   ",
-                                  time_text(artifact.create_time()), "\n");
-  for (const auto& file : artifact.files()) {
-    absl::StrAppend(&text, "file      ", file.path(), "  ", bytes_text(file.size()), "\n");
-  }
-  return text;
-}
-
-std::string text_of(const v1::ListArtifactsResponse& list) {
-  std::vector<std::vector<std::string>> rows;
-  for (const auto& artifact : list.artifacts()) {
-    uint64_t bytes = 0;
-    for (const auto& file : artifact.files()) bytes += file.size();
-    rows.push_back({client::short_name(artifact.name()), artifact.task(), bytes_text(bytes),
-                    client::short_name(artifact.job()), time_text(artifact.create_time())});
-  }
-  return table({"NAME", "TASK", "SIZE", "JOB", "CREATED"}, rows);
-}
 
 struct ArtifactFlags {
   std::string id, folder, from_model, dataset, name;
@@ -58,8 +34,7 @@ ExitCode create(const Context& context, const ArtifactFlags& flags) {
   if (!ended.ok()) return report_error(ended.status());
   if (ended->state() != v1::Job::STATE_SUCCEEDED || ended->artifacts().empty())
     return show_ended(context, ended);
-  return show(context, context.client().get_artifact(ended->artifacts(0)),
-              [](const v1::Artifact& a) { return text_of(a); });
+  return show(context, context.client().get_artifact(ended->artifacts(0)), artifact_text);
 }
 
 ExitCode report(const Context& context, const std::string& id) {
@@ -74,7 +49,7 @@ ExitCode download(const Context& context, const ArtifactFlags& flags) {
     TransferView view(context.quiet);
     artifact = context.client().download_artifact(flags.id, flags.folder, view.callback());
   }
-  return show(context, artifact, [](const v1::Artifact& a) { return text_of(a); });
+  return show(context, artifact, artifact_text);
 }
 
 }  // namespace
@@ -100,8 +75,7 @@ void add_artifacts(CLI::App& app, Context& context) {
       add_command(*artifacts, "list", "All artifacts, newest first", "espalier artifacts list");
   list->callback([&context] {
     context.action = [&context] {
-      return show(context, context.client().list_artifacts(),
-                  [](const v1::ListArtifactsResponse& l) { return text_of(l); });
+      return show(context, context.client().list_artifacts(), artifacts_text);
     };
   });
 
@@ -110,8 +84,7 @@ void add_artifacts(CLI::App& app, Context& context) {
   get->add_option("NAME", flags->id, "The artifact")->required();
   get->callback([&context, flags] {
     context.action = [&context, flags] {
-      return show(context, context.client().get_artifact(flags->id),
-                  [](const v1::Artifact& a) { return text_of(a); });
+      return show(context, context.client().get_artifact(flags->id), artifact_text);
     };
   });
 

@@ -1,7 +1,9 @@
 // espalier datasets: upload, list, get, delete.
 #include <filesystem>
+#include <iostream>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "client/cli/app.h"
@@ -77,6 +79,21 @@ std::string text_of(const v1::ListDatasetsResponse& list) {
   return table({"NAME", "STATE", "TASK", "LABELS", "SPLITS", "CREATED"}, rows);
 }
 
+// Which flag gave the files that a refusal names: they were sent as "train.tsv", whatever they are
+// called here.
+std::string origins_text(const v1::Dataset& dataset, const std::vector<client::LocalFile>& files,
+                         const std::string& refusal) {
+  std::string text;
+  for (const auto& file : files) {
+    if (!absl::StrContains(refusal, file.path) || absl::StrContains(refusal, file.local)) continue;
+    for (const auto& split : dataset.splits()) {
+      if (split.path() == file.path)
+        absl::StrAppend(&text, "  ", file.path, " is --", split.name(), " ", file.local, "\n");
+    }
+  }
+  return text;
+}
+
 ExitCode upload(const Context& context, const UploadFlags& flags) {
   v1::Dataset dataset;
   dataset.set_task(flags.task);
@@ -114,10 +131,14 @@ ExitCode upload(const Context& context, const UploadFlags& flags) {
     split.set_path(path->second);
     if (is_part) split.set_under(under->second);
   }
-  TransferView view(context.quiet);
-  return show(context,
-              context.client().upload_dataset(flags.id, std::move(dataset), files, view.callback()),
-              [](const v1::Dataset& d) { return text_of(d); });
+  absl::StatusOr<v1::Dataset> uploaded;
+  {
+    TransferView view(context.quiet);
+    uploaded = context.client().upload_dataset(flags.id, dataset, files, view.callback());
+  }
+  const ExitCode code = show(context, uploaded, [](const v1::Dataset& d) { return text_of(d); });
+  std::cerr << origins_text(dataset, files, std::string(uploaded.status().message()));
+  return code;
 }
 
 // Which file is which split.

@@ -238,6 +238,7 @@ absl::Status apply_flags(const JobFlags& flags, Json& document) {
   if (flags.prune_epochs) recipe["prune"]["epochs"] = *flags.prune_epochs;
   if (flags.recover_epochs) recipe["recover"]["epochs"] = *flags.recover_epochs;
   if (flags.exit_epochs) recipe["exits"]["epochs"] = *flags.exit_epochs;
+  if (!flags.precision.empty()) recipe["precision"] = flags.precision;
   if (flags.seed) recipe["seed"] = *flags.seed;
   if (flags.max_length) recipe["max_length"] = *flags.max_length;
   for (const auto& assignment : flags.assignments)

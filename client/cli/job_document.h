@@ -25,7 +25,7 @@ namespace espalier::cli {
 
 // What `jobs submit` takes as flags; empty or unset: not given.
 struct JobFlags {
-  std::string recipe_file, model, dataset, artifact, pruner, exit, base_recipe;
+  std::string recipe_file, model, dataset, artifact, pruner, exit, base_recipe, precision;
   std::optional<double> sparsity, speedup, latency_ms, size_bytes, max_drop;
   std::vector<std::string> distillers;
   std::vector<std::string> pruner_options, distiller_options,

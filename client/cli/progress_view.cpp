@@ -111,7 +111,9 @@ std::string plain_line(const v1::JobEvent& event, absl::TimeZone zone) {
 void ProgressView::show(const v1::JobEvent& event) {
   const auto& at = event.progress();
   const bool stands = event.state() == v1::Job::STATE_RUNNING && !at.phase().empty();
-  if (!terminal_ || !stands || (event.kind() != "progress" && event.kind() != "phase")) {
+  // What is said once, as a phase begins, must not be drawn over.
+  const bool says = event.kind() == "phase" && !at.message().empty();
+  if (!terminal_ || !stands || says || (event.kind() != "progress" && event.kind() != "phase")) {
     finish();
     out_ << plain_line(event, absl::LocalTimeZone()) << std::endl;
     if (!stands) start_.reset();

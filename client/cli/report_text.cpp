@@ -1,6 +1,7 @@
 #include "client/cli/report_text.h"
 
-#include <set>
+#include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -51,6 +52,10 @@ std::string count_cell(const Json& value) {
   return value.is_number() ? count_text(value.get<double>()) : scalar_text(value);
 }
 
+std::string size_cell(const Json& value) {
+  return value.is_number() ? bytes_text(value.get<uint64_t>()) : scalar_text(value);
+}
+
 struct Row {
   const char* key;
   const char* title;
@@ -60,6 +65,7 @@ constexpr Row kRows[] = {
     {"parameters", "parameters", count_cell},
     {"encoder_parameters", "encoder parameters", count_cell},
     {"macs", "MACs an example", count_cell},
+    {"bytes", "size", size_cell},
     {"latency_ms", "latency, median", latency_text},
     {"metric", "metric", metric_text},
     {"mean_exit_layer", "mean exit layer", scalar_text},
@@ -71,6 +77,10 @@ const Json& member(const Json& object, const std::string& key) {
   return object.is_object() && found != object.end() ? *found : kNone;
 }
 
+// The models that a report compares: as it was, as it became, and that without its precision.
+constexpr std::pair<const char*, const char*> kSides[] = {
+    {"dense", "dense"}, {"compressed", "compressed"}, {"in_fp32", "in fp32"}};
+
 std::string title_of(const Row& row, const Json& side) {
   const Json& metric = member(side, "metric");
   if (std::string(row.key) == "metric" && metric.is_object() && metric.contains("name")) {
@@ -79,20 +89,33 @@ std::string title_of(const Row& row, const Json& side) {
   return row.title;
 }
 
-std::string side_by_side(const Json& dense, const Json& compressed) {
+// A latency may be that of products in another format than the weights', if this machine does those
+// faster.
+std::string cell(const Row& row, const Json& side) {
+  const Json& value = member(side, row.key);
+  if (value.is_null()) return "-";
+  const Json &products = member(value, "products"), &precision = member(side, "precision");
+  const bool other = products.is_string() && precision.is_string() && products != precision;
+  return row.text(value) + (other ? absl::StrCat(" in ", products.get<std::string>()) : "");
+}
+
+std::string side_by_side(const Json& report) {
+  std::vector<std::string> head = {""};
+  std::vector<Json> sides;
+  for (const auto& [key, title] : kSides) {
+    if (!member(report, key).is_object()) continue;
+    head.push_back(title);
+    sides.push_back(report[key]);
+  }
   std::vector<std::vector<std::string>> rows;
   for (const auto& row : kRows) {
-    const Json& left = member(dense, row.key);
-    const Json& right = member(compressed, row.key);
-    if (left.is_null() && right.is_null()) continue;
-    std::vector<std::string> cells = {title_of(row, left.is_null() ? compressed : dense)};
-    if (!dense.is_null()) cells.push_back(left.is_null() ? "-" : row.text(left));
-    if (!compressed.is_null()) cells.push_back(right.is_null() ? "-" : row.text(right));
+    const auto has = [&](const Json& side) { return !member(side, row.key).is_null(); };
+    const auto first = std::find_if(sides.begin(), sides.end(), has);
+    if (first == sides.end()) continue;
+    std::vector<std::string> cells = {title_of(row, *first)};
+    for (const Json& side : sides) cells.push_back(cell(row, side));
     rows.push_back(std::move(cells));
   }
-  std::vector<std::string> head = {""};
-  if (!dense.is_null()) head.push_back("dense");
-  if (!compressed.is_null()) head.push_back("compressed");
   return rows.empty() ? "" : table(head, rows);
 }
 
@@ -118,11 +141,9 @@ Json without_rows(Json side) {
 }  // namespace
 
 std::string report_text(const Json& report) {
-  const Json& dense = member(report, "dense");
-  const Json& compressed = member(report, "compressed");
-  std::string text = side_by_side(dense, compressed);
+  std::string text = side_by_side(report);
   Json rest = report;
-  for (const char* side : {"dense", "compressed"}) {
+  for (const auto& [side, title] : kSides) {
     if (!member(rest, side).is_object()) continue;
     rest[side] = without_rows(rest[side]);
     if (rest[side].empty()) rest.erase(side);

@@ -13,6 +13,10 @@
 
 namespace espalier::cli {
 
+namespace {
+std::string or_dash(const std::string& text) { return text.empty() ? "-" : text; }
+}  // namespace
+
 std::string status_text(const std::vector<ProcessState>& states) {
   std::vector<std::vector<std::string>> rows;
   for (const auto& state : states) {
@@ -20,10 +24,12 @@ std::string status_text(const std::vector<ProcessState>& states) {
                     state.ready      ? "ready"
                     : state.pid != 0 ? "starting"
                                      : "down",
-                    state.pid != 0 ? std::to_string(state.pid) : "-", state.address, state.admin,
-                    std::to_string(state.restarts), state.last_end});
+                    state.pid != 0 ? std::to_string(state.pid) : "-", or_dash(state.address),
+                    or_dash(state.rest), or_dash(state.admin), std::to_string(state.restarts),
+                    state.last_end});
   }
-  return table({"PROCESS", "STATE", "PID", "ADDRESS", "ADMIN", "RESTARTS", "LAST END"}, rows);
+  return table({"PROCESS", "STATE", "PID", "ADDRESS", "REST", "ADMIN", "RESTARTS", "LAST END"},
+               rows);
 }
 
 std::string status_json(const std::string& data, pid_t supervisor,

@@ -63,7 +63,6 @@ std::vector<ProcessSpec> processes(const UpFlags& flags, const std::string& proj
                                    flags.data + "/worker", "--checkpoint-seconds",
                                    std::to_string(flags.checkpoint_seconds)},
                      .log = log("espalier-worker"),
-                     .address = flags.worker_admin,
                      .admin = flags.worker_admin,
                      .after = 0,
                      .grace = absl::Seconds(60)};  // it writes a checkpoint
@@ -75,6 +74,7 @@ std::vector<ProcessSpec> processes(const UpFlags& flags, const std::string& proj
                     flags.data + "/serve"},
       .log = log("espalier-serve"),
       .address = flags.inference_listen,
+      .rest = flags.inference_http,
       .admin = flags.inference_admin,
       .after = 0};
   if (flags.threads > 0) {

@@ -190,6 +190,11 @@ absl::StatusOr<Resource> announce(Request& request, const Resource& ours, const 
   return announced;
 }
 
+constexpr char kModelFolder[] =
+    "a model is a Hugging Face folder with config.json, model.safetensors and the tokenizer's "
+    "files "
+    "(vocab.txt or tokenizer.json)";
+
 }  // namespace
 
 absl::StatusOr<std::vector<LocalFile>> model_files(const std::string& folder) {
@@ -209,13 +214,13 @@ absl::StatusOr<std::vector<LocalFile>> model_files(const std::string& folder) {
       pickles.push_back(name);
     }
   }
-  if (error)
-    return absl::NotFoundError(absl::StrCat("cannot read folder ", folder, ": ", error.message()));
+  if (error) {
+    return absl::NotFoundError(
+        absl::StrCat("cannot read folder ", folder, ": ", error.message(), "; ", kModelFolder));
+  }
   if (!has_safetensors) names.insert(names.end(), pickles.begin(), pickles.end());
   if (names.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        folder, " holds no model; a Hugging Face folder has config.json, model.safetensors and ",
-        "the tokenizer's files (vocab.txt or tokenizer.json)"));
+    return absl::InvalidArgumentError(absl::StrCat(folder, " holds no model; ", kModelFolder));
   }
   std::sort(names.begin(), names.end());
   std::vector<LocalFile> files;

@@ -66,9 +66,9 @@ DataLock::~DataLock() {
 }
 
 Json to_json(const ProcessState& state) {
-  return {{"name", state.name},         {"pid", state.pid},          {"address", state.address},
-          {"admin", state.admin},       {"log", state.log},          {"ready", state.ready},
-          {"restarts", state.restarts}, {"last_end", state.last_end}};
+  return {{"name", state.name},   {"pid", state.pid},           {"address", state.address},
+          {"rest", state.rest},   {"admin", state.admin},       {"log", state.log},
+          {"ready", state.ready}, {"restarts", state.restarts}, {"last_end", state.last_end}};
 }
 
 absl::Status write_state(const std::string& data, const std::vector<ProcessState>& processes) {
@@ -82,9 +82,9 @@ absl::StatusOr<std::vector<ProcessState>> read_state(const std::string& data) {
   std::vector<ProcessState> processes;
   ESPALIER_RETURN_IF_ERROR(guard("reading up.json", [&] {
     for (const auto& json : document.at("processes")) {
-      processes.push_back({json.at("name"), json.at("address"), json.at("admin"), json.at("log"),
-                           json.at("pid"), json.at("ready"), json.at("restarts"),
-                           json.at("last_end")});
+      processes.push_back({json.at("name"), json.at("address"), json.value("rest", ""),
+                           json.at("admin"), json.at("log"), json.at("pid"), json.at("ready"),
+                           json.at("restarts"), json.at("last_end")});
     }
   }));
   return processes;

@@ -32,7 +32,9 @@ class DataLock {
 };
 
 struct ProcessState {
-  std::string name, address, admin, log;
+  std::string name;
+  std::string address, rest, admin;  // gRPC, REST, metrics and probes; empty: none
+  std::string log;
   pid_t pid = 0;  // 0: not running now
   bool ready = false;
   int restarts = 0;

@@ -88,7 +88,9 @@ absl::Status check_port_free(const std::string& address, const std::string& what
   ESPALIER_ASSIGN_OR_RETURN(auto parts, split_address(address));
   if (errno == EADDRINUSE) {
     return usage_error(
-        absl::StrCat("port ", parts.port, " (", what, ") is in use; choose another with ", flag));
+        absl::StrCat("port ", parts.port, " (", what, ") is in use; choose another with ", flag,
+                     ", or stop an Espalier that runs already: 'espalier down --data FOLDER', or "
+                     "'deploy/quickstart --stop' where the quickstart started it"));
   }
   return absl::ErrnoToStatus(errno, absl::StrCat("cannot listen on ", address, " (", what,
                                                  "); choose another with ", flag));

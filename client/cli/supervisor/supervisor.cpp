@@ -37,8 +37,11 @@ Supervisor::Supervisor(Options options) : options_(std::move(options)) {
   for (const auto& spec : options_.processes) {
     Process process;
     process.spec = spec;
-    process.state = {
-        .name = spec.name, .address = spec.address, .admin = spec.admin, .log = spec.log};
+    process.state = {.name = spec.name,
+                     .address = spec.address,
+                     .rest = spec.rest,
+                     .admin = spec.admin,
+                     .log = spec.log};
     processes_.push_back(std::move(process));
   }
 }
@@ -70,8 +73,9 @@ absl::Time Supervisor::look_after(int lifeline) {
         if (options_.is_ready(process.spec)) {
           process.state.ready = process.was_ready = true;
           next = absl::Now();  // whoever waited for this one may start
-          options_.say(absl::StrCat(process.spec.name, " is ready at ", process.spec.address,
-                                    " (pid ", process.state.pid, ")"));
+          const std::string& address = process.spec.address;
+          options_.say(absl::StrCat(process.spec.name, " is ready", address.empty() ? "" : " at ",
+                                    address, " (pid ", process.state.pid, ")"));
           publish();
         }
       }

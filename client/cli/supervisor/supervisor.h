@@ -20,8 +20,8 @@ struct ProcessSpec {
   std::string program;
   std::vector<std::string> arguments;
   std::string log;
-  std::string address;  // only written down for people
-  std::string admin;    // answers /readyz
+  std::string address, rest;  // gRPC and REST, only written down for people; empty: none
+  std::string admin;          // answers /readyz
   // Index of the process that must have been ready once before this one starts; -1: none.
   int after = -1;
   // Time from SIGTERM to SIGKILL.

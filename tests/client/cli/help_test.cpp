@@ -4,9 +4,12 @@
 
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 
 #include "client/cli/app.h"
+#include "core/base/build.h"
 #include "core/base/options.h"
+#include "espalier/v1/dataset.grpc.pb.h"
 #include "espalier/v1/job.grpc.pb.h"
 #include "inference/grpc_service.grpc.pb.h"
 #include "tests/client/cpp/fake_server.h"
@@ -72,6 +75,33 @@ TEST(CommandLine, RefusesWrongUsage) {
   }
 }
 
+// What a command line that does not run says.
+std::string answer_to(const std::string& line) {
+  Context context;
+  auto app = make_app(context);
+  std::ostringstream out;
+  try {
+    app->parse(line);
+  } catch (const CLI::ParseError& error) {
+    app->exit(error, out, out);
+  }
+  return out.str();
+}
+
+TEST(CommandLine, NamesAnUnknownCommandAndTheKnownOnes) {
+  EXPECT_THAT(answer_to("modles list"),
+              HasSubstr("unknown command \"modles\"; known commands: up, down, status, models,"));
+  EXPECT_THAT(answer_to("models nonsense"),
+              HasSubstr("espalier models: unknown command \"nonsense\"; known commands: upload, "));
+  EXPECT_THAT(answer_to("models"), HasSubstr("espalier models: a command is required; known"));
+  EXPECT_THAT(answer_to("--nonsense"), HasSubstr("unknown option \"--nonsense\""));
+  EXPECT_THAT(answer_to("models upload minilm"), HasSubstr("FOLDER is required"));
+}
+
+TEST(CommandLine, SaysItsVersion) {
+  EXPECT_EQ(answer_to("--version"), std::string(version()) + "\n");
+}
+
 TEST(CommandLine, EndsWithFiveWhenNobodyIsThere) {
   for (const char* line :
        {"models list", "datasets get x", "methods", "jobs watch j", "jobs submit --model m",
@@ -125,6 +155,29 @@ TEST(Artifacts, AreCreatedWithoutTrainingWhereThereIsNoDataSet) {
   EXPECT_EQ(jobs.job.recipe().finetune().epochs(), 0);
   EXPECT_EQ(run(create + " --dataset d", context), ExitCode::kRefused);
   EXPECT_FALSE(jobs.job.recipe().has_finetune());
+}
+
+class RefusingDatasets : public v1::DatasetService::Service {
+ public:
+  grpc::Status CreateDataset(grpc::ServerContext*, const v1::CreateDatasetRequest*,
+                             v1::CreateDatasetResponse*) override {
+    return {grpc::StatusCode::INVALID_ARGUMENT, "report.tsv: row 3 has no label"};
+  }
+};
+
+TEST(Datasets, ARefusalSaysWhichFlagGaveTheFile) {
+  RefusingDatasets datasets;
+  client::FakeServer server({&datasets});
+  const std::string path = ::testing::TempDir() + "/dev_" + std::to_string(getpid()) + ".tsv";
+  std::ofstream(path) << "text\tlabel\n";
+  Context context;
+  ::testing::internal::CaptureStderr();
+  const std::string files = " --train " + path + " --report " + path;
+  EXPECT_EQ(run("datasets upload d --address " + server.address() + files, context),
+            ExitCode::kRefused);
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(),
+              HasSubstr("report.tsv: row 3 has no label\n  report.tsv is --report " + path + "\n"));
+  std::filesystem::remove(path);
 }
 
 // Answers with the next of `versions` at each request, and without outputs.

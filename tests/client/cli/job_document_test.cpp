@@ -49,6 +49,7 @@ TEST(Job, IsMadeOfFlags) {
           "--distiller soft_labels --distiller-option soft_labels.temperature=2 --exit deebert "
           "--finetune-epochs 3 "
           "--prune-epochs 0.5 --recover-epochs 2 --exit-epochs 1 --seed 7 --max-length 64 "
+          "--precision int8 "
           "--artifact small --label a=1");
   ASSERT_TRUE(made.ok()) << made.status();
   const auto& recipe = made->recipe();
@@ -68,6 +69,7 @@ TEST(Job, IsMadeOfFlags) {
   EXPECT_EQ(recipe.exits().epochs(), 1);
   EXPECT_EQ(recipe.seed(), 7u);
   EXPECT_EQ(recipe.max_length(), 64u);
+  EXPECT_EQ(recipe.precision(), "int8");
 }
 
 TEST(Job, LeavesOutWhatIsNotGiven) {

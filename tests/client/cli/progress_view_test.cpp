@@ -81,6 +81,16 @@ TEST(ProgressView, RedrawsOneLineAPhaseOnATerminal) {
   EXPECT_EQ(count(out, '\r'), 3);
 }
 
+TEST(ProgressView, KeepsWhatAPhaseSaysAsItBegins) {
+  std::ostringstream out;
+  ProgressView view(out, true);
+  auto begins = event(1, 0, "phase");
+  begins.mutable_progress()->set_message("a fresh head is trained");
+  view.show(begins);
+  view.show(event(2, 1));
+  EXPECT_THAT(out.str(), ::testing::ContainsRegex("a fresh head is trained\n\r"));
+}
+
 TEST(ProgressView, StartsANewLineWhenAWorkerWentBackToItsCheckpoint) {
   std::ostringstream out;
   ProgressView view(out, true);

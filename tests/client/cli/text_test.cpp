@@ -1,6 +1,7 @@
 // Tables, figures, reports, routes.
 #include <gmock/gmock.h>
 
+#include "client/cli/artifact_text.h"
 #include "client/cli/class_weights.h"
 #include "client/cli/output.h"
 #include "client/cli/report_text.h"
@@ -12,6 +13,7 @@
 namespace espalier::cli {
 namespace {
 
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -66,10 +68,38 @@ TEST(Report, OfADenseModelHasOneColumn) {
   EXPECT_THAT(text, Not(HasSubstr("compressed")));
 }
 
+TEST(Report, HasAColumnForWhatAModelWasWithoutItsPrecision) {
+  auto text = report_text(Json::parse(R"({
+    "dense": {"bytes": 59102104, "metric": {"name": "accuracy", "value": 87.3}},
+    "in_fp32": {"bytes": 90866008, "metric": {"name": "accuracy", "value": 87}}})"));
+  EXPECT_EQ(text,
+            "             dense   in fp32\n"
+            "size      56.4 MiB  86.7 MiB\n"
+            "accuracy      87.3        87\n");
+}
+
+TEST(Report, SaysInWhatALatencyWasMeasuredWhereItIsNotThePrecision) {
+  auto text = report_text(Json::parse(R"({
+    "dense": {"precision": "fp32", "latency_ms": {"median": 4.2, "products": "fp32"}},
+    "compressed": {"precision": "bf16", "latency_ms": {"median": 1.5, "products": "fp32"}}})"));
+  EXPECT_THAT(text, HasSubstr("latency, median  4.20 ms  1.50 ms in fp32\n"));
+}
+
 TEST(Report, SurvivesAnyJson) {
   EXPECT_EQ(report_text(Json::object()), "");
   EXPECT_EQ(report_text(Json::parse(R"({"a": [1, 2], "b": [{"c": null}], "dense": 3})")),
             "a: 1, 2\nb:\n  -\n    c: -\ndense: 3\n");
+}
+
+TEST(Artifacts, ShowThePrecisionThatTheirSummaryHas) {
+  v1::ListArtifactsResponse list;
+  v1::Artifact& narrow = *list.add_artifacts();
+  narrow.set_name("projects/default/artifacts/eighth");
+  (*narrow.mutable_summary()->mutable_fields())["precision"].set_string_value("int8");
+  list.add_artifacts()->set_name("projects/default/artifacts/old");
+  EXPECT_THAT(artifacts_text(list), ContainsRegex("PRECISION.*\n *eighth +int8 "));
+  EXPECT_THAT(artifact_text(narrow), HasSubstr("precision  int8\n"));
+  EXPECT_THAT(artifact_text(list.artifacts(1)), Not(HasSubstr("precision")));
 }
 
 TEST(Route, IsAliasArtifactAndWeight) {

@@ -62,6 +62,7 @@ TEST(StateFile, ComesBackAsItWasWritten) {
   std::filesystem::create_directories(data);
   ASSERT_TRUE(write_state(data, {{.name = "espalierd",
                                   .address = "a",
+                                  .rest = "r",
                                   .admin = "b",
                                   .log = "c",
                                   .pid = 7,
@@ -73,14 +74,25 @@ TEST(StateFile, ComesBackAsItWasWritten) {
   ASSERT_TRUE(states.ok()) << states.status();
   EXPECT_EQ(to_json((*states)[0])["restarts"], 2);
   EXPECT_EQ((*states)[0].pid, 7);
+  EXPECT_EQ((*states)[0].rest, "r");
   EXPECT_THAT(status_text(*states), HasSubstr("espalierd  ready"));
+}
+
+TEST(Status, ShowsWhereAProcessIsReachedAndADashWhereItIsNot) {
+  const std::string text = status_text(
+      {{.name = "serve", .address = "a:1", .rest = "b:2"}, {.name = "worker", .admin = "c:3"}});
+  EXPECT_THAT(text, HasSubstr("ADDRESS  REST  ADMIN"));
+  EXPECT_THAT(text, HasSubstr("a:1      b:2   -"));
+  EXPECT_THAT(text, HasSubstr("-        -     c:3"));
 }
 
 TEST(Port, ThatIsInUseIsNamedWithTheFlagThatChangesIt) {
   Listener listener;
   auto status = check_port_free(listener.address(), "espalierd --listen", "--listen");
-  EXPECT_EQ(status.message(), "port " + std::to_string(listener.port()) +
-                                  " (espalierd --listen) is in use; choose another with --listen");
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("port " + std::to_string(listener.port()) +
+                        " (espalierd --listen) is in use; choose another with --listen, or stop"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("'deploy/quickstart --stop'"));
   EXPECT_EQ(exit_code_of(status), ExitCode::kUsage);
 }
 

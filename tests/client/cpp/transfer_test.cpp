@@ -201,6 +201,11 @@ TEST_F(Transfer, TakesAPickleOnlyWhereThereAreNoSafetensors) {
 TEST_F(Transfer, SaysWhatAModelFolderHoldsWhenItHoldsNone) {
   EXPECT_TRUE(absl::IsInvalidArgument(model_files(folder).status()));
   EXPECT_TRUE(absl::IsNotFound(model_files(folder + "/none").status()));
+  put("a.txt", "t");
+  for (const char* no_folder : {"/none", "/a.txt"}) {
+    EXPECT_THAT(std::string(model_files(folder + no_folder).status().message()),
+                ::testing::HasSubstr("; a model is a Hugging Face folder with config.json"));
+  }
 }
 
 TEST_F(Transfer, DownloadsAFileWholeAndLeavesNothingBesideIt) {
