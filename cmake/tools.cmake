@@ -23,3 +23,12 @@ if(ESPALIER_SANITIZE)
     add_compile_options(-U__SANITIZE_THREAD__)
   endif()
 endif()
+
+# Everything counts which code an input reaches; tests/fuzz links what reads it.
+if(ESPALIER_FUZZ)
+  if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    message(FATAL_ERROR "ESPALIER_FUZZ takes clang, with its libFuzzer; this is ${CMAKE_CXX_COMPILER}. The same fuzzers "
+                        "run without it: fuzz_replay_NAME --runs N")
+  endif()
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()

@@ -4,6 +4,7 @@ import json
 import pathlib
 import shutil
 import subprocess
+import sys
 import tempfile
 import unittest
 
@@ -15,7 +16,10 @@ import tiny
 from cluster import BIN, Cluster, wait_for
 from probe import WithEncoder, gap, real_rows
 from random_artifact import EVERY_HEAD, FAMILIES, FULL, IMAGES, NEURONS, PRUNED
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "bench/serving"))
+from narrow import in_int8  # noqa: E402
 
 TOLERANCE = 1e-4
 REFUSED = 4  # exit code of the CLI
@@ -219,6 +223,25 @@ class Exports(WithEncoder):
         for form in ("onnx", "transformers"):
             _, report = self.export(artifact, form)
             self.assertIn("exits are left out", report["notes"][0])
+
+    # --- precisions ---
+
+    def test_an_artifact_in_int8_is_exported_with_its_values_in_fp32(self):
+        factored = {"layers.0.attention.query": 5}
+        exact, narrow = (self.artifact("bert", layers=PRUNED, factored=factored) for _ in range(2))
+        stored, values = in_int8(load_file(exact / "model.safetensors"))
+        save_file(values, exact / "model.safetensors", metadata={"format": "pt"})
+        save_file(stored, narrow / "model.safetensors", metadata={"format": "pt"})
+        save_file({"slack": numpy.array([0.25])}, narrow / "golden.safetensors")
+        spec = json.loads((narrow / "espalier.json").read_text())
+        (narrow / "espalier.json").write_text(json.dumps(spec | {"format": 2, "precision": "int8"}))
+        inputs, lengths = random_artifact.rows("bert")
+        ours = self.expected(exact, inputs, lengths)  # products of floats
+        for form, run, path in (("onnx", run_onnx, "model.onnx"), ("transformers", run_transformers, "")):
+            with self.subTest(form):
+                folder, report = self.export(narrow, form)
+                self.compare(form, run(folder / path, inputs), ours, lengths)
+                self.assertIn("differ from these by up to about 0.25", report["notes"][-1])
 
     # --- doors ---
 

@@ -29,14 +29,14 @@ def texts(rows):
 
 
 class Server:
-    """espalier-serve over the folders of a repository."""
+    """espalier-serve over the folders of a repository; `log` is an open file."""
 
-    def __init__(self, folder, *arguments):
+    def __init__(self, folder, *arguments, log=subprocess.DEVNULL):
         self.address, self.admin, self.http = (f"127.0.0.1:{port}" for port in free_ports(3))
         self.process = subprocess.Popen(
             [BIN / "espalier-serve", "--repository", folder, "--listen", self.address, "--admin", self.admin,
              "--http", self.http,
-             "--threads", "1", "--drain-seconds", "0", *arguments], stderr=subprocess.DEVNULL)
+             "--threads", "1", "--drain-seconds", "0", *arguments], stderr=log)
 
     def __enter__(self):
         with triton.InferenceServerClient(self.address) as client:

@@ -122,6 +122,32 @@ class Service(unittest.TestCase):
         self.assertEqual(others["calibrate"]["judged_by"], "labels")
         self.assertGreater(report["compressed"]["metric"]["value"], 80)
 
+    def test_an_int8_artifact_is_smaller_is_served_and_says_what_it_cost(self):
+        self.cluster.cli("jobs", "submit", "--base", "dense", "--model", "tiny", "--dataset", "reviews", "--name", "eighth",
+                         "--finetune-epochs", 6, "--set", "recipe.finetune.learning_rate=0.003", "--max-length", 32,
+                         "--precision", "int8", "--max-drop", 5, "--watch")
+        artifact = self.cluster.json("jobs", "get", "eighth")["artifacts"][0].rsplit("/", 1)[1]
+        report = self.cluster.json("artifacts", "report", artifact)
+        small, exact = report["dense"], report["in_fp32"]
+        self.assertEqual((small["precision"], exact["precision"]), ("int8", "fp32"))
+        self.assertLess(small["bytes"], exact["bytes"])
+        self.assertLess(abs(small["metric"]["value"] - exact["metric"]["value"]), 5)
+        self.assertIn("p", report["precision_test"])
+        self.assertLessEqual(report["precision_cost"]["low"], report["precision_cost"]["value"])
+        self.assertGreater(report["precision_gap"]["agreement"], 90)
+        self.assertEqual(report["constraint"]["asked"], 5)
+        self.cluster.cli("endpoints", "set", "eighth", artifact)
+        wait_for("eighth to be served", lambda: self.cluster.cli("predict", "eighth", "a film", check=False).returncode == 0)
+        answers = self.cluster.json("predict", "eighth", *SENTENCES)["predictions"]
+        self.assertEqual([answer["label"] for answer in answers], ["positive", "negative", "positive"])
+        # Which a plain reader of tensors would take for large numbers.
+        self.cluster.cli("artifacts", "download", artifact, self.folder / "eighth")
+        self.refused("models", "upload", "eighth", self.folder / "eighth", words=["dtype I8", "artifacts export"])
+        for form in ("onnx", "transformers"):
+            report = self.cluster.json("artifacts", "export", artifact, self.folder / f"eighth-{form}", "--format", form)
+            self.assertRegex(report["notes"][-1], "in int8, written and multiplied as fp32.* by up to about [0-9.]+")
+        self.cluster.cli("models", "upload", "eighth", self.folder / "eighth-transformers")
+
     def test_a_fine_tuned_model_is_published_as_it_is_without_a_data_set(self):
         self.cluster.cli("artifacts", "download", self.dense, self.folder / "dense")
         self.cluster.cli("models", "upload", "tuned", self.folder / "dense")
