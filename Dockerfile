@@ -1,5 +1,6 @@
 # Espalier's programs on a slim Debian, all under one supervisor:
-#   docker build -t espalier . && docker run -p 7400:7400 -p 7420:7420 -p 7422:7422 -v espalier:/var/lib/espalier espalier
+#   docker build -t espalier .
+#   docker run -p 127.0.0.1:7400:7400 -p 127.0.0.1:7420:7420 -p 127.0.0.1:7422:7422 -v espalier:/var/lib/espalier espalier
 FROM debian:bookworm-slim AS build
 WORKDIR /src
 # Dependencies first, so that a change of the sources does not install them again. pip's settings come in as
@@ -31,6 +32,6 @@ USER espalier
 WORKDIR /var/lib/espalier
 VOLUME /var/lib/espalier
 EXPOSE 7400 7420 7422
-# A container is reached from outside, so the two gRPC ports listen on all addresses; the admin ports stay
-# on loopback.
+# A container is reached from outside, so the two gRPC ports and REST listen on all addresses, without TLS or
+# authentication: what they are published on decides who reaches them. The admin ports stay on loopback.
 CMD ["espalier", "up", "--data", "/var/lib/espalier/data", "--listen", "0.0.0.0:7400", "--inference-listen", "0.0.0.0:7420", "--inference-http", "0.0.0.0:7422"]

@@ -14,6 +14,7 @@ from turns import TRIES, Dead, Engine, last_words, turn
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 THREADS, LEAST_ROUNDS, MOST_PASSES = 2, 5, 200
+VARIANTS = {"fp32": [""], "low": ["precision=bf16", "precision=int8"]}  # of ours, where no other is asked for
 WHEELS = ROOT / ".deps/python"  # the torch that the build links: theirs is the same
 ENVIRONMENT = dict(os.environ, OMP_NUM_THREADS=str(THREADS), MKL_NUM_THREADS=str(THREADS), RAYON_NUM_THREADS=str(THREADS),
                    TOKENIZERS_PARALLELISM="true", TRANSFORMERS_OFFLINE="1", HF_HUB_OFFLINE="1", TRANSFORMERS_VERBOSITY="error",
@@ -61,12 +62,14 @@ class Bench:
             info = engine.ask(first).get("info", {})
         except Dead as error:
             return self.skip(name, str(error))
+        if ours and info["products"] != info["precision"]:
+            return self.skip(name, f"this machine computes the products of {info['precision']} in {info['products']}")
         self.facts[name] = {"ours": ours, **info}
         say(f"ready: {name} {json.dumps(info)}")
 
     def start_ours(self, first):
         program = self.options.ours
-        for variant in self.options.variant or [""]:
+        for variant in self.options.variant or VARIANTS[self.options.precision]:
             settings = variant.split(",") if variant else []
             name = " ".join(["espalier", *settings])
             if not program.exists():

@@ -1,33 +1,25 @@
-// espalier-bench-engine MODEL [threads=2] [rounds=7] [backend=fused]: answers requests with a
-// Hugging Face folder's model, so that its time can be set beside that of other engines in turns.
+// espalier-bench-engine MODEL [threads=2] [rounds=7] [backend=fused] [precision=fp32]: answers
+// requests with a Hugging Face folder's model, its weights as an artifact of that precision would
+// hold them, so that its time can be set beside that of other engines in turns.
 //
 // A request is a line of JSON on standard input, {"rows": [[ids]], "together": true} or, to answer
 // row after row, "together": false. The answer is a line {"seconds": [...], "sum": ...}: `rounds`
-// times for all rows, and the sum of all logits, so that who answers can be seen to do the work.
+// times for all rows, and the sum of all logits, so that who answers can be seen to do the work;
+// and "info", in which the layers' products were computed on this machine.
 #include <ATen/Parallel.h>
 
 #include <chrono>
 #include <iostream>
-#include <map>
 
-#include "core/model/load.h"
+#include "core/base/status_macros.h"
 #include "core/model/walk.h"
 #include "core/runtime/fused_backend.h"
+#include "tests/bench/engine/bench_model.h"
 
-namespace espalier {
+namespace espalier::bench {
 namespace {
 
-Batch batch_of(const Json& rows) {
-  std::vector<Input> inputs;
-  for (const Json& row : rows) {
-    Input& input = inputs.emplace_back();
-    input.ids = row.get<std::vector<int32_t>>();
-    input.types.assign(input.ids.size(), 0);
-  }
-  return pack(std::vector<InputView>(inputs.begin(), inputs.end()));
-}
-
-Json answer(Backend& backend, const Json& asked, int rounds) {
+Json answer(Backend& backend, const Json& info, const Json& asked, int rounds) {
   std::vector<Batch> batches;
   if (asked.at("together").get<bool>()) {
     batches.push_back(batch_of(asked["rows"]));
@@ -44,47 +36,35 @@ Json answer(Backend& backend, const Json& asked, int rounds) {
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
     if (round >= 0) seconds.push_back(took.count());
   }
-  return {{"seconds", seconds}, {"sum", sum}};
+  return {{"seconds", seconds}, {"sum", sum}, {"info", info}};
 }
 
-int run(int argc, char** argv) {
-  std::map<std::string, std::string> set = {
-      {"threads", "2"}, {"rounds", "7"}, {"backend", "fused"}};
-  for (int i = 2; i < argc; ++i) {
-    const std::string word = argv[i];
-    const size_t equals = word.find('=');
-    if (equals == std::string::npos || !set.contains(word.substr(0, equals))) {
-      std::cerr << "unknown setting " << word << "\n";
-      return 2;
-    }
-    set[word.substr(0, equals)] = word.substr(equals + 1);
-  }
-  at::set_num_threads(std::stoi(set["threads"]));
-  auto loaded = load_hugging_face(argv[1]);
-  if (!loaded.ok()) {
-    std::cerr << loaded.status() << "\n";
-    return 1;
-  }
-  Model model = *std::move(loaded);
-  if (!model.classifier.defined()) model.reset_classifier(2, /*seed=*/1);
-  const runtime::Plan plain = runtime::make_plan(model);
-  const runtime::FusedPlan plan = runtime::make_fused_plan(model);
+absl::Status run(const std::string& folder, std::span<char* const> words) {
+  ESPALIER_ASSIGN_OR_RETURN(
+      const Settings set,
+      read_settings(
+          words, {{"threads", "2"}, {"rounds", "7"}, {"backend", "fused"}, {"precision", "fp32"}}));
+  at::set_num_threads(std::stoi(set.at("threads")));
+  ESPALIER_ASSIGN_OR_RETURN(const Precision precision, read_precision(set.at("precision")));
+  ESPALIER_ASSIGN_OR_RETURN(const Model model, load_served(folder, precision));
+  const Precision products = runtime::products_of(precision, model.device());
+  const runtime::Plan plain = runtime::make_plan(model, products);
+  const runtime::FusedPlan plan = runtime::make_fused_plan(model, products);
   runtime::PackedBackend packed(plain);
   runtime::FusedBackend fused(plan);
-  Backend& backend = set["backend"] == "fused" ? static_cast<Backend&>(fused) : packed;
+  Backend& backend = set.at("backend") == "fused" ? static_cast<Backend&>(fused) : packed;
+  const Json info = {{"precision", set.at("precision")}, {"products", precision_name(products)}};
+  const int rounds = std::stoi(set.at("rounds"));
   std::string line;
   while (std::getline(std::cin, line))
-    std::cout << answer(backend, Json::parse(line), std::stoi(set["rounds"])) << std::endl;
-  return 0;
+    std::cout << answer(backend, info, Json::parse(line), rounds) << std::endl;
+  return absl::OkStatus();
 }
 
 }  // namespace
-}  // namespace espalier
+}  // namespace espalier::bench
 
 int main(int argc, char** argv) {
-  if (argc < 2) {
-    std::cerr << "usage: espalier-bench-engine MODEL [key=value ...]\n";
-    return 2;
-  }
-  return espalier::run(argc, argv);
+  using namespace espalier::bench;
+  return main_of("espalier-bench-engine", std::span(argv, argc), run);
 }

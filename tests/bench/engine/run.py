@@ -6,7 +6,8 @@
 
 FOLDER of --data is the benchmark data: sst2 is read. Models: MiniLM's weights or those of a random BERT base, with one
 fresh head; or a fine-tuned Hugging Face folder, whose accuracy on the dev file is then measured too. Each --variant is
-an engine of ours with these settings (backend=packed; precision=bf16); without any there is one as it comes.
+an engine of ours with these settings (backend=packed; precision=bf16); without any there is one as it comes or, with
+--precision low, one in bf16 and one in int8. One whose products this machine computes in another format is left out.
 
 Every engine is a process, all are loaded at the start, one is awake at a time. In each round each engine has a turn of
 each workload: a pass that warms up and several that count. A turn's figure is the median of its passes; what is
@@ -80,12 +81,13 @@ def results_of(bench, options, done):
             "threads": THREADS, "engines": bench.facts, "skipped": bench.skipped, "figures": bench.figures}
 
 
-def write_results(path, results):
+def write_results(path, results, markdown):
+    """The file itself and, beside it, its tables."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_suffix(".new")
     aside.write_text(json.dumps(results, indent=1) + "\n")
     aside.replace(path)
-    table.write(path)
+    path.with_suffix(".md").write_text(markdown(results))
 
 
 def choose(parser, options):
@@ -148,7 +150,7 @@ def main():
 
     def write(done):
         if not options.trial:
-            write_results(path, results_of(bench, options, done))
+            write_results(path, results_of(bench, options, done), table.markdown)
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("told to stop"))  # through the engines' end
     try:

@@ -82,13 +82,18 @@ def busy_seconds(engines):
     return own, (user + nice + system + irq + softirq + steal) / HZ
 
 
-def turn(engine, engines, request, count, tries=TRIES):
-    """Seconds of each pass, and whether others computed meanwhile; such a turn is taken again."""
+def undisturbed(act, engines, tries=TRIES):
+    """What act() gives, and whether others computed meanwhile; it is then done again."""
     for _ in range(tries):
         begin, (own, everyone) = time.monotonic(), busy_seconds(engines)
-        seconds = engine.passes(request, count)
+        answer = act()
         own_after, everyone_after = busy_seconds(engines)
         others = (everyone_after - everyone) - (own_after - own)
         if others <= 0.02 + DISTURBED * (time.monotonic() - begin):
-            return seconds, False
-    return seconds, True
+            return answer, False
+    return answer, True
+
+
+def turn(engine, engines, request, count, tries=TRIES):
+    """Seconds of each pass of an undisturbed turn, and whether there was none."""
+    return undisturbed(lambda: engine.passes(request, count), engines, tries)

@@ -1,10 +1,11 @@
 """Requests a second and latency of espalier-serve beside the servers that users have, one generator, one machine.
 
-    python run.py --data FOLDER [--bin FOLDER] [--artifact NAME=FOLDER]... [--rounds 5] [--seconds 8] [--only NAME,...] [--trial]
+    python run.py --data FOLDER [--bin FOLDER] [--int8] [--artifact NAME=FOLDER]... [--rounds 5] [--seconds 8]
+                  [--only NAME,...] [--trial]
 
 All serve one MiniLM classifier to two threads each, texts in and logits out: ours over HTTP and gRPC, mosec over
-onnxruntime (fp32), mosec over OpenVINO (bf16, or fp32 where the CPU has no bf16; the result says which). --artifact adds
-one more of ours, say in another precision. FOLDER of --data is the benchmark data: sst2/dev.tsv is read.
+onnxruntime (fp32), mosec over OpenVINO (bf16, or fp32 where the CPU has no bf16; the result says which). --int8 adds ours
+in int8, --artifact one more of ours, whatever it is. FOLDER of --data is the benchmark data: sst2/dev.tsv is read.
 
 All servers are loaded at the start, one is asked at a time. In each round each has a turn of each point: closed loops of
 1, 8, 32 and 128 connections, and open loops of 50 and 80 % of what it managed in the first round. Every answer is
@@ -32,7 +33,7 @@ THREADS, LEAST_ROUNDS, TRIES = 2, 5, 3
 DISTURBED = 0.08  # of a core, beside 20 ms
 CLOSED, OPEN = [1, 8, 32, 128], [0.5, 0.8]
 MOST_CONNECTIONS, CHANNELS = 900, 8  # of an open loop
-TOLERANCE = {"fp32": 1e-3, "bf16": 0.1}  # of a logit
+TOLERANCE = {"fp32": 1e-3, "bf16": 0.1, "int8": 0.5}  # of a logit
 PACKAGES = ["mosec", "onnxruntime", "openvino", "tokenizers"]
 
 
@@ -55,14 +56,14 @@ class Rival:
         return Load(program, target, self.bodies, expect=expected, tolerance=TOLERANCE[self.precision], **how, **options)
 
 
-def prepare(options):
-    """The model's folder, its exports and our artifact of it; made once, by the scripts of `engine`."""
+def prepare(options, precision="fp32"):
+    """The model's folder, its exports and our artifact of it in this precision; made once, by the scripts of `engine`."""
     from bench import run_script
     folder, exports = options.work / "minilm/model", options.work / "minilm/exports"
-    artifact = options.work / "minilm/artifact"
+    artifact = options.work / "minilm" / ("artifact" if precision == "fp32" else f"artifact-{precision}")
     exports.mkdir(parents=True, exist_ok=True)
     steps = [(folder, "models.py", ["minilm", options.minilm, folder]), (exports / "fused.onnx", "exports.py", [folder, "fused.onnx", exports]),
-             (artifact, HERE / "artifact.py", [folder, artifact])]
+             (artifact, HERE / "artifact.py", [folder, artifact, precision])]
     for made, script, words in steps:
         if not made.exists():
             say(f"making {made.name} ...")
@@ -118,7 +119,8 @@ def start_all(options, stack, notes):
         say(f"ready: {name}")
 
     serve = pathlib.Path(options.bin) / "espalier-serve"
-    for name, where in [("espalier", artifact), *(one.split("=", 1) for one in options.artifact)]:
+    ours = [("espalier", artifact), *([("espalier int8", prepare(options, "int8")[2])] if options.int8 else [])]
+    for name, where in [*ours, *(one.split("=", 1) for one in options.artifact)]:
         stored = json.loads((pathlib.Path(where) / "espalier.json").read_text())["precision"]
         add(name, lambda: Espalier(serve, logs / f"{name}.log", "minilm", artifact=where, threads=THREADS),
             (f"{name} HTTP", stored, protocol), (f"{name} gRPC", stored, protocol, "grpc"))
@@ -198,6 +200,7 @@ def read_options():
     parser = parser_of(__doc__)
     add_minilm(parser)
     parser.add_argument("--artifact", action="append", default=[], metavar="NAME=FOLDER", help="one more of ours")
+    parser.add_argument("--int8", action="store_true", help="\"espalier int8\", made of the same model")
     parser.add_argument("--only", help="espalier, the --artifact names, \"mosec onnxruntime\", ...; with commas")
     parser.add_argument("--rounds", type=int, default=LEAST_ROUNDS)
     parser.add_argument("--seconds", type=float, default=8, help="of a turn that count")
