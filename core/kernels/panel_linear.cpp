@@ -14,7 +14,6 @@ namespace espalier::kernels {
 namespace {
 
 constexpr int64_t kPanel = PanelLinear::kPanel;
-constexpr int64_t kVectors = kPanel / kLanes;
 // 8 x 3 sums and 3 vectors of weights fill AVX-512's registers; AVX2's, of which a vector takes
 // two, hold 4 x 1 and 1.
 constexpr int64_t kWideRows = 8, kNarrowRows = 4;
@@ -144,37 +143,22 @@ PanelLinear::PanelLinear(const float* weight, const float* bias, int64_t outputs
 void PanelLinear::multiply(int64_t first, int64_t last, const float* x, int64_t x_stride,
                            int64_t rows, float* y, int64_t y_stride, After after, const float* add,
                            int64_t add_stride) const {
-  if (rows == 0) return;
   const bool wide = is_wide();
-  const int64_t most = wide ? kWideRows : kNarrowRows;
-  const int64_t tiles = (rows + most - 1) / most;
+  const Results results = {y, y_stride, outputs_, after, add, add_stride};
   alignas(64) float sums[kWideRows * kPanel];
-  for (int64_t panel = first; panel < last; ++panel) {
-    const float* weight = panels_.get() + panel * inputs_ * kPanel;
-    const int64_t column = panel * kPanel, columns = std::min(kPanel, outputs_ - column);
-    // The next panel's three lines a step, dealt out to the first tiles.
-    const char* ahead =
-        panel + 1 < last ? reinterpret_cast<const char*>(weight + inputs_ * kPanel) : nullptr;
-    const int64_t parts = std::min<int64_t>(tiles, kVectors),
-                  lines = (kVectors + parts - 1) / parts;
-    for (int64_t t = 0, begin = 0; t < tiles; ++t) {
-      const int64_t end = rows * (t + 1) / tiles, count = end - begin;
-      const bool fetches = ahead != nullptr && t * lines < kVectors;
-      const Tile tile = {x + begin * x_stride,
-                         x_stride,
-                         inputs_,
-                         weight,
-                         bias_.data() + column,
-                         sums,
-                         fetches ? ahead + t * lines * inputs_ * 64 : nullptr,
-                         fetches ? std::min(lines, kVectors - t * lines) : 0};
-      (wide ? multiply_wide_rows : multiply_narrow_rows)(tile, count);
-      finish_tile({sums, count, columns}, after,
-                  add == nullptr ? nullptr : add + begin * add_stride + column, add_stride,
-                  y + begin * y_stride + column, y_stride);
-      begin = end;
-    }
-  }
+  for_each_tile({panels_.get(), inputs_, first, last, rows, wide ? kWideRows : kNarrowRows},
+                [&](const TileRows& tile) {
+                  const Tile of = {x + tile.first * x_stride,
+                                   x_stride,
+                                   inputs_,
+                                   panels_.get() + tile.panel * inputs_ * kPanel,
+                                   bias_.data() + tile.panel * kPanel,
+                                   sums,
+                                   tile.ahead,
+                                   tile.lines};
+                  (wide ? multiply_wide_rows : multiply_narrow_rows)(of, tile.count);
+                  results.take(tile, sums);
+                });
 }
 
 ESPALIER_CLONES void layer_norm(const float* x, int64_t rows, int64_t width, const float* weight,

@@ -18,7 +18,7 @@ namespace {
 constexpr int64_t kPanel8 = PanelLinear8::kPanel;
 constexpr int64_t kGroup = 4;                      // inputs that one instruction adds up
 constexpr int64_t kGroupBytes = kPanel8 * kGroup;  // of one group and all outputs of a panel
-constexpr int64_t kGroupLines = kGroupBytes / 64;
+static_assert(kGroupBytes == kStepBytes);
 // As in panel_linear.cpp: 8 x 3 sums fill AVX-512's registers, 4 x 2 those of AVX2.
 constexpr int64_t kWideRows8 = 8, kNarrowRows8 = 4;
 
@@ -323,38 +323,24 @@ PanelLinear8::PanelLinear8(const int8_t* numbers, const float* scales, const flo
 void PanelLinear8::multiply(int64_t first, int64_t last, const Rows8& x, int64_t begin, int64_t end,
                             float* y, int64_t y_stride, After after, const float* add,
                             int64_t add_stride) const {
-  const int64_t most = how_ == Multiplies8::kVnni ? kWideRows8 : kNarrowRows8;
-  const int64_t rows = end - begin, tiles = (rows + most - 1) / most;
-  if (rows == 0) return;
+  const Results results = {y, y_stride, outputs_, after, add, add_stride};
   alignas(64) int32_t exact[kWideRows8 * kPanel8];
   alignas(64) float sums[kWideRows8 * kPanel8];
-  for (int64_t panel = first; panel < last; ++panel) {
-    const int8_t* weight = panels_.get() + panel * groups_ * kGroupBytes;
-    const int64_t column = panel * kPanel8, columns = std::min(kPanel8, outputs_ - column);
-    // The next panel's three lines a step, dealt out to the first tiles.
-    const char* ahead =
-        panel + 1 < last ? reinterpret_cast<const char*>(weight + groups_ * kGroupBytes) : nullptr;
-    const int64_t parts = std::min<int64_t>(tiles, kGroupLines),
-                  lines = (kGroupLines + parts - 1) / parts;
-    for (int64_t t = 0, from = 0; t < tiles; ++t) {
-      const int64_t to = rows * (t + 1) / tiles, count = to - from;
-      const bool fetches = ahead != nullptr && t * lines < kGroupLines;
-      multiply8_rows(how_,
-                     {x.row(begin + from), x.stride(), groups_, weight, exact,
-                      fetches ? ahead + t * lines * groups_ * 64 : nullptr,
-                      fetches ? std::min(lines, kGroupLines - t * lines) : 0},
-                     count);
-      Back line = {exact, weight_sums_.data() + column, scale_.data() + column,
-                   bias_.data() + column};
-      for (int64_t r = 0; r < count; ++r, line.sums += kPanel8) {
-        to_floats(line, x.zero(begin + from + r), x.scale(begin + from + r), sums + r * kPanel8);
-      }
-      finish_tile({sums, count, columns}, after,
-                  add == nullptr ? nullptr : add + from * add_stride + column, add_stride,
-                  y + from * y_stride + column, y_stride);
-      from = to;
-    }
-  }
+  const int64_t most = how_ == Multiplies8::kVnni ? kWideRows8 : kNarrowRows8;
+  for_each_tile(
+      {panels_.get(), groups_, first, last, end - begin, most}, [&](const TileRows& tile) {
+        const int64_t row = begin + tile.first, column = tile.panel * kPanel8;
+        multiply8_rows(
+            how_,
+            {x.row(row), x.stride(), groups_, panels_.get() + tile.panel * groups_ * kGroupBytes,
+             exact, tile.ahead, tile.lines},
+            tile.count);
+        Back line = {exact, weight_sums_.data() + column, scale_.data() + column,
+                     bias_.data() + column};
+        for (int64_t r = 0; r < tile.count; ++r, line.sums += kPanel8)
+          to_floats(line, x.zero(row + r), x.scale(row + r), sums + r * kPanel8);
+        results.take(tile, sums);
+      });
 }
 
 }  // namespace espalier::kernels

@@ -1,8 +1,8 @@
 // The backend of serving on a CPU: fused layers where a layer can be fused, all others are
-// PackedBackend's, and so are products in bf16. One walk at a time: it keeps what it computes in
-// from batch to batch.
+// PackedBackend's. One walk at a time: it keeps what it computes in from batch to batch.
 //
-// Reference twin: PackedBackend with the same products.
+// Reference twin: PackedBackend with the same products. In bf16 that rounds the results of products
+// too, which fused layers do not.
 #pragma once
 
 #include <optional>

@@ -149,11 +149,11 @@ void FusedLayer::attend_part(const Part& part, std::span<const int64_t> offsets,
   const int64_t stride = spaced(query_key_value_.outputs()), all = spaced(output_.inputs());
   float* qkv = scratch.inner.get(part.tokens * stride);
   float* context = scratch.context.get(part.tokens * all);
-  query_key_value_.multiply({in, width_}, part.tokens, {qkv, stride}, scratch.numbers);
+  query_key_value_.multiply({in, width_}, part.tokens, {qkv, stride}, scratch.rounded);
   scratch.done(kQueryKeyValue);
   attend_rows(qkv, stride, offsets, bias, context, all, team);
   scratch.done(kHeads);
-  output_.multiply({context, all}, part.tokens, {part.y, width_}, scratch.numbers,
+  output_.multiply({context, all}, part.tokens, {part.y, width_}, scratch.rounded,
                    {.add = {part.x, width_}});
   scratch.done(kOutput);
   if (norm_first_) return;
@@ -177,10 +177,10 @@ void FusedLayer::feed_part(const Part& part, Team team) const {
   float* inner = scratch.inner.get(part.tokens * stride);
   // A team, which meets after each product, takes all neurons at once.
   for (int64_t block = 0; block < (alone ? blocks : 1); ++block) {
-    up_.multiply({in, width_}, part.tokens, {inner, stride}, scratch.numbers,
+    up_.multiply({in, width_}, part.tokens, {inner, stride}, scratch.rounded,
                  {.after = activation_, .first = block * step, .count = step});
     scratch.done(kUp);
-    down_.multiply({inner, stride}, part.tokens, {part.y, width_}, scratch.numbers,
+    down_.multiply({inner, stride}, part.tokens, {part.y, width_}, scratch.rounded,
                    {.add = {block == 0 ? part.x : part.y, width_}, .block = alone ? block : -1});
     scratch.done(kDown);
   }

@@ -29,10 +29,9 @@ struct FusedRows {
 
 class FusedLayer {
  public:
-  // Whether a layer of `model` can be fused: fp32 weights on the CPU, nothing factored, and
-  // products of floats or, where the processor has instructions for them, of 8-bit integers.
+  // Whether a layer of `model` can be fused: FusedProduct::fits() all that it has.
   static bool fits(const Model& model, int layer, Precision products);
-  // Products of integers: weights that as_stored() has not rounded are rounded here.
+  // Weights that as_stored() has not rounded are rounded here.
   FusedLayer(const Model& model, int layer, Precision products);
 
   // y = the stream x after the sub-layer; `team` has one of the pool's threads each. bias:

@@ -1,9 +1,9 @@
-// One linear layer of a served model in panels: of floats (kernels/panel_linear.h) or of 8-bit
-// integers (kernels/panel_linear8.h).
+// One linear layer of a served model in panels: of floats (kernels/panel_linear.h), of bfloat16
+// (kernels/panel_linear16.h) or of 8-bit integers (kernels/panel_linear8.h).
 //
-// Floats may be in blocks of inputs, whose products are added up: who computes alone takes what
-// one block reads while it still lies in the cache. Integers are in one block always, because a
-// row has one scale.
+// The first two may be in blocks of inputs, whose products are added up: who computes alone takes
+// what one block reads while it still lies in the cache. Integers are in one block always, because
+// a row has one scale.
 #pragma once
 
 #include <limits>
@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/kernels/panel_linear.h"
+#include "core/kernels/panel_linear16.h"
 #include "core/kernels/panel_linear8.h"
 #include "core/model/linear.h"
 #include "core/spec/precision.h"
@@ -26,6 +27,12 @@ struct ConstMatrix {
   int64_t stride;
 };
 
+// Where a product's inputs become its numbers; each kind of product uses its own.
+struct RoundedRows {
+  kernels::Rows8 integers;
+  kernels::Rows16 halves;
+};
+
 // What multiply() does beside the product.
 struct ProductSteps {
   kernels::After after = kernels::After::kNothing;  // where there is one block
@@ -39,11 +46,13 @@ struct ProductSteps {
 
 class FusedProduct {
  public:
-  // Whether it can be in panels, on this processor: fp32 weights on the CPU, not factored.
+  // Whether it can be in panels, on this processor: fp32 weights on the CPU, not factored. Products
+  // of bfloat16 are left to oneDNN where there is AMX: its tiles multiply several times as fast as
+  // the instruction that panels use.
   static bool fits(const Linear& linear, Precision products);
 
   FusedProduct() = default;
-  // Products of integers: weights that are not rounded yet are. block: inputs of a block of floats.
+  // Weights that are not rounded yet are. block: inputs of a block; an even number.
   FusedProduct(const Linear& linear, Precision products,
                int64_t block = std::numeric_limits<int64_t>::max());
 
@@ -52,13 +61,15 @@ class FusedProduct {
   int64_t blocks() const;
 
   // y = f(x W^T + b) + add. The threads share the outputs; inside of a parallel region the calling
-  // one alone computes. `numbers` is where integers are made of x; what stood there is lost.
-  void multiply(ConstMatrix x, int64_t rows, Matrix y, kernels::Rows8& numbers,
+  // one alone computes. `rounded` is where x is rounded; what stood there is lost.
+  void multiply(ConstMatrix x, int64_t rows, Matrix y, RoundedRows& rounded,
                 const ProductSteps& steps = {}) const;
 
  private:
   int64_t inputs_ = 0, outputs_ = 0;
-  std::variant<std::vector<kernels::PanelLinear>, kernels::PanelLinear8> panels_;
+  std::variant<std::vector<kernels::PanelLinear>, std::vector<kernels::PanelLinear16>,
+               kernels::PanelLinear8>
+      panels_;
 };
 
 }  // namespace espalier::runtime

@@ -2,7 +2,7 @@
 // and every linear layer is one matrix product over them; only attention knows where a row ends.
 //
 // This is the plain form, on LibTorch's kernels, for any device and number format; fused_backend.h
-// computes small batches faster, and integers at all. Reference: core/model/train_backend.h
+// computes faster on a CPU, and integers at all. Reference: core/model/train_backend.h
 // computes the same by another route, and golden logits compare the two whenever an artifact is
 // loaded.
 #pragma once

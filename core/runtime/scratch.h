@@ -4,7 +4,7 @@
 
 #include <span>
 
-#include "core/kernels/panel_linear8.h"
+#include "core/runtime/fused_product.h"
 #include "core/runtime/step_watch.h"
 
 namespace espalier::runtime {
@@ -28,7 +28,7 @@ class ScratchBuffer {
 // What a sub-layer of some tokens keeps between its steps, and what one of its threads needs.
 struct Scratch {
   ScratchBuffer normed, inner, context, attention;
-  kernels::Rows8 numbers;
+  RoundedRows rounded;
 
   StepWatch* watch = nullptr;  // null: nobody asks
   void begin() const {

@@ -89,6 +89,18 @@ struct StepWork {
   double weight_bytes = 0;  // each weight once, however often it is read
 };
 
+double bytes_of(Precision precision) {
+  switch (precision) {
+    case Precision::kFp32:
+      return 4;
+    case Precision::kBf16:
+      return 2;
+    case Precision::kInt8:
+      return 1;
+  }
+  return 0;
+}
+
 // Of a layer that holds what it was made with.
 std::array<StepWork, kSteps> work_of(const ModelConfig& config, size_t layer, Precision products,
                                      const std::vector<int64_t>& offsets) {
@@ -98,7 +110,7 @@ std::array<StepWork, kSteps> work_of(const ModelConfig& config, size_t layer, Pr
   const auto heads = static_cast<double>(shape.kept_heads.size()) * shape.head_dim;
   const auto neurons = static_cast<double>(shape.neurons);
   const auto product = [&](double weights) -> StepWork {
-    return {2 * weights * tokens, weights * (products == Precision::kInt8 ? 1 : 4)};
+    return {2 * weights * tokens, weights * bytes_of(products)};
   };
   std::array<StepWork, kSteps> out = {};
   out[runtime::kQueryKeyValue] = product(3 * hidden * heads);
@@ -245,6 +257,7 @@ Json peaks(int threads, const Profile& profile) {
     return {{"together", peak.together}, {"alone", peak.alone}, {"how", peak.how}};
   };
   return {{"fp32", described(multiply_add_peak(threads))},
+          {"bf16", described(multiply_add16_peak(threads))},
           {"int8", described(multiply_add8_peak(threads))},
           {"memory", described(read_peak(threads, beyond_caches()))},
           {"weights", described(read_peak(threads, profile.weight_bytes()))},

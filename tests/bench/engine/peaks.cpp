@@ -14,6 +14,7 @@
 
 #include "core/kernels/aligned_array.h"
 #include "core/kernels/lanes.h"
+#include "core/kernels/panel_linear16.h"
 #include "core/kernels/panel_linear8.h"
 
 namespace espalier::bench {
@@ -106,6 +107,21 @@ __attribute__((target("avx512f"))) double loop_avx512(int64_t turns) {
   return 2.0 * 16 * kSums * static_cast<double>(turns);
 }
 
+__attribute__((target("avx512f,avx512bf16"))) double loop_bf16(int64_t turns) {
+  const auto left = (__m512bh)_mm512_set1_epi32(0x3F803F80),
+             right = (__m512bh)_mm512_setzero_si512();
+  __m512 sums[kSums];
+#pragma GCC unroll 16
+  for (int i = 0; i < kSums; ++i) sums[i] = _mm512_set1_ps(static_cast<float>(i));
+  for (int64_t turn = 0; turn < turns; ++turn) {
+#pragma GCC unroll 16
+    for (int i = 0; i < kSums; ++i) sums[i] = _mm512_dpbf16_ps(sums[i], left, right);
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < kSums; ++i) asm volatile("" : : "v"(sums[i]));
+  return 2.0 * 32 * kSums * static_cast<double>(turns);
+}
+
 constexpr int kNarrowSums = 12;  // of 16 registers
 
 __attribute__((target("avx2,fma"))) double loop_avx2(int64_t turns) {
@@ -177,6 +193,13 @@ Peak multiply_add_peak(int threads) {
     return peak_of(threads, loop_avx2, "AVX2");
 #endif
   return peak_of(threads, loop_plain, "the compiler's vectors");
+}
+
+Peak multiply_add16_peak(int threads) {
+#if defined(__x86_64__)
+  if (kernels::PanelLinear16::is_fast()) return peak_of(threads, loop_bf16, "AVX512_BF16");
+#endif
+  return {0, 0, "none"};
 }
 
 Peak multiply_add8_peak(int threads) {

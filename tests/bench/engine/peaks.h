@@ -14,9 +14,11 @@ struct Peak {
   std::string how;      // the instructions
 };
 
-// Operations on numbers that never leave the registers, two a multiply-add: of floats, and of 8-bit
-// integers with sums of 32 bits; as kernels/panel_linear.h and panel_linear8.h multiply here.
+// Operations on numbers that never leave the registers, two a multiply-add: of floats, of bfloat16
+// with sums in fp32, and of 8-bit integers with sums of 32 bits; as kernels/panel_linear.h,
+// panel_linear16.h and panel_linear8.h multiply here.
 Peak multiply_add_peak(int threads);
+Peak multiply_add16_peak(int threads);
 Peak multiply_add8_peak(int threads);
 
 // Bytes that are read of an array of about `bytes`, each thread its own piece, over and over.

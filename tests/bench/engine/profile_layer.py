@@ -1,6 +1,6 @@
 """Where the engine's time goes on a CPU: the steps of a layer as shares of what the machine does at most.
 
-    python profile_layer.py --data FOLDER [--model minilm|base|FOLDER] [--precision fp32|int8] [--bin FOLDER] [--rounds 5]
+    python profile_layer.py --data FOLDER [--model minilm|base|FOLDER] [--precision fp32|bf16|int8] [--bin FOLDER] [--rounds 5]
                             [--trial]
 
 Options as run.py's. In each round the peaks are measured, then every workload, then a layer by the number of tokens
@@ -121,7 +121,7 @@ def read_options():
     parser.add_argument("--data", type=pathlib.Path, required=True)
     parser.add_argument("--model", default="minilm")
     parser.add_argument("--minilm", type=pathlib.Path, default=ROOT / ".cache/quickstart/minilm")
-    parser.add_argument("--precision", choices=["fp32", "int8"], default="fp32")
+    parser.add_argument("--precision", choices=["fp32", "bf16", "int8"], default="fp32")
     parser.add_argument("--bin", type=pathlib.Path, default=ROOT / "build/release/bin")
     parser.add_argument("--rounds", type=int, default=LEAST_ROUNDS)
     parser.add_argument("--seconds", type=float, default=0.3, help="of a measurement, about; at least three passes")

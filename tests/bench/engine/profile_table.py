@@ -159,7 +159,8 @@ def peaks_lines(results):
         together, alone = (f"{peaks[name][kind] / 1e9:.{digits}f}" for kind in ("together", "alone"))
         return f"- {what}: {together} {unit} of the threads together, {alone} of one alone"
 
-    return [line(f"fp32, {peaks['fp32']['how']}", "fp32", "Gop/s", 0), line(f"int8, {peaks['int8']['how']}", "int8", "Gop/s", 0),
+    multiplied = [name for name in ("fp32", "bf16", "int8") if peaks.get(name, {"together": 0})["together"] > 0]
+    return [*(line(f"{name}, {peaks[name]['how']}", name, "Gop/s", 0) for name in multiplied),
             line("reading an array far larger than the caches", "memory", "GB/s", 1),
             line(f"reading one as large as all layers' weights, {peaks['weight_bytes'] / 1e6:.1f} MB", "weights", "GB/s", 1)]
 

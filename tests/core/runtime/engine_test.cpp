@@ -7,6 +7,7 @@
 #include "core/model/load.h"
 #include "core/model/train_backend.h"
 #include "core/model/walk.h"
+#include "core/runtime/fused_layer.h"
 #include "core/runtime/packed_backend.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -70,8 +71,13 @@ TEST_F(SavedEngine, MultipliesInThePublishedPrecisionWhereItIsAskedTo) {
   save(Precision::kBf16);
   const auto published = value_or_throw(Engine::load(folder_, {.as_published = true}));
   EXPECT_EQ(published->info().products, "bf16");
-  EXPECT_LE(testing::max_gap(answers(*published), rounded_), 1e-5);
-  EXPECT_GT(testing::max_gap(answers(*published), exact_), 1e-4);
+  // Panels of bf16 (see FusedProduct::fits()) round other numbers than the twin, and fewer.
+  const double gap = testing::max_gap(answers(*published), exact_);
+  EXPECT_GT(gap, 1e-4);
+  if (FusedLayer::fits(stored_, 0, Precision::kBf16))
+    EXPECT_LE(gap, 2 * testing::max_gap(rounded_, exact_));
+  else
+    EXPECT_LE(testing::max_gap(answers(*published), rounded_), 1e-5);
   const auto serving = value_or_throw(Engine::load(folder_));
   EXPECT_EQ(serving->info().products, precision_name(products_of(Precision::kBf16, at::kCPU)));
 }
