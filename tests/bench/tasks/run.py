@@ -1,11 +1,13 @@
 """Fine-tunes real models on real data through the service, with several seeds, and keeps every figure.
 
     python run.py --data FOLDER [--bin BUILD/bin] [--only sst2,mpnet/mrpc] [--seeds 1,2,3] [--budget-minutes N]
+                  [--keep FOLDER]
 
 FOLDER is the benchmark data: sst2, mrpc, rte, cola, stsb, trec, squad and cifar10 in the layouts of layouts.py. Models
 are those of deploy/quickstart-assets and tests/bench/fetch-assets. recipes.py says what is run. A run is added to
 results/tasks.json as it ends, and the table in results/tasks.md is made anew; what stands there for the same recipe is
-not run again, so that this can be stopped at any time. The first seed of all comes before the second of any.
+not run again, so that this can be stopped at any time. The first seed of all comes before the second of any. With --keep
+each model stays there as a transformers folder, MODEL-TASK-SEED: for --model of tests/bench/engine, say.
 """
 import argparse
 import json
@@ -81,6 +83,8 @@ class Bench:
         self.cluster.cli("jobs", "submit", "--model", self.model(run, seed), "--dataset", self.dataset(run.task), "--name",
                          name, "--recipe", recipe, "--watch", timeout=None)
         report = self.cluster.json("artifacts", "report", name)
+        if self.options.keep:
+            self.cluster.cli("artifacts", "export", name, self.options.keep.resolve() / name, "--format", "transformers")
         for kind in ("artifacts", "jobs"):
             self.cluster.cli(kind, "delete", name)
         trained = next(phase for phase in report["phases"] if phase["name"] == "finetune")
@@ -132,6 +136,7 @@ def main():
     parser.add_argument("--seeds", default="1,2,3")
     parser.add_argument("--budget-minutes", type=float, default=float("inf"), help="start nothing new after so long")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--keep", type=pathlib.Path, metavar="FOLDER", help="for the models themselves")
     parser.add_argument("--results", type=pathlib.Path, default=HERE.parent / "results/tasks.json")
     options = parser.parse_args()
     results = Results(options.results)
