@@ -3,13 +3,21 @@
 namespace espalier {
 namespace {
 
+// Rows of words. The gradient of a leaf on the CPU holds these rows alone: a dense one is as large
+// as the matrix, of which a batch reads little, and is made anew at every step.
+Tensor word_rows(const Tensor& words, const Tensor& ids) {
+  const bool leaf = words.requires_grad() && words.is_leaf() && words.is_cpu();
+  return at::embedding(words, ids, /*padding_idx=*/-1, /*scale_grad_by_freq=*/false,
+                       /*sparse=*/leaf);
+}
+
 // Words, positions and types, [N, embedding columns].
 Tensor text_rows(const Model& model, const Batch& batch, const TokenRows& rows) {
   auto device = model.device();
   Tensor positions = rows.positions();
   if (model.config.position_offset > 0) positions = positions + model.config.position_offset;
   const Tensor ids = batch.ids.to(device, /*non_blocking=*/true);
-  Tensor x = at::embedding(model.word, ids) + at::embedding(model.position, positions);
+  Tensor x = word_rows(model.word, ids) + at::embedding(model.position, positions);
   if (!model.token_type.defined()) return x;
   return x + at::embedding(model.token_type, batch.types.to(device, /*non_blocking=*/true));
 }

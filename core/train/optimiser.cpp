@@ -15,8 +15,12 @@ Optimiser::Optimiser(std::vector<OptimiserGroup> groups, const Betas& betas, std
       auto count = at::TensorOptions()
                        .dtype(at::kFloat)
                        .device(counts_on_host ? at::Device(at::kCPU) : p.device());
-      out.slots.push_back({group.names[i], p, at::zeros_like(p.detach()),
-                           at::zeros_like(p.detach()), at::zeros({}, count)});
+      out.slots.push_back({group.names[i],
+                           p,
+                           at::zeros_like(p.detach()),
+                           at::zeros_like(p.detach()),
+                           at::zeros({}, count),
+                           {}});
     }
     out.options = std::move(group);
     groups_.push_back(std::move(out));
@@ -36,8 +40,12 @@ Tensor Optimiser::clip(double max_norm) {
     for (Slot& slot : group.slots) {
       Tensor grad = slot.parameter.grad();
       if (!grad.defined()) continue;
+      if (grad.is_sparse()) {  // rows that were read several times, by their sum
+        grad = grad.coalesce();
+        slot.parameter.mutable_grad() = grad;
+      }
       if (group.options.ascend) grad.neg_();
-      if (group.options.clip) grads.push_back(grad);
+      if (group.options.clip) grads.push_back(grad.is_sparse() ? grad._values() : grad);
     }
   }
   divisor_ = Tensor();
@@ -51,18 +59,31 @@ Tensor Optimiser::clip(double max_norm) {
 void Optimiser::step(double factor) {
   torch::NoGradGuard no_grad;
   for (Group& group : groups_) {
+    const double rate = group.options.learning_rate * (group.options.scheduled ? factor : 1);
+    const Tensor divisor = group.options.clip ? divisor_ : Tensor();
     Lists lists;
     for (Slot& slot : group.slots) {
-      if (!slot.parameter.grad().defined()) continue;
+      Tensor grad = slot.parameter.grad();
+      if (!grad.defined()) continue;
+      slot.count.add_(1);
+      if (grad.is_sparse()) {
+        grad = grad.coalesce();
+        if (update_rows({slot.parameter, slot.mean, slot.size, slot.count,
+                         grad._indices().select(0, 0).contiguous(), grad._values().contiguous(),
+                         slot.moving},
+                        rate, group.options.weight_decay, divisor)) {
+          continue;
+        }
+        grad = grad.to_dense();
+      }
       lists.parameters.push_back(slot.parameter);
-      lists.grads.push_back(slot.parameter.grad());
+      lists.grads.push_back(grad);
       lists.means.push_back(slot.mean);
       lists.sizes.push_back(slot.size);
-      lists.counts.push_back(slot.count.add_(1));
+      lists.counts.push_back(slot.count);
     }
     if (lists.parameters.empty()) continue;
-    update(lists, group.options.learning_rate * (group.options.scheduled ? factor : 1),
-           group.options.weight_decay, group.options.clip ? divisor_ : Tensor());
+    update(lists, rate, group.options.weight_decay, divisor);
   }
   divisor_ = Tensor();
 }
@@ -86,6 +107,9 @@ void Optimiser::save(State& state) const {
 void Optimiser::load(const State& state) {
   for_each_state(
       [&](const std::string& name, const Tensor& tensor) { tensor.copy_(state.tensors.at(name)); });
+  for (Group& group : groups_) {
+    for (Slot& slot : group.slots) slot.moving.clear();
+  }
 }
 
 std::unique_ptr<Optimiser> make_optimiser(const TrainingSpec& spec,

@@ -42,6 +42,15 @@ class Optimiser {
   struct Lists {
     std::vector<Tensor> parameters, grads, means, sizes, counts;
   };
+  // A parameter [N,D] of which some rows have a gradient.
+  struct Rows {
+    const Tensor& parameter;
+    const Tensor &mean, &size, &count;
+    Tensor index, values;  // int64 [U], each once; [U,D]
+    // By row, whether it ever had a gradient: the running mean and size of others are 0. Empty: not
+    // known.
+    std::vector<char>& moving;
+  };
   // `name` leads the state's names, `size` is what the running size is called in them. With
   // `counts_on_host` the number of a parameter's steps stays on the CPU whatever the device.
   Optimiser(std::vector<OptimiserGroup> groups, const Betas& betas, std::string name,
@@ -49,12 +58,18 @@ class Optimiser {
   // One update. counts hold this step already; `divisor` of the gradients may be undefined (1).
   virtual void update(const Lists& lists, double learning_rate, double weight_decay,
                       const Tensor& divisor) = 0;
+  // The same for rows. False: not by this kind; the gradient is made dense for it.
+  virtual bool update_rows(const Rows& rows, double learning_rate, double weight_decay,
+                           const Tensor& divisor) {
+    return false;
+  }
   const Betas betas_;
 
  private:
   struct Slot {
     std::string name;
     Tensor parameter, mean, size, count;
+    std::vector<char> moving;  // see Rows
   };
   struct Group {
     OptimiserGroup options;

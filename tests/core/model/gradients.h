@@ -40,7 +40,7 @@ inline std::map<std::string, Tensor> gradients(Model& model, const Walked& how, 
   loss.backward();
   std::map<std::string, Tensor> out;
   model.for_each([&](const std::string& name, Tensor& tensor) {
-    if (tensor.grad().defined()) out[name] = tensor.grad();
+    if (tensor.grad().defined()) out[name] = tensor.grad().to_dense();
     tensor.mutable_grad() = Tensor();
   });
   for (const Tensor& gate : gates.tensors()) {

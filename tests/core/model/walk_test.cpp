@@ -26,7 +26,7 @@ Answer answer(Model& model, bool every_token, Gates gates) {
   task_loss(Objective::kClass, trace.logits, batch).backward();
   Answer out = {trace.logits.detach(), {}};
   model.for_each([&](const std::string& name, Tensor& tensor) {
-    if (tensor.grad().defined()) out.grads[name] = tensor.grad();
+    if (tensor.grad().defined()) out.grads[name] = tensor.grad().to_dense();
     tensor.mutable_grad() = Tensor();
   });
   return out;

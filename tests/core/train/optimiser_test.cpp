@@ -125,6 +125,47 @@ TEST(Optimiser, GoesOnFromItsState) {
   }
 }
 
+// Rows, each several times, of a batch; values as an embedding's backward pass leaves them.
+Tensor row_gradient(const Tensor& p, std::vector<int64_t> rows) {
+  const Tensor index = torch::tensor(rows).unsqueeze(0);
+  return at::sparse_coo_tensor(index, at::randn({index.size(1), p.size(1)}, p.options()),
+                               p.sizes());
+}
+
+// Steps over rows that come and go, with decay and clipping, and a resume between them: what the
+// same gradients do when they are dense. 37 columns are no whole vectors.
+TEST(Optimiser, MovesRowsAsTheDenseMatrix) {
+  at::manual_seed(5);
+  for (OptimiserKind kind : {OptimiserKind::kAdamW, OptimiserKind::kAdamax}) {
+    for (const auto type : {at::kFloat, at::kDouble}) {
+      TrainingSpec spec;
+      spec.optimiser = kind;
+      const Tensor start = at::randn({600, 37}, type);
+      Tensor a = start.clone().set_requires_grad(true), b = start.clone().set_requires_grad(true);
+      auto sparse = make_optimiser(spec, {{{"p"}, {a}, 0.1, 0.01}});
+      auto dense = make_optimiser(spec, {{{"p"}, {b}, 0.1, 0.01}});
+      for (int step = 0; step < 6; ++step) {
+        if (step == 3) {
+          State state;
+          sparse->save(state);
+          auto resumed = make_optimiser(spec, {{{"p"}, {a}, 0.1, 0.01}});
+          resumed->load(state);
+          sparse = std::move(resumed);
+        }
+        const Tensor grad = row_gradient(start, {7, 599, 7, 100 + step, 0});
+        a.mutable_grad() = grad;
+        b.mutable_grad() = grad.to_dense();
+        const double norm = dense->clip(0.5).item<double>();
+        EXPECT_NEAR(sparse->clip(0.5).item<double>(), norm, 1e-5 * norm);
+        sparse->step(1);
+        dense->step(1);
+        EXPECT_LE(max_gap(a.detach(), b.detach()), 2e-6) << "step " << step;
+      }
+      EXPECT_GT(max_gap(a.detach(), start), 0.1);
+    }
+  }
+}
+
 TEST(Optimiser, LeavesWhatHasNoGradient) {
   for (OptimiserKind kind : {OptimiserKind::kAdamW, OptimiserKind::kAdamax}) {
     TrainingSpec spec;

@@ -29,7 +29,7 @@ Examples without_labels(Examples examples) {
 struct Spy : Distiller {
   void after_backward(Session& session, const Step&) override {
     session.model().for_each([&](const std::string& name, Tensor& tensor) {
-      if (tensor.grad().defined()) gradients[name] = tensor.grad().detach().clone();
+      if (tensor.grad().defined()) gradients[name] = tensor.grad().to_dense().detach().clone();
     });
   }
   std::map<std::string, Tensor> gradients;
