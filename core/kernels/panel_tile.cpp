@@ -5,16 +5,25 @@
 namespace espalier::kernels {
 namespace {
 
-// x (1 + erf(x / sqrt 2)) / 2, erf by Abramowitz and Stegun 7.1.26: errs by 1.5e-7 at most.
+// x (1 + erf(x / sqrt 2)) / 2. erf(z) = z P(z^2) up to |z| = 3.9, where float knows 1 only; P of
+// degree 14, made for the least largest error (1e-7) in t = 2 (z / 3.9)^2 - 1, and halved here. No
+// division and no exponential: of a product of integers they took a third of the time.
+constexpr float kHalfErf[] = {
+    7.980357119e-04F,  -2.021343418e-03F, 1.480484149e-03F,  -1.739750262e-03F, 6.124139398e-03F,
+    -1.107592955e-02F, 1.498157508e-02F,  -2.089273248e-02F, 2.882197978e-02F,  -3.699866652e-02F,
+    4.535451390e-02F,  -5.475788317e-02F, 6.734446246e-02F,  -9.050574650e-02F, 1.812919959e-01F};
+constexpr float kErfEnd = 3.9F;
+
 ESPALIER_INLINE Lanes gelu(Lanes x) {
-  const Lanes z = (x < 0 ? -x : x) * 0.70710678F;
-  const Lanes t = 1.0F / (z * 0.3275911F + 1.0F);
-  Lanes p = t * 1.061405429F - 1.453152027F;
-  p = p * t + 1.421413741F;
-  p = p * t - 0.284496736F;
-  p = p * t + 0.254829592F;
-  const Lanes tail = p * t * exponential(-z * z);  // 1 - erf(z)
-  return x * 0.5F * (x < 0 ? tail : 2.0F - tail);
+  Lanes z = x * 0.70710678F;
+  const IntLanes above = z > kErfEnd, below = z < -kErfEnd;
+  z = above ? spread(kErfEnd) : below ? spread(-kErfEnd) : z;
+  const Lanes t = z * z * (2 / (kErfEnd * kErfEnd)) - 1.0F;
+  Lanes p = spread(kHalfErf[0]);
+#pragma GCC unroll 14
+  for (int i = 1; i < 15; ++i) p = p * t + kHalfErf[i];
+  const Lanes share = z * p + 0.5F;
+  return x * (above ? spread(1) : below ? Lanes{} : share);
 }
 
 // tanh by one exponential, of a number that is not positive: no overflow.

@@ -1,9 +1,9 @@
 """Writes a Hugging Face BERT with a classifier as an artifact that espalier-serve loads, from the formats alone.
 
-    python artifact.py FOLDER OUT [fp32|int8]
+    python artifact.py FOLDER OUT [fp32|bf16|int8]
 
-OUT's golden answers are those of transformers, in int8 of the rounded weights, so a server that loads it has shown that
-it computes the same.
+OUT's golden answers are those of transformers, of the rounded weights where they are rounded, so a server that loads it
+has shown that it computes the same.
 """
 import json
 import pathlib
@@ -13,7 +13,7 @@ import sys
 import numpy
 import safetensors.numpy
 
-from narrow import in_int8
+from narrow import narrowed
 
 LABELS, MAX_LENGTH = ["negative", "positive"], 128
 GOLDEN = [31, 3, 12]  # tokens of the rows that a server checks itself with
@@ -56,11 +56,18 @@ def rounded_to_8_bits(x):
     return (((x / scale).round() + zero).clamp(0, 255) - zero) * scale
 
 
-def slack_of(model, answer, exact):
-    """What integers' products make of the answers, with room for those of other rows and machines."""
+def rounded_to_bf16(x):
+    return x.bfloat16().float()
+
+
+ROUNDED = {"bf16": rounded_to_bf16, "int8": rounded_to_8_bits}  # what a product reads
+
+
+def slack_of(model, answer, exact, rounded):
+    """What rounding before products makes of the answers, with room for those of other rows and machines."""
     import torch
     linears = [one for name, one in model.bert.encoder.named_modules() if isinstance(one, torch.nn.Linear)]
-    hooks = [one.register_forward_pre_hook(lambda _, inputs: (rounded_to_8_bits(inputs[0]),)) for one in linears]
+    hooks = [one.register_forward_pre_hook(lambda _, inputs: (rounded(inputs[0]),)) for one in linears]
     gap = abs(answer() - exact).max()
     for hook in hooks:
         hook.remove()
@@ -87,7 +94,7 @@ def golden(source, values, tokens, precision):
     logits = answer()
     out = {"lengths": ids.dtype.type(tokens), "ids": ids, "types": ids * 0, "asked": empty,
            "asked_lengths": ids.dtype.type([0] * len(tokens)), "logits": logits}
-    return out if precision == "fp32" else out | {"slack": numpy.array([slack_of(model, answer, logits)], "f8")}
+    return out if precision == "fp32" else out | {"slack": numpy.array([slack_of(model, answer, logits, ROUNDED[precision])], "f8")}
 
 
 def write(source, out, precision="fp32"):
@@ -101,7 +108,7 @@ def write(source, out, precision="fp32"):
          "max_length": MAX_LENGTH, "precision": precision, "exit": None}, indent=1))
     theirs = safetensors.numpy.load_file(source / "model.safetensors")
     ours = {our_name(name): tensor for name, tensor in theirs.items() if our_name(name)}
-    stored, values = (ours, ours) if precision == "fp32" else in_int8(ours)
+    stored, values = narrowed(ours, precision)
     safetensors.numpy.save_file(stored, aside / "model.safetensors", metadata={"format": "pt"})
     safetensors.numpy.save_file(golden(source, values, GOLDEN, precision), aside / "golden.safetensors")
     for file in TOKENIZER:
@@ -111,6 +118,6 @@ def write(source, out, precision="fp32"):
 
 
 if __name__ == "__main__":
-    if sys.argv[3:] not in ([], ["fp32"], ["int8"]):
-        sys.exit(f"unknown precision {' '.join(sys.argv[3:])}; known: fp32, int8")
+    if sys.argv[3:] not in ([], ["fp32"], *([one] for one in ROUNDED)):
+        sys.exit(f"unknown precision {' '.join(sys.argv[3:])}; known: fp32, {', '.join(ROUNDED)}")
     write(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), *sys.argv[3:])

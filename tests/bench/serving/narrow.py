@@ -1,4 +1,5 @@
-"""An artifact's tensors in int8, from the format alone (core/spec/int8_rows.h, core/spec/stored_weights.h)."""
+"""An artifact's tensors in bf16 and int8, from the format alone (core/spec/int8_rows.h, core/spec/stored_weights.h)."""
+import ml_dtypes
 import numpy
 
 LEAST_ROW = numpy.float32(1e-30)
@@ -20,12 +21,17 @@ def is_narrow(name, tensor):
     return tensor.ndim == 2 and name.startswith("layers.") and name.endswith(".weight")
 
 
-def in_int8(tensors):
-    """What model.safetensors of an artifact in int8 holds, and the same values in fp32."""
+def narrowed(tensors, precision):
+    """What model.safetensors of an artifact in this precision holds, and the same values in fp32."""
     stored, values = {}, {}
     for name, tensor in tensors.items():
         stored[name] = values[name] = tensor
-        if is_narrow(name, tensor):
+        if not is_narrow(name, tensor):
+            continue
+        if precision == "bf16":
+            stored[name] = tensor.astype(ml_dtypes.bfloat16)
+            values[name] = stored[name].astype(numpy.float32)
+        elif precision == "int8":
             numbers, scales = int8_rows(tensor)
             stored[name], stored[f"{name}.scale"] = numbers, scales
             values[name] = numbers * scales[:, None]

@@ -7,10 +7,14 @@ goodput in the burst, latency of what was accepted, codes of what was refused an
 end until a quarter of a second's arrivals are answered as before it. --max-wait-ms is the server's: what it expects to
 wait longer is refused. A queue of that length at half of the peak's arrivals is gone after twice that time.
 
+The generator computes on the same cores, and three times as many requests cost it three times as much: beside the share of
+the peak stands that of what the cores that it left could have answered (goodput_share_of_left).
+
 At last SIGTERM under 32 connections: every request is answered or refused in words, and the server says that nobody
 was left without an answer. Over HTTP and over gRPC. Results go to results/overload.json.
 """
 import json
+import os
 import pathlib
 import sys
 import threading
@@ -41,7 +45,13 @@ def recovery_seconds(log, over, before, end):
     return None
 
 
-def burst(rival, program, peak, options, work):
+def generator_cores(found, rate):
+    """What the generator takes at this rate, by what a request cost it in a run."""
+    return found["cpu_seconds"] / sum(phase["requests"] for phase in found["phases"]) * rate
+
+
+def burst(rival, program, peak, peak_cores, options, work):
+    """`peak_cores` were the generator's at the peak."""
     seconds = [options.before, options.burst, options.before]
     rates = [0.5 * peak, TIMES * peak, 0.5 * peak]
     log = work / f"overload_{rival.over}.csv"
@@ -51,7 +61,11 @@ def burst(rival, program, peak, options, work):
     good, refused = ANSWERED[rival.over], REFUSED[rival.over]
     before = calm["outcomes"].get(good, {}).get("p99_ms")
     recovered = recovery_seconds(read_log(log), rival.over, before, 2 + seconds[0] + seconds[1]) if before else None
-    return {"offered": rates[1], "goodput": busy["goodput"], "goodput_share": busy["goodput"] / peak, "p99_before_ms": before,
+    share, cores = busy["goodput"] / peak, os.cpu_count()
+    busy_cores = generator_cores(found, rates[1])
+    return {"offered": rates[1], "goodput": busy["goodput"], "goodput_share": share,
+            "goodput_share_of_left": share * (cores - peak_cores) / (cores - busy_cores),
+            "generator_cores": {"at the peak": peak_cores, "in the burst": busy_cores}, "p99_before_ms": before,
             "accepted": busy["outcomes"].get(good), "refused": busy["outcomes"].get(refused), "late": busy["late"],
             "others": {name: value["count"] for name, value in busy["outcomes"].items() if name not in (good, refused)},
             "after": after["outcomes"], "recovery_seconds": recovered, "generator_cpu_seconds": found["cpu_seconds"]}
@@ -102,7 +116,8 @@ def measure(over, artifact, bodies, program, options):
         peak = found["phases"][0]["goodput"]
     say(f"{over}: peak {peak:.0f}/s")
     with start("--max-wait-ms", options.max_wait_ms) as server:
-        result = {"peak": peak, "max_wait_ms": options.max_wait_ms} | burst(rival(server), program, peak, options, options.work)
+        result = {"peak": peak, "max_wait_ms": options.max_wait_ms} | burst(
+            rival(server), program, peak, generator_cores(found, peak), options, options.work)
     with start() as server:
         result["terminated"] = terminate(rival(server), program, options.work)
     result["met"] = judge(result)

@@ -1,11 +1,11 @@
 """Requests a second and latency of espalier-serve beside the servers that users have, one generator, one machine.
 
-    python run.py --data FOLDER [--bin FOLDER] [--int8] [--artifact NAME=FOLDER]... [--rounds 5] [--seconds 8]
+    python run.py --data FOLDER [--bin FOLDER] [--precision bf16,int8] [--artifact NAME=FOLDER]... [--rounds 5] [--seconds 8]
                   [--only NAME,...] [--trial]
 
 All serve one MiniLM classifier to two threads each, texts in and logits out: ours over HTTP and gRPC, mosec over
-onnxruntime (fp32), mosec over OpenVINO (bf16, or fp32 where the CPU has no bf16; the result says which). --int8 adds ours
-in int8, --artifact one more of ours, whatever it is. FOLDER of --data is the benchmark data: sst2/dev.tsv is read.
+onnxruntime (fp32), mosec over OpenVINO (bf16, or fp32 where the CPU has no bf16; the result says which). --precision adds
+ours in these, --artifact one more of ours, whatever it is. FOLDER of --data is the benchmark data: sst2/dev.tsv is read.
 
 All servers are loaded at the start, one is asked at a time. In each round each has a turn of each point: closed loops of
 1, 8, 32 and 128 connections, and open loops of 50 and 80 % of what it managed in the first round. Every answer is
@@ -119,7 +119,7 @@ def start_all(options, stack, notes):
         say(f"ready: {name}")
 
     serve = pathlib.Path(options.bin) / "espalier-serve"
-    ours = [("espalier", artifact), *([("espalier int8", prepare(options, "int8")[2])] if options.int8 else [])]
+    ours = [("espalier", artifact), *((f"espalier {one}", prepare(options, one)[2]) for one in options.precision)]
     for name, where in [*ours, *(one.split("=", 1) for one in options.artifact)]:
         stored = json.loads((pathlib.Path(where) / "espalier.json").read_text())["precision"]
         add(name, lambda: Espalier(serve, logs / f"{name}.log", "minilm", artifact=where, threads=THREADS),
@@ -200,7 +200,8 @@ def read_options():
     parser = parser_of(__doc__)
     add_minilm(parser)
     parser.add_argument("--artifact", action="append", default=[], metavar="NAME=FOLDER", help="one more of ours")
-    parser.add_argument("--int8", action="store_true", help="\"espalier int8\", made of the same model")
+    parser.add_argument("--precision", type=lambda words: words.split(","), default=[], metavar="NAME,...",
+                        help="bf16, int8: \"espalier bf16\", made of the same model")
     parser.add_argument("--only", help="espalier, the --artifact names, \"mosec onnxruntime\", ...; with commas")
     parser.add_argument("--rounds", type=int, default=LEAST_ROUNDS)
     parser.add_argument("--seconds", type=float, default=8, help="of a turn that count")
