@@ -161,6 +161,16 @@ void PanelLinear::multiply(int64_t first, int64_t last, const float* x, int64_t 
                 });
 }
 
+ESPALIER_CLONES void add_rows(const float* a, const float* b, const float* c, int64_t width,
+                              float* y) {
+  int64_t i = 0;
+  for (; i + kLanes <= width; i += kLanes) {
+    const Lanes sum = load(a + i) + load(b + i);
+    store(y + i, c == nullptr ? sum : sum + load(c + i));
+  }
+  for (; i < width; ++i) y[i] = a[i] + b[i] + (c == nullptr ? 0.0F : c[i]);
+}
+
 ESPALIER_CLONES void layer_norm(const float* x, int64_t rows, int64_t width, const float* weight,
                                 const float* bias, double eps, float* y) {
   const int64_t whole = width / kLanes * kLanes;

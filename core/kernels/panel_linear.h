@@ -45,4 +45,7 @@ class PanelLinear {
 void layer_norm(const float* x, int64_t rows, int64_t width, const float* weight, const float* bias,
                 double eps, float* y);
 
+// y = a + b + c, [width] each; c may be null.
+void add_rows(const float* a, const float* b, const float* c, int64_t width, float* y);
+
 }  // namespace espalier::kernels

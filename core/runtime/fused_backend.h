@@ -24,15 +24,19 @@ class FusedBackend : public PackedBackend {
  public:
   // `plan` must outlive the backend.
   explicit FusedBackend(const FusedPlan& plan) : PackedBackend(plan.plan), fused_(plan) {}
+  Hidden embed(const Batch& batch, const LayerGates& gates) override;
   Hidden attend(int layer, const Hidden& x, const LayerGates& gates, Tensor* attention) override;
+  Hidden attend_firsts(int layer, const Hidden& x, const LayerGates& gates) override;
   Hidden feed(int layer, const Hidden& x, const LayerGates& gates) override;
 
  private:
+  // Whether embeddings can be added up in one pass: a text model's, of fp32 on the CPU.
+  bool embeds() const;
   // Null where the layer is PackedBackend's.
   const FusedLayer* fused(int layer) const;
-  // run(rows, team) from the states `in` to the ones that are returned.
+  // run(rows, team) from the states `in` to y [rows, width], which is returned.
   template <class Run>
-  Hidden computed(const Hidden& hidden, Run&& run);
+  Tensor computed(const PackedRows& in, int64_t rows, Run&& run);
   // [tokens, width], not initialised: memory that no tensor reads any more, where there is some.
   Tensor states(int64_t tokens, int64_t width);
 

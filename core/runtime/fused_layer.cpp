@@ -112,11 +112,11 @@ void FusedLayer::normalise(const Norm& norm, const float* x, int64_t rows, float
                       norm.bias.const_data_ptr<float>(), eps_, y);
 }
 
-void FusedLayer::attend_rows(const float* query_key_value, int64_t stride,
-                             std::span<const int64_t> offsets, const DistanceBias& bias,
-                             float* context, int64_t context_stride, Team team) const {
+void FusedLayer::attend_heads(const Heads& heads, std::span<const int64_t> offsets,
+                              const DistanceBias& bias, Team team) const {
   const int64_t width = output_.inputs() / heads_;
   const auto rows = static_cast<int64_t>(offsets.size()) - 1;
+  const ConstMatrix& all = heads.query_key_value;
   at::parallel_for(0, rows * heads_, 1, [&](int64_t first, int64_t last) {
     // A team of one is inside of a parallel region already: then this thread counts as the first.
     ScratchBuffer& memory = team[static_cast<size_t>(at::get_thread_num())].attention;
@@ -127,37 +127,90 @@ void FusedLayer::attend_rows(const float* query_key_value, int64_t stride,
       const int64_t tokens = offsets[static_cast<size_t>(row) + 1] - offsets[0] - begin;
       const int64_t needed = kernels::forward_scratch(tokens, width);
       float* floats = memory.get(needed + tokens);
-      const kernels::AttentionUnit unit = kernels::unit_of(
-          {query_key_value + begin * stride, tokens, heads_, width, stride}, head, bias);
-      kernels::attend_forward(unit, floats, context + begin * context_stride + head * width,
-                              context_stride, floats + needed, 1);
+      kernels::AttentionUnit unit = kernels::unit_of(
+          {all.data + begin * all.stride, tokens, heads_, width, all.stride}, head, bias);
+      int64_t to = begin;
+      if (heads.first_queries.data != nullptr) {
+        unit.query = heads.first_queries.data + row * heads.first_queries.stride + head * width;
+        unit.queries = 1;
+        to = row;
+      }
+      kernels::attend_forward(unit, floats,
+                              heads.context.data + to * heads.context.stride + head * width,
+                              heads.context.stride, floats + needed, 1);
     }
   });
+}
+
+const float* FusedLayer::attention_input(const Part& part, Scratch& scratch) const {
+  if (!norm_first_) return part.x;
+  float* normed = scratch.normed.get(part.tokens * width_);
+  normalise(attention_norm_, part.x, part.tokens, normed);
+  scratch.done(kAttentionNorm);
+  return normed;
 }
 
 void FusedLayer::attend_part(const Part& part, std::span<const int64_t> offsets,
                              const DistanceBias& bias, Team team) const {
   Scratch& scratch = team[0];
   scratch.begin();
-  const float* in = part.x;
-  if (norm_first_) {
-    float* normed = scratch.normed.get(part.tokens * width_);
-    normalise(attention_norm_, part.x, part.tokens, normed);
-    scratch.done(kAttentionNorm);
-    in = normed;
-  }
+  const float* in = attention_input(part, scratch);
   const int64_t stride = spaced(query_key_value_.outputs()), all = spaced(output_.inputs());
   float* qkv = scratch.inner.get(part.tokens * stride);
   float* context = scratch.context.get(part.tokens * all);
   query_key_value_.multiply({in, width_}, part.tokens, {qkv, stride}, scratch.rounded);
   scratch.done(kQueryKeyValue);
-  attend_rows(qkv, stride, offsets, bias, context, all, team);
+  attend_heads({{qkv, stride}, {nullptr, 0}, {context, all}}, offsets, bias, team);
   scratch.done(kHeads);
   output_.multiply({context, all}, part.tokens, {part.y, width_}, scratch.rounded,
                    {.add = {part.x, width_}});
   scratch.done(kOutput);
   if (norm_first_) return;
   normalise(attention_norm_, part.y, part.tokens, part.y);
+  scratch.done(kAttentionNorm);
+}
+
+void FusedLayer::attend_firsts_part(const Part& part, std::span<const int64_t> offsets,
+                                    const DistanceBias& bias, Team team) const {
+  Scratch& scratch = team[0];
+  scratch.begin();
+  const float* in = attention_input(part, scratch);
+  const auto rows = static_cast<int64_t>(offsets.size()) - 1;
+  const int64_t queries = output_.inputs(), stride = spaced(query_key_value_.outputs()),
+                all = spaced(queries);
+  float* qkv = scratch.inner.get(part.tokens * stride);
+  // [rows, all] each: of the first tokens, what goes into products, their queries, contexts.
+  float* firsts = scratch.firsts.get(rows * (width_ + 2 * all));
+  float *asking = firsts + rows * width_, *context = asking + rows * all;
+  const auto gather = [&](const float* from) {
+    for (int64_t row = 0; row < rows; ++row) {
+      const int64_t token = offsets[static_cast<size_t>(row)] - offsets[0];
+      std::copy_n(from + token * width_, width_, firsts + row * width_);
+    }
+  };
+  // Products can leave out whole panels alone.
+  const int64_t keys = queries % PanelLinear::kPanel == 0 ? queries : 0;
+  query_key_value_.multiply({in, width_}, part.tokens, {qkv + keys, stride}, scratch.rounded,
+                            {.first = keys});
+  gather(in);
+  if (keys > 0) {
+    query_key_value_.multiply({firsts, width_}, rows, {asking, all}, scratch.rounded,
+                              {.count = queries});
+  } else {
+    for (int64_t row = 0; row < rows; ++row) {
+      const int64_t token = offsets[static_cast<size_t>(row)] - offsets[0];
+      std::copy_n(qkv + token * stride, queries, asking + row * all);
+    }
+  }
+  scratch.done(kQueryKeyValue);
+  attend_heads({{qkv, stride}, {asking, all}, {context, all}}, offsets, bias, team);
+  scratch.done(kHeads);
+  if (norm_first_) gather(part.x);
+  output_.multiply({context, all}, rows, {part.y, width_}, scratch.rounded,
+                   {.add = {firsts, width_}});
+  scratch.done(kOutput);
+  if (norm_first_) return;
+  normalise(attention_norm_, part.y, rows, part.y);
   scratch.done(kAttentionNorm);
 }
 
@@ -189,7 +242,9 @@ void FusedLayer::feed_part(const Part& part, Team team) const {
   scratch.done(kFeedNorm);
 }
 
-void FusedLayer::attend(const FusedRows& rows, const Tensor& bias, Team team) const {
+template <class Attend>
+void FusedLayer::attend_parts(const FusedRows& rows, const Tensor& bias, Team team,
+                              Attend&& attend_one) const {
   Tensor padded;
   DistanceBias biases;
   if (bias.defined()) {
@@ -199,13 +254,31 @@ void FusedLayer::attend(const FusedRows& rows, const Tensor& bias, Team team) co
   const std::vector<size_t> parts = parts_of(rows.offsets, parts_for(rows.offsets.back()));
   const auto count = static_cast<int64_t>(parts.size()) - 1;
   if (count == 0 || !is_even(parts, rows.offsets))
-    return attend_part({rows.x, rows.y, rows.offsets.back()}, rows.offsets, biases, team);
+    return attend_one(rows.x, std::span(rows.offsets), size_t{0}, biases, team);
   by_turns(count, team, [&](int64_t i, Team mine) {
     const size_t first = parts[static_cast<size_t>(i)], last = parts[static_cast<size_t>(i) + 1];
-    const int64_t begin = rows.offsets[first];
-    attend_part({rows.x + begin * width_, rows.y + begin * width_, rows.offsets[last] - begin},
-                std::span(rows.offsets).subspan(first, last - first + 1), biases, mine);
+    attend_one(rows.x + rows.offsets[first] * width_,
+               std::span(rows.offsets).subspan(first, last - first + 1), first, biases, mine);
   });
+}
+
+void FusedLayer::attend(const FusedRows& rows, const Tensor& bias, Team team) const {
+  attend_parts(rows, bias, team,
+               [&](const float* x, std::span<const int64_t> offsets, size_t,
+                   const DistanceBias& biases, Team mine) {
+                 float* y = rows.y + offsets.front() * width_;
+                 attend_part({x, y, offsets.back() - offsets.front()}, offsets, biases, mine);
+               });
+}
+
+void FusedLayer::attend_firsts(const FusedRows& rows, const Tensor& bias, Team team) const {
+  attend_parts(
+      rows, bias, team,
+      [&](const float* x, std::span<const int64_t> offsets, size_t first,
+          const DistanceBias& biases, Team mine) {
+        float* y = rows.y + static_cast<int64_t>(first) * width_;
+        attend_firsts_part({x, y, offsets.back() - offsets.front()}, offsets, biases, mine);
+      });
 }
 
 void FusedLayer::feed(const FusedRows& rows, Team team) const {

@@ -37,6 +37,8 @@ class FusedLayer {
   // y = the stream x after the sub-layer; `team` has one of the pool's threads each. bias:
   // undefined, or as ragged_attention() has it.
   void attend(const FusedRows& rows, const Tensor& bias, Team team) const;
+  // Of each row's first token alone: y [B, D], and not x.
+  void attend_firsts(const FusedRows& rows, const Tensor& bias, Team team) const;
   void feed(const FusedRows& rows, Team team) const;
 
  private:
@@ -47,11 +49,25 @@ class FusedLayer {
     int64_t tokens;
   };
 
+  // Where the heads of rows read and write. Queries of first tokens alone lie by themselves, one a
+  // row; null: every token asks.
+  struct Heads {
+    ConstMatrix query_key_value, first_queries;
+    Matrix context;
+  };
+
+  // attend_one(x, offsets, first row, biases, team) for some rows after the other.
+  template <class Attend>
+  void attend_parts(const FusedRows& rows, const Tensor& bias, Team team,
+                    Attend&& attend_one) const;
   void attend_part(const Part& part, std::span<const int64_t> offsets,
                    const kernels::DistanceBias& bias, Team team) const;
-  void attend_rows(const float* query_key_value, int64_t stride, std::span<const int64_t> offsets,
-                   const kernels::DistanceBias& bias, float* context, int64_t context_stride,
-                   Team team) const;
+  void attend_firsts_part(const Part& part, std::span<const int64_t> offsets,
+                          const kernels::DistanceBias& bias, Team team) const;
+  // What attention reads of the part's stream: itself, or its norm.
+  const float* attention_input(const Part& part, Scratch& scratch) const;
+  void attend_heads(const Heads& heads, std::span<const int64_t> offsets,
+                    const kernels::DistanceBias& bias, Team team) const;
   void feed_part(const Part& part, Team team) const;
   void normalise(const Norm& norm, const float* x, int64_t rows, float* y) const;
 

@@ -14,8 +14,9 @@ using kernels::PanelLinear;
 using kernels::PanelLinear16;
 using kernels::PanelLinear8;
 
-// Numbers that are rounded by one thread before it is worth to ask a second one.
-constexpr int64_t kRoundedAtOnce = 1 << 15;
+// Numbers that are rounded by one thread before it is worth to ask a second one, which takes about
+// a microsecond where threads wait awake.
+constexpr int64_t kRoundedAtOnce = 1 << 12;
 
 // One thread's share: outputs of panels [first, last), for all rows.
 struct Share {

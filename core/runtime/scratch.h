@@ -27,7 +27,7 @@ class ScratchBuffer {
 
 // What a sub-layer of some tokens keeps between its steps, and what one of its threads needs.
 struct Scratch {
-  ScratchBuffer normed, inner, context, attention;
+  ScratchBuffer normed, inner, context, firsts, attention;
   RoundedRows rounded;
 
   StepWatch* watch = nullptr;  // null: nobody asks

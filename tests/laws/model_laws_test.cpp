@@ -6,6 +6,7 @@
 
 #include "core/artifact/artifact.h"
 #include "core/base/files.h"
+#include "core/base/guard.h"
 #include "core/exit/policy_registry.h"
 #include "core/model/embedding.h"
 #include "core/model/load.h"
@@ -169,6 +170,58 @@ TEST(BatchLaw, LongRowsGetTheSameFromAnyNumberOfThreads) {
     }
   }
   at::set_num_threads(before);
+}
+
+// The last layer computes first tokens alone where nobody reads others. Heads that fill whole
+// panels and heads that do not, norms on both sides, few rows and many.
+TEST(BatchLaw, FirstTokensAloneAreWhatTheyAreAmongAll) {
+  const int before = at::get_num_threads();
+  for (const int hidden : {40, 96}) {
+    for (const bool norm_first : {false, true}) {
+      ModelConfig config = testing::tiny_config();
+      config.hidden = config.pooler_width = hidden;
+      config.norm_first = norm_first;
+      for (auto& layer : config.layers) layer.head_dim = hidden / 4;
+      const Model model = random_model(config, 1);
+      const runtime::Plan plain = runtime::make_plan(model);
+      const runtime::FusedPlan plan = runtime::make_fused_plan(model);
+      runtime::PackedBackend packed(plain);
+      runtime::FusedBackend fused(plan);
+      torch::NoGradGuard no_grad;
+      WalkOptions all;  // who records states reads every token
+      all.record.hidden = true;
+      for (const int rows : {1, 9, 200}) {
+        const Batch batch = tiny_batch(testing::tiny_examples(rows, 3), rows);
+        const Tensor expected = walk(packed, batch, {}, all).logits;
+        for (const int threads : {1, 2}) {
+          at::set_num_threads(threads);
+          EXPECT_LE(max_gap(walk(fused, batch).logits, expected), 1e-5)
+              << hidden << ", norm first " << norm_first << ", " << rows << " rows";
+          EXPECT_LE(max_gap(walk(fused, batch, {}, all).logits, expected), 1e-5);
+        }
+      }
+    }
+  }
+  at::set_num_threads(before);
+}
+
+// What comes with an artifact (its golden inputs) need not fit its tables.
+TEST(BatchLaw, WhatNoTableHoldsIsRefused) {
+  const Model model = tiny_model();
+  const runtime::FusedPlan plan = runtime::make_fused_plan(model);
+  runtime::FusedBackend fused(plan);
+  const auto walked = [&](int32_t id, int32_t type, size_t tokens) {
+    Input input;
+    input.ids.assign(tokens, id);
+    input.types.assign(tokens, type);
+    const std::vector<InputView> inputs = {input};
+    return guard("walk", [&] { walk(fused, pack(inputs)); });
+  };
+  EXPECT_TRUE(walked(39, 1, 32).ok());
+  EXPECT_FALSE(walked(40, 1, 3).ok());
+  EXPECT_FALSE(walked(-1, 1, 3).ok());
+  EXPECT_FALSE(walked(39, 2, 3).ok());
+  EXPECT_FALSE(walked(39, 1, 33).ok());
 }
 
 TEST(FoldLaw, SoftGatesOfEveryKindSurviveFolding) {

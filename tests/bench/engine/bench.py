@@ -90,11 +90,9 @@ class Bench:
                 continue
             self.start(name, [sys.executable, HERE / "worker.py", name, self.folder, self.exports, THREADS], False, first)
 
-    def each(self, act, kind="ids"):
+    def each(self, act):
         """act(name, engine) of all who can, the reference first; who dies is left out."""
         for name, engine in list(self.engines.items()):
-            if kind == "text" and self.facts[name]["ours"] and not self.options.ours_text:
-                continue
             try:
                 act(name, engine)
             except Dead as error:
@@ -129,7 +127,7 @@ def warm(bench, kind, workload):
         found["engines"][name] = {"passes": passes[name], "seconds": [], "disturbed_turns": 0,
                                   **error_of(answer, answers.get(REFERENCE))}
 
-    bench.each(ask, kind)
+    bench.each(ask)
     return request, passes
 
 
@@ -141,13 +139,11 @@ def one_round(bench, kind, workload, request, passes):
         found[name]["seconds"].append(statistics.median(seconds))
         found[name]["disturbed_turns"] += disturbed
 
-    bench.each(take, kind)
+    bench.each(take)
 
 
 def measure(bench, kind, workloads, write):
     """Rounds over all workloads; figures are written after each from the fifth on, and may then be interrupted."""
-    if kind == "text" and not bench.options.ours_text:
-        say("text: ours is left out without --ours-text")
     warmed = [(workload, *warm(bench, kind, workload)) for workload in workloads]
     for done in range(1, bench.options.rounds + 1):
         for workload, request, passes in warmed:

@@ -3,36 +3,67 @@
 // hold them, so that its time can be set beside that of other engines in turns.
 //
 // A request is a line of JSON on standard input, {"rows": [[ids]], "together": true} or, to answer
-// row after row, "together": false. The answer is a line {"seconds": [...], "sum": ...}: `rounds`
-// times for all rows, and the sum of all logits, so that who answers can be seen to do the work;
-// and "info", in which the layers' products were computed on this machine.
+// row after row, "together": false; or {"texts": [...], "max_length": 128, "together": ...}, of
+// which the ids are made behind the clock's start. The answer is a line {"seconds": [...], "sum":
+// ...}: `rounds` times for all rows, and the sum of all logits, so that who answers can be seen to
+// do the work; and "info", in which the layers' products were computed on this machine.
 #include <ATen/Parallel.h>
 
 #include <chrono>
+#include <functional>
 #include <iostream>
+#include <string>
+#include <vector>
 
 #include "core/base/status_macros.h"
 #include "core/model/walk.h"
 #include "core/runtime/fused_backend.h"
+#include "core/text/tokenizer.h"
 #include "tests/bench/engine/bench_model.h"
 
 namespace espalier::bench {
 namespace {
 
-Json answer(Backend& backend, const Json& info, const Json& asked, int rounds) {
-  std::vector<Batch> batches;
-  if (asked.at("together").get<bool>()) {
-    batches.push_back(batch_of(asked["rows"]));
-  } else {
-    for (const Json& row : asked["rows"]) batches.push_back(batch_of(Json::array({row})));
+// Each makes a batch, behind the clock's start: of texts it encodes them.
+using Batches = std::vector<std::function<Batch()>>;
+
+void add(const Json& group, const Json& asked, const Tokenizer& tokenizer, Batches& batches) {
+  if (asked.contains("rows")) {
+    batches.emplace_back([batch = batch_of(group)] { return batch; });
+    return;
   }
+  batches.emplace_back([&tokenizer, texts = group.get<std::vector<std::string>>(),
+                        max_length = asked.at("max_length").get<int>()] {
+    std::vector<Input> inputs;
+    for (const std::string& text : texts) {
+      Encoding encoding = tokenizer.encode(text, "", false, max_length);
+      Input& input = inputs.emplace_back();
+      input.ids = std::move(encoding.ids);
+      input.types = std::move(encoding.types);
+    }
+    return pack(std::vector<InputView>(inputs.begin(), inputs.end()));
+  });
+}
+
+Batches batches_of(const Json& asked, const Tokenizer& tokenizer) {
+  const Json& all = asked.contains("rows") ? asked["rows"] : asked.at("texts");
+  Batches batches;
+  if (asked.at("together").get<bool>()) {
+    add(all, asked, tokenizer, batches);
+  } else {
+    for (const Json& one : all) add(Json::array({one}), asked, tokenizer, batches);
+  }
+  return batches;
+}
+
+Json answer(Backend& backend, const Json& info, const Batches& batches, int rounds) {
   c10::InferenceMode inference;
   Json seconds = Json::array();
   double sum = 0;
   for (int round = -1; round < rounds; ++round) {  // the first one warms up
     const auto start = std::chrono::steady_clock::now();
     sum = 0;
-    for (const Batch& batch : batches) sum += walk(backend, batch).logits.sum().item<double>();
+    for (const auto& batch : batches) sum += walk(backend, batch()).logits.sum().item<double>();
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
     if (round >= 0) seconds.push_back(took.count());
   }
@@ -53,11 +84,13 @@ absl::Status run(const std::string& folder, std::span<char* const> words) {
   runtime::PackedBackend packed(plain);
   runtime::FusedBackend fused(plan);
   Backend& backend = set.at("backend") == "fused" ? static_cast<Backend&>(fused) : packed;
+  ESPALIER_ASSIGN_OR_RETURN(const auto tokenizer, load_tokenizer(folder));
   const Json info = {{"precision", set.at("precision")}, {"products", precision_name(products)}};
   const int rounds = std::stoi(set.at("rounds"));
   std::string line;
   while (std::getline(std::cin, line))
-    std::cout << answer(backend, info, Json::parse(line), rounds) << std::endl;
+    std::cout << answer(backend, info, batches_of(Json::parse(line), *tokenizer), rounds)
+              << std::endl;
   return absl::OkStatus();
 }
 

@@ -1,7 +1,7 @@
 """Sentences a second of our engine and of those that users have, same weights and threads, in turns on one machine.
 
     python run.py --data FOLDER [--model minilm|base|FOLDER] [--precision fp32|low] [--ours BIN/espalier-bench-engine]
-                  [--variant key=value,...]... [--text] [--ours-text] [--compile] [--only NAME,...]
+                  [--variant key=value,...]... [--text] [--compile] [--only NAME,...]
                   [--rounds 5] [--trial]
 
 FOLDER of --data is the benchmark data: sst2 is read. Models: MiniLM's weights or those of a random BERT base, with one
@@ -67,8 +67,7 @@ def command(options):
              "--precision", options.precision, "--rounds", str(options.rounds)]
     for variant in options.variant or []:
         words += ["--variant", variant]
-    words += [flag for flag, on in [("--text", options.text), ("--ours-text", options.ours_text), ("--compile", options.compile)]
-              if on]
+    words += [flag for flag, on in [("--text", options.text), ("--compile", options.compile)] if on]
     return shlex.join(["python", "tests/bench/engine/run.py", *words, *(["--only", options.only] if options.only else [])])
 
 
@@ -119,7 +118,6 @@ def read_options():
     parser.add_argument("--ours", type=pathlib.Path, default=ROOT / "build/release/bin/espalier-bench-engine")
     parser.add_argument("--variant", action="append", metavar="KEY=VALUE,...", help="settings of one of ours; again for one more")
     parser.add_argument("--text", action="store_true", help="from text to the answer, after from ids")
-    parser.add_argument("--ours-text", action="store_true", help="ours answers {\"texts\", \"max_length\"} too")
     parser.add_argument("--compile", action="store_true", help="torch.compile too")
     parser.add_argument("--only", help="peers by name, with commas; the reference is always there")
     parser.add_argument("--rounds", type=int, default=LEAST_ROUNDS)
