@@ -223,8 +223,8 @@ class Profile {
     return out;
   }
 
-  // Where the threads do not wait for each other, the mean of theirs; else the first one's time is
-  // that of all.
+  // Where the threads do not wait for each other, the mean of those that took part; else the first
+  // one's time is that of all. A layer's halves may differ in that.
   Figures pass_by_steps() {
     std::vector<runtime::StepWatch> watches(team_.size());
     for (size_t i = 0; i < team_.size(); ++i) team_[i].watch = &watches[i];
@@ -232,14 +232,15 @@ class Profile {
         [&](size_t i, const FusedRows& rows) { plan_.layers[i]->attend(rows, {}, team_); },
         [&](size_t i, const FusedRows& rows) { plan_.layers[i]->feed(rows, team_); });
     Figures out(kSteps, 0);
-    double watched = 0;
-    for (size_t i = 0; i < team_.size(); ++i) {
-      team_[i].watch = nullptr;
-      const auto& seconds = watches[i].seconds;
-      watched += std::accumulate(seconds.begin(), seconds.end(), 0.0) > 0 ? 1 : 0;
-      for (size_t step = 0; step < kSteps; ++step) out[step] += seconds[step];
+    for (size_t step = 0; step < kSteps; ++step) {
+      double took_part = 0;
+      for (const runtime::StepWatch& watch : watches) {
+        out[step] += watch.seconds[step];
+        took_part += watch.seconds[step] > 0 ? 1 : 0;
+      }
+      if (took_part > 0) out[step] /= took_part;
     }
-    for (double& one : out) one /= watched;
+    for (runtime::Scratch& scratch : team_) scratch.watch = nullptr;
     return out;
   }
 
