@@ -57,12 +57,20 @@ ESPALIER_CLONES void scale_row(float* x, int64_t width, float factor) {
   for (; c < width; ++c) x[c] *= factor;
 }
 
+bool adam_rows_are_fast() {
+#if defined(__x86_64__)
+  static const bool fast = __builtin_cpu_supports("avx512f") != 0;
+  return fast;
+#else
+  return false;
+#endif
+}
+
 void adam_row(float* p, float* mean, float* size, const float* grad, int64_t width,
               const AdamStep& step) {
   int64_t done = 0;
 #if defined(__x86_64__)
-  static const bool wide = __builtin_cpu_supports("avx512f") != 0;
-  if (wide) done = adam_row_wide(p, mean, size, grad, width, step);
+  if (adam_rows_are_fast()) done = adam_row_wide(p, mean, size, grad, width, step);
 #endif
   adam_row_plain(p, mean, size, grad, done, width, step);
 }

@@ -22,6 +22,10 @@ struct AdamStep {
   float divisor;  // of the gradients
 };
 
+// Whether this processor does a row faster than LibTorch's dense update does all: vectors with a
+// square root of their own, which is AVX-512 here.
+bool adam_rows_are_fast();
+
 // One row: p, mean and size [width]; grad [width], or null for a row of zeros.
 void adam_row(float* p, float* mean, float* size, const float* grad, int64_t width,
               const AdamStep& step);

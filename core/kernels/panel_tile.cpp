@@ -5,7 +5,7 @@
 namespace espalier::kernels {
 namespace {
 
-// x (1 + erf(x / sqrt 2)) / 2. erf(z) = z P(z^2) up to |z| = 3.9, where float knows 1 only; P of
+// x (1 + erf(x / sqrt 2)) / 2. erf(z) = z P(z^2) up to |z| = 3.9, and 1 but for 4e-8 beyond; P of
 // degree 14, made for the least largest error (1e-7) in t = 2 (z / 3.9)^2 - 1, and halved here. No
 // division and no exponential: of a product of integers they took a third of the time.
 constexpr float kHalfErf[] = {

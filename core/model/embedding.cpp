@@ -62,6 +62,16 @@ Tensor image_rows(const Model& model, const Batch& batch) {
 
 }  // namespace
 
+void merge_word_gradient(const Model& model) {
+  if (!model.word.defined()) return;
+  Tensor grad = model.word.grad();
+  if (!grad.defined() || !grad.is_sparse()) return;
+  torch::NoGradGuard no_grad;
+  grad = grad.coalesce();
+  const bool most = grad._nnz() * 2 > grad.size(0);
+  model.word.mutable_grad() = most ? grad.to_dense() : grad;
+}
+
 Tensor normalised(const Tensor& bytes, const ImageSettings& settings) {
   const int64_t channels = bytes.size(1);
   const Tensor first = at::arange(channels, bytes.options().dtype(at::kInt)).view({-1, 1, 1}) * 256;

@@ -90,7 +90,7 @@ bool has_tiles() {
   static const bool tiles = [] {
     const auto features = at::cpu::get_cpu_capabilities();
     const auto found = features.find("amx_bf16");
-    return found != features.end() && found->second.toBool();
+    return found != features.end() && found->second.toBool() && at::cpu::init_amx();
   }();
   return tiles;
 }

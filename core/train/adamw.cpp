@@ -27,8 +27,8 @@ void AdamW::update(const Lists& lists, double learning_rate, double weight_decay
 bool AdamW::update_rows(const Rows& rows, double learning_rate, double weight_decay,
                         const Tensor& divisor) {
   const Tensor& p = rows.parameter;
-  const bool fits = p.is_cpu() && p.scalar_type() == at::kFloat && p.dim() == 2 &&
-                    p.is_contiguous() &&
+  const bool fits = kernels::adam_rows_are_fast() && p.is_cpu() && p.scalar_type() == at::kFloat &&
+                    p.dim() == 2 && p.is_contiguous() &&
                     (!divisor.defined() || divisor.scalar_type() == at::kFloat);
   if (!fits) return false;
   const int64_t count = p.size(0), width = p.size(1);

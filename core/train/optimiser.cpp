@@ -76,6 +76,7 @@ void Optimiser::step(double factor) {
         }
         grad = grad.to_dense();
       }
+      slot.moving.clear();  // from here on all rows may move
       lists.parameters.push_back(slot.parameter);
       lists.grads.push_back(grad);
       lists.means.push_back(slot.mean);

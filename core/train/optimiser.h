@@ -28,6 +28,8 @@ class Optimiser {
  public:
   virtual ~Optimiser() = default;
   void zero_grad();
+  // Gradients may be sparse: see core/model/embedding.h.
+  //
   // Has the next step scale the gradients of clipping groups to at most `max_norm` together (0: no
   // clipping) and returns their norm before. Ascending groups get their sign flipped here.
   Tensor clip(double max_norm);

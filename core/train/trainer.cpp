@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/base/guard.h"
 #include "core/base/random.h"
+#include "core/model/embedding.h"
 #include "core/model/task_loss.h"
 #include "core/model/walk.h"
 #include "core/train/evaluate.h"
@@ -181,6 +182,7 @@ void Trainer::task_gradients(const Gates& gates, int64_t draw) {
       Trace trace = walk(backend_, batch, gates);
       double share = static_cast<double>(batch.units()) / units;
       (task_loss(training_.task->objective(), trace, batch) * share).backward();
+      merge_word_gradient(model_);
     }
   };
   while (!fits(pass)) {
@@ -214,6 +216,7 @@ Tensor Trainer::run_micro(const Step& step, const Batch& batch, int64_t micro,
     TORCH_CHECK(loss.defined(), "phase ", training_.phase, " has no loss");
     loss = loss * (share.answers / static_cast<double>(leaves.size()));
     loss.backward();
+    merge_word_gradient(model_);
     sum += loss.detach();
   }
   return sum;

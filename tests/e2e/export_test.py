@@ -19,7 +19,7 @@ from random_artifact import EVERY_HEAD, FAMILIES, FULL, IMAGES, NEURONS, PRUNED
 from safetensors.numpy import load_file, save_file
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "bench/serving"))
-from narrow import in_int8  # noqa: E402
+from narrow import narrowed  # noqa: E402
 
 TOLERANCE = 1e-4
 REFUSED = 4  # exit code of the CLI
@@ -229,7 +229,7 @@ class Exports(WithEncoder):
     def test_an_artifact_in_int8_is_exported_with_its_values_in_fp32(self):
         factored = {"layers.0.attention.query": 5}
         exact, narrow = (self.artifact("bert", layers=PRUNED, factored=factored) for _ in range(2))
-        stored, values = in_int8(load_file(exact / "model.safetensors"))
+        stored, values = narrowed(load_file(exact / "model.safetensors"), "int8")
         save_file(values, exact / "model.safetensors", metadata={"format": "pt"})
         save_file(stored, narrow / "model.safetensors", metadata={"format": "pt"})
         save_file({"slack": numpy.array([0.25])}, narrow / "golden.safetensors")

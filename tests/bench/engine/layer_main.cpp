@@ -8,7 +8,9 @@
 //                               microseconds of a layer and of its steps, the mean over the layers,
 //                               and of a whole walk and what of it is inside of the layers; medians
 //                               of passes over all layers in turn, so that weights lie where they
-//                               lie in a forward; "brief" true: of a layer's two halves alone
+//                               lie in a forward; "brief" true: of a layer's two halves alone.
+//                               Every layer computes all tokens here, where a classifier's last
+//                               one computes first tokens alone in a walk
 #include <ATen/Parallel.h>
 
 #include <algorithm>

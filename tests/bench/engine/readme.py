@@ -12,9 +12,9 @@ from machine import ROOT
 
 README, RESULTS = ROOT / "README.md", ROOT / "tests/bench/results"
 BEGIN, END = "<!-- made by tests/bench/engine/readme.py -->", "<!-- end -->"
-FP32, INT8 = "espalier", "espalier precision=int8"
-HEADING = ["from ids to the answer, MiniLM", "fp32, times the best peer", "goal", "int8, times the best int8 peer",
-           "int8, times our fp32"]
+FP32, BF16, INT8 = "espalier", "espalier precision=bf16", "espalier precision=int8"
+HEADING = ["from ids to the answer, MiniLM", "fp32, times the best peer", "goal", "bf16, times our fp32", "int8, times our fp32",
+           "int8, times the best peer in bf16 or int8"]
 
 
 def kept(name):
@@ -28,12 +28,17 @@ def made():
         ours = exact["figures"]["ids"][workload]["ours"][FP32]
         found = narrow["figures"]["ids"][workload]
         seconds = {name: one["seconds"] for name, one in found["engines"].items()}
-        faster = table.ratio(seconds["espalier precision=fp32"], seconds[INT8])
+
+        def faster(name):
+            return table.times(table.ratio(seconds["espalier precision=fp32"], seconds[name])) if name in seconds else ""
+
         rows.append([workload, table.times(ours), f"{goal}, " + ("reached" if ours["median"] >= goal else "not reached"),
-                     f"{table.times(found['ours'][INT8])} ({found['ours'][INT8]['best_peer']})", table.times(faster)])
+                     faster(BF16), faster(INT8), f"{table.times(found['ours'][INT8])} ({found['ours'][INT8]['best_peer']})"])
     files = ", ".join(f"[{one['commit']}](tests/bench/results/engine_{name}.md)"
                       for name, one in (("minilm_fp32", exact), ("minilm-sst2_low", narrow)))
-    return "\n".join([*table.lines_of(HEADING, rows), "", f"Median of five rounds in turns [least, most]; commits {files}."])
+    machines = " and ".join(dict.fromkeys(one["machine"]["cpu"] for one in (exact, narrow)))
+    return "\n".join([*table.lines_of(HEADING, rows), "",
+                      f"Median of five rounds in turns [least, most]; two cores of: {machines}; commits {files}."])
 
 
 def main():

@@ -114,8 +114,11 @@ def start_all(options, stack, notes):
             notes[name] = str(error)
             say(f"left out: {name}: {error}")
             return
-        for label, *how in ways:
-            rivals[label] = Rival(label, server, *how)
+        for label, precision, *how in ways:
+            if isinstance(server, Espalier) and server.products() != precision:
+                notes[label] = f"this machine multiplies its weights of {precision} in {server.products()}"
+                precision = server.products()
+            rivals[label] = Rival(label, server, precision, *how)
         say(f"ready: {name}")
 
     serve = pathlib.Path(options.bin) / "espalier-serve"

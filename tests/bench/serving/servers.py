@@ -158,6 +158,10 @@ class Espalier(Server):
     def ready(self):
         return ask(self.address, "/v2/health/ready", timeout=5)[0] == 200
 
+    def products(self):
+        """In what this machine multiplies the model's weights."""
+        return json.loads(ask(self.address, f"/v2/models/{self.model}")[1])["properties"]["products"]
+
     def statistics(self, model=None):
         """Busy seconds of the engine, rows and batches that it ran; of all versions of a model."""
         found = {"busy": 0.0, "rows": 0, "batches": 0}

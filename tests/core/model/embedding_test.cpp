@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include "core/model/task_loss.h"
+#include "core/model/train_backend.h"
+#include "core/model/walk.h"
 #include "tests/testing/tiny_model.h"
 
 namespace espalier {
@@ -57,6 +60,42 @@ TEST(EmbedRows, NormalisesBytesAndTakesFloatsAsTheyAre) {
   Tensor x = embed_rows(model, bytes, rows, {}, keep);
   EXPECT_EQ(x.sizes(), (std::vector<int64_t>{5, 2}));
   EXPECT_TRUE(at::equal(x, embed_rows(model, values, rows, {}, keep)));
+}
+
+// After so many backward passes over the same two rows.
+Tensor word_gradient(Model& model, int passes) {
+  TrainBackend backend(model, 0);
+  model.word.mutable_grad() = Tensor();
+  model.set_requires_grad(true);
+  const Batch batch = testing::tiny_batch(testing::tiny_examples(2), 2);
+  for (int pass = 0; pass < passes; ++pass) {
+    task_loss(Objective::kClass, walk(backend, batch).logits, batch).backward();
+    merge_word_gradient(model);
+  }
+  return model.word.grad();
+}
+
+TEST(WordGradient, HoldsTheWordsThatWereReadAndEachOnce) {
+  Model model = testing::tiny_model();
+  const Tensor one = word_gradient(model, 1), many = word_gradient(model, 5);
+  ASSERT_TRUE(one.is_sparse());
+  ASSERT_TRUE(many.is_sparse());
+  EXPECT_TRUE(one.is_coalesced());
+  EXPECT_EQ(many._nnz(), one._nnz());
+  EXPECT_LE(testing::max_gap(many.to_dense(), one.to_dense() * 5), 1e-5);
+}
+
+TEST(WordGradient, IsDenseWhereMostWordsAreRead) {
+  Model model = testing::tiny_model();
+  TrainBackend backend(model, 0);
+  model.set_requires_grad(true);
+  const Batch batch = testing::tiny_batch(testing::tiny_examples(60), 60);
+  const Tensor loss = task_loss(Objective::kClass, walk(backend, batch).logits, batch);
+  loss.backward();
+  const Tensor before = model.word.grad().to_dense();
+  merge_word_gradient(model);
+  EXPECT_FALSE(model.word.grad().is_sparse());
+  EXPECT_LE(testing::max_gap(model.word.grad(), before), 1e-6);
 }
 
 }  // namespace
