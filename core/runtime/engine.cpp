@@ -1,6 +1,9 @@
 #include "core/runtime/engine.h"
 
 #include <ATen/Parallel.h>
+#ifdef _OPENMP
+#include <omp.h>
+#endif
 
 #include <cmath>
 
@@ -19,6 +22,13 @@ namespace {
 
 // Golden logits come from the training backend, which sums in another order.
 constexpr double kGoldenTolerance = 1e-3;
+
+// See Engine::release_threads().
+void release_own_threads() {
+#ifdef _OPENMP
+  omp_pause_resource_all(omp_pause_soft);
+#endif
+}
 
 // `slack`: see Golden.
 absl::Status check_equal(const Tensor& computed, const Tensor& golden, double slack) {
@@ -119,6 +129,8 @@ class LibTorchEngine : public Engine {
       return answers;
     });
   }
+
+  void release_threads() override { release_own_threads(); }
 
   // Full-depth logits of the golden inputs against those that the artifact carries.
   absl::Status check_golden(const Golden& golden) {
@@ -224,7 +236,7 @@ class LibTorchEngine : public Engine {
 absl::StatusOr<std::unique_ptr<Engine>> Engine::load(const std::string& folder,
                                                      const EngineOptions& options) {
   if (options.threads > 0) at::set_num_threads(options.threads);
-  return guard("loading the artifact", [&]() -> absl::StatusOr<std::unique_ptr<Engine>> {
+  const auto load = [&]() -> absl::StatusOr<std::unique_ptr<Engine>> {
     ESPALIER_ASSIGN_OR_RETURN(Artifact artifact, load_artifact(folder));
     std::unique_ptr<Tokenizer> tokenizer;
     if (!artifact.model.config.reads_images()) {
@@ -241,7 +253,10 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::load(const std::string& folder,
                                          std::move(tokenizer), std::move(task), std::move(policy));
     ESPALIER_RETURN_IF_ERROR(engine->check_golden(golden));
     return engine;
-  });
+  };
+  auto loaded = guard("loading the artifact", load);
+  if (!loaded.ok()) release_own_threads();  // nobody else could
+  return loaded;
 }
 
 }  // namespace espalier::runtime

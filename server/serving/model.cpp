@@ -34,7 +34,9 @@ absl::StatusOr<std::shared_ptr<Model>> Model::make(const std::string& name,
                                                    const runtime::BatcherOptions& options,
                                                    runtime::Executor& executor, Metrics& metrics,
                                                    ModelLabels& labels) {
-  ESPALIER_RETURN_IF_ERROR(guard("probing the model", [&] { return probe(*engine); }));
+  const absl::Status probed = guard("probing the model", [&] { return probe(*engine); });
+  engine->release_threads();  // from here on it computes in the executor's alone
+  ESPALIER_RETURN_IF_ERROR(probed);
   ModelCard card{name, version, engine->info()};
   return std::shared_ptr<Model>(
       new Model(std::move(card), std::move(engine), options, executor, metrics, labels));

@@ -9,7 +9,6 @@
 #include "absl/strings/str_replace.h"
 #include "core/base/files.h"
 #include "core/base/status_macros.h"
-#include "server/common/openmp.h"
 
 namespace espalier::server {
 namespace {
@@ -95,17 +94,13 @@ absl::StatusOr<std::shared_ptr<Model>> ServeProcess::load(const std::string& nam
   if (flags_.managed()) {
     ESPALIER_ASSIGN_OR_RETURN(folder, cache_->folder_of(route));
   }
-  // The engine computes while it is loaded and probed; from then on in the executor's threads
-  // alone.
-  return run_apart([&]() -> absl::StatusOr<std::shared_ptr<Model>> {
-    auto engine = load_engine_(folder);
-    if (!engine.ok()) {  // clients read it; our folders mean nothing to them
-      return absl::Status(engine.status().code(),
-                          absl::StrReplaceAll(engine.status().message(), {{folder + "/", ""}}));
-    }
-    return Model::make(name, route.version(), *std::move(engine), flags_.batcher, executor_,
-                       metrics_, labels_);
-  });
+  auto engine = load_engine_(folder);
+  if (!engine.ok()) {  // clients read it; our folders mean nothing to them
+    return absl::Status(engine.status().code(),
+                        absl::StrReplaceAll(engine.status().message(), {{folder + "/", ""}}));
+  }
+  return Model::make(name, route.version(), *std::move(engine), flags_.batcher, executor_, metrics_,
+                     labels_);
 }
 
 void ServeProcess::become_ready() {

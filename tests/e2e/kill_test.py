@@ -7,7 +7,7 @@ from cluster import Cluster, wait_for
 # Long enough to be hit in mid-training several times over.
 RECIPE = """
 target: {sparsity: 0.5}
-finetune: {epochs: 16, learning_rate: 0.002}
+finetune: {epochs: 64, learning_rate: 0.002}
 prune: {epochs: 10, learning_rate: 0.002}
 recover: {epochs: 4, learning_rate: 0.002}
 exits: {epochs: 4, learning_rate: 0.003}

@@ -1,5 +1,11 @@
 #include "core/runtime/engine.h"
 
+#include <ATen/Parallel.h>
+
+#include <chrono>
+#include <filesystem>
+#include <thread>
+
 #include "core/artifact/artifact.h"
 #include "core/artifact/as_stored.h"
 #include "core/base/files.h"
@@ -80,6 +86,26 @@ TEST_F(SavedEngine, MultipliesInThePublishedPrecisionWhereItIsAskedTo) {
     EXPECT_LE(testing::max_gap(answers(*published), rounded_), 1e-5);
   const auto serving = value_or_throw(Engine::load(folder_));
   EXPECT_EQ(serving->info().products, precision_name(products_of(Precision::kBf16, at::kCPU)));
+}
+
+int64_t threads_of_this_process() {
+  const std::filesystem::directory_iterator tasks("/proc/self/task");
+  return std::distance(begin(tasks), end(tasks));
+}
+
+TEST_F(SavedEngine, LetsItsThreadsGo) {
+  save(Precision::kFp32);
+  const int before = at::get_num_threads();
+  at::set_num_threads(2);
+  const auto engine = value_or_throw(Engine::load(folder_));
+  answers(*engine);
+  const int64_t computing = threads_of_this_process();
+  engine->release_threads();
+  for (int i = 0; i < 500 && threads_of_this_process() == computing; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  EXPECT_LT(threads_of_this_process(), computing);
+  EXPECT_LE(testing::max_gap(answers(*engine), exact_), 1e-5);  // they start again
+  at::set_num_threads(before);
 }
 
 TEST_F(SavedEngine, IsRefusedWithASpoiltScale) {
