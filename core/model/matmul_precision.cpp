@@ -24,14 +24,15 @@ Tensor MatmulPrecision::weight(const Tensor& w) const {
   return cast.to;
 }
 
-bool multiplies_bf16(torch::Device device) {
-  if (!device.is_cpu()) return true;
+bool processor_has(const std::string& feature) {
   const auto features = at::cpu::get_cpu_capabilities();
-  for (const char* name : {"amx_bf16", "avx512_bf16", "bf16"}) {  // the last is ARM's
-    auto found = features.find(name);
-    if (found != features.end() && found->second.toBool()) return true;
-  }
-  return false;
+  const auto found = features.find(feature);
+  return found != features.end() && found->second.toBool();
+}
+
+bool multiplies_bf16(torch::Device device) {
+  return !device.is_cpu() || processor_has("amx_bf16") || processor_has("avx512_bf16") ||
+         processor_has("bf16");  // ARM's
 }
 
 }  // namespace espalier

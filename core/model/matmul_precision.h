@@ -14,6 +14,7 @@
 
 #include <torch/types.h>
 
+#include <string>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -50,6 +51,8 @@ class MatmulPrecision {
   mutable std::unordered_map<const c10::TensorImpl*, Cast> casts_;
 };
 
+// By the name that at::cpu has for it, as "amx_bf16".
+bool processor_has(const std::string& feature);
 // Whether the machine multiplies bf16 in hardware. Where it does not, LibTorch emulates it: the
 // same sums, slower than fp32.
 bool multiplies_bf16(torch::Device device);

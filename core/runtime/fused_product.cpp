@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "core/model/matmul_precision.h"
 #include "core/spec/int8_rows.h"
 
 namespace espalier::runtime {
@@ -87,11 +88,7 @@ void round(const PanelLinear8&, const Product& of, RoundedRows& to) {
 }
 
 bool has_tiles() {
-  static const bool tiles = [] {
-    const auto features = at::cpu::get_cpu_capabilities();
-    const auto found = features.find("amx_bf16");
-    return found != features.end() && found->second.toBool() && at::cpu::init_amx();
-  }();
+  static const bool tiles = processor_has("amx_bf16") && at::cpu::init_amx();
   return tiles;
 }
 

@@ -17,7 +17,6 @@
 #include <chrono>
 #include <functional>
 #include <iostream>
-#include <numeric>
 
 #include "absl/strings/str_cat.h"
 #include "core/base/status_macros.h"
