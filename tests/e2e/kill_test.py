@@ -8,7 +8,7 @@ from cluster import Cluster, wait_for
 RECIPE = """
 target: {sparsity: 0.5}
 finetune: {epochs: 64, learning_rate: 0.002}
-prune: {epochs: 10, learning_rate: 0.002}
+prune: {epochs: 64, learning_rate: 0.002}
 recover: {epochs: 4, learning_rate: 0.002}
 exits: {epochs: 4, learning_rate: 0.003}
 max_length: 32
