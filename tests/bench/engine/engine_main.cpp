@@ -6,7 +6,8 @@
 // row after row, "together": false; or {"texts": [...], "max_length": 128, "together": ...}, of
 // which the ids are made behind the clock's start. The answer is a line {"seconds": [...], "sum":
 // ...}: `rounds` times for all rows, and the sum of all logits, so that who answers can be seen to
-// do the work; and "info", in which the layers' products were computed on this machine.
+// do the work; with "logits": true in the request all of them, row by row; and "info", in which the
+// layers' products were computed on this machine.
 #include <ATen/Parallel.h>
 
 #include <chrono>
@@ -56,18 +57,33 @@ Batches batches_of(const Json& asked, const Tokenizer& tokenizer) {
   return batches;
 }
 
+Json lists(const Tensor& logits) {
+  Json rows = Json::array();
+  const Tensor all = logits.to(at::kDouble).contiguous();
+  for (int64_t i = 0; i < all.size(0); ++i) {
+    const double* row = all[i].const_data_ptr<double>();
+    rows.push_back(std::vector<double>(row, row + all.size(1)));
+  }
+  return rows;
+}
+
 Json answer(Backend& backend, const Json& info, const Batches& batches, int rounds) {
   c10::InferenceMode inference;
   Json seconds = Json::array();
+  std::vector<Tensor> logits;
   double sum = 0;
   for (int round = -1; round < rounds; ++round) {  // the first one warms up
+    logits.clear();
     const auto start = std::chrono::steady_clock::now();
     sum = 0;
-    for (const auto& batch : batches) sum += walk(backend, batch()).logits.sum().item<double>();
+    for (const auto& batch : batches) {
+      logits.push_back(walk(backend, batch()).logits);
+      sum += logits.back().sum().item<double>();
+    }
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
     if (round >= 0) seconds.push_back(took.count());
   }
-  return {{"seconds", seconds}, {"sum", sum}, {"info", info}};
+  return {{"seconds", seconds}, {"sum", sum}, {"info", info}, {"logits", lists(at::cat(logits))}};
 }
 
 absl::Status run(const std::string& folder, std::span<char* const> words) {
@@ -88,9 +104,12 @@ absl::Status run(const std::string& folder, std::span<char* const> words) {
   const Json info = {{"precision", set.at("precision")}, {"products", precision_name(products)}};
   const int rounds = std::stoi(set.at("rounds"));
   std::string line;
-  while (std::getline(std::cin, line))
-    std::cout << answer(backend, info, batches_of(Json::parse(line), *tokenizer), rounds)
-              << std::endl;
+  while (std::getline(std::cin, line)) {
+    const Json asked = Json::parse(line);
+    Json out = answer(backend, info, batches_of(asked, *tokenizer), rounds);
+    if (!asked.value("logits", false)) out.erase("logits");
+    std::cout << out << std::endl;
+  }
   return absl::OkStatus();
 }
 

@@ -1,9 +1,9 @@
 """Fine-tuning steps a second, ours and a transformers loop's, in turns on one machine and wheel.
 
-    python run.py --model FOLDER --data FOLDER [--precision fp32|bf16] [--checkpointing] [--bin BUILD/bin] [--rounds 5]
-                  [--steps 20] [--results FILE]
+    python run.py --data FOLDER [--model minilm|mpnet] [--task sst2|mrpc] [--precision fp32|bf16] [--checkpointing]
+                  [--only SETTING] [--bin BUILD/bin] [--rounds 5] [--steps 24] [--results FILE]
 
-FOLDER of --data is the benchmark data: sst2/train.tsv is read. Two settings: rows as they are (theirs padded to the
+FOLDER of --data is the benchmark data: the task's train.tsv is read. Two settings: rows as they are (theirs padded to the
 batch's longest) and full rows of 128 tokens on both sides. A round is a process of each; the first steps of a process
 are not counted; what is compared is the median over rounds of a process's mean examples a second. In bf16 theirs runs
 under autocast. With --checkpointing ours computes activations again in the backward pass, theirs keeps them: a look at
@@ -23,6 +23,9 @@ sys.path.insert(0, str(HERE.parent))
 from machine import ROOT, commit, machine  # noqa: E402
 
 BATCH, THREADS, WARM = 32, 2, 3
+# Where a model's folder is (deploy/quickstart-assets, tests/bench/fetch-assets), and what tables call their columns.
+MODELS = {"minilm": ROOT / ".cache/quickstart/minilm", "mpnet": ROOT / ".cache/mpnet"}
+COLUMNS = {"sst2": ["sentence", "", "label"], "mrpc": ["#1 String", "#2 String", "Quality"]}
 SETTINGS = {"rows as they are": {"pad": "dynamic", "fill": 0, "share": 1}, "full rows": {"pad": "full", "fill": 128, "share": 3}}
 
 
@@ -35,11 +38,13 @@ def last_json(command, environment):
 
 def one_round(options, setting, steps):
     environment = dict(os.environ, OMP_NUM_THREADS=str(THREADS), TRANSFORMERS_OFFLINE="1", HF_HUB_OFFLINE="1")
-    table = options.data / "sst2/train.tsv"
-    theirs = last_json([sys.executable, HERE / "user_loop.py", options.model, table, str(steps), str(BATCH),
+    model, table = MODELS[options.model], options.data / options.task / "train.tsv"
+    columns = COLUMNS[options.task]
+    theirs = last_json([sys.executable, HERE / "user_loop.py", model, table, *columns, str(steps), str(BATCH),
                         setting["pad"], str(THREADS), options.precision], environment)
     # As espalier-worker starts itself (server/common/openmp.h).
-    ours = last_json([options.bin / "espalier-bench-finetune", options.model, table, f"steps={steps}", f"batch={BATCH}",
+    ours = last_json([options.bin / "espalier-bench-finetune", model, table, f"steps={steps}", f"batch={BATCH}",
+                      *[f"{key}={column}" for key, column in zip(["text", "pair", "label"], columns)],
                       f"threads={THREADS}", f"pad={setting['fill']}", f"precision={options.precision}",
                       f"checkpointing={int(options.checkpointing)}"], dict(environment, GOMP_SPINCOUNT="10000"))
     return ours, theirs
@@ -59,7 +64,9 @@ def figures(runs):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=pathlib.Path, default=ROOT / ".cache/quickstart/minilm")
+    parser.add_argument("--model", choices=MODELS, default="minilm")
+    parser.add_argument("--task", choices=COLUMNS, default="sst2")
+    parser.add_argument("--only", choices=SETTINGS, help="one of the two settings")
     parser.add_argument("--data", type=pathlib.Path, required=True)
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
     parser.add_argument("--checkpointing", action="store_true")
@@ -68,14 +75,17 @@ def main():
     parser.add_argument("--steps", type=int, default=24)
     parser.add_argument("--results", type=pathlib.Path)
     options = parser.parse_args()
-    how = [options.precision] * (options.precision != "fp32") + ["checkpointing"] * options.checkpointing
+    what = [options.model, options.task] * ((options.model, options.task) != ("minilm", "sst2"))
+    how = what + [options.precision] * (options.precision != "fp32") + ["checkpointing"] * options.checkpointing
     options.results = options.results or HERE.parent / f"results/{'_'.join(['finetune', *how])}.json"
     if options.rounds < 5:
         parser.error("--rounds: a median needs at least 5")
-    out = {"what": f"fine-tuning steps of MiniLM on SST-2, {options.precision}, batch {BATCH}, {THREADS} threads, dropout 0.1, "
-                   "AdamW, clipping; a process of each a round, in turns" + "; ours with gradient checkpointing" * options.checkpointing,
+    out = {"what": f"fine-tuning steps of {options.model} on {options.task}, {options.precision}, batch {BATCH}, {THREADS} threads, "
+                   "dropout 0.1, AdamW, clipping; a process of each a round, in turns" + "; ours with gradient checkpointing" * options.checkpointing,
            "machine": machine(), "commit": commit(), "rounds": options.rounds, "steps": options.steps}
     for name, setting in SETTINGS.items():
+        if options.only not in (None, name):
+            continue
         rounds = [one_round(options, setting, max(WARM + 3, options.steps // setting["share"])) for _ in range(options.rounds)]
         sides = list(zip(*rounds))
         out["versions"] = {"python": platform.python_version(), "torch": sides[1][0]["torch"],
