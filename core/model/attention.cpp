@@ -16,7 +16,8 @@ Tensor spread_bias(const Tensor& bias, int64_t longest) {
 }
 
 Tensor attend_grid(const Tensor& query_key_value, const TokenRows& rows, int64_t heads,
-                   const Tensor& bias, double p, Tensor* maps, const MatmulPrecision& precision) {
+                   const Tensor& bias, double p, AttentionMaps* maps,
+                   const MatmulPrecision& precision) {
   const int64_t width = query_key_value.size(1) / (3 * heads), count = rows.count();
   Tensor grid, padded = query_key_value, key_mask = rows.key_mask();
   if (key_mask.defined()) {
@@ -34,9 +35,11 @@ Tensor attend_grid(const Tensor& query_key_value, const TokenRows& rows, int64_t
   if (key_mask.defined()) scores = scores.masked_fill(key_mask.logical_not(), -1e30);
   Tensor probabilities = at::softmax(scores, -1);
   if (maps != nullptr) {
-    *maps = key_mask.defined()
-                ? probabilities * key_mask.transpose(-1, -2).to(probabilities.dtype())
-                : probabilities;
+    maps->values = maps->kind == RecordAttention::kScores ? scores : probabilities;
+    if (key_mask.defined()) {
+      const Tensor real = key_mask.logical_and(key_mask.transpose(-1, -2));
+      maps->values = maps->values.masked_fill(real.logical_not(), 0);
+    }
   }
   Tensor context = multiply(dropout(probabilities, p), qkv[2]);  // [B,h,T,d]
   context = context.transpose(1, 2).reshape({count * rows.longest, heads * width});
@@ -46,8 +49,8 @@ Tensor attend_grid(const Tensor& query_key_value, const TokenRows& rows, int64_t
 }  // namespace
 
 Tensor attend_rows(const Tensor& query_key_value, const TokenRows& rows, int64_t heads,
-                   const Tensor& bias, double p, Tensor* maps, const MatmulPrecision& precision,
-                   Queries queries) {
+                   const Tensor& bias, double p, AttentionMaps* maps,
+                   const MatmulPrecision& precision, Queries queries) {
   const bool fits = query_key_value.is_cpu() && query_key_value.scalar_type() == at::kFloat;
   if (fits && maps == nullptr)
     return ragged_attention(query_key_value, rows.offsets, heads, bias, p, queries);

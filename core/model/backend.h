@@ -20,8 +20,9 @@ class Backend {
   virtual ~Backend() = default;
   virtual const Model& model() const = 0;
   virtual Hidden embed(const Batch& batch, const LayerGates& gates) = 0;
-  // One whole sub-layer with residual and norm. `attention` receives [B,h,T,T] when it is not null.
-  virtual Hidden attend(int layer, const Hidden& x, const LayerGates& gates, Tensor* attention) = 0;
+  // One whole sub-layer with residual and norm. `maps` may be null; else its values are filled in.
+  virtual Hidden attend(int layer, const Hidden& x, const LayerGates& gates,
+                        AttentionMaps* maps) = 0;
   virtual Hidden feed(int layer, const Hidden& x, const LayerGates& gates) = 0;
   // attend() of which only each row's first token is wanted: rows of one token come out.
   virtual Hidden attend_firsts(int layer, const Hidden& x, const LayerGates& gates) = 0;

@@ -7,7 +7,14 @@
 
 namespace espalier {
 
-enum class RecordAttention { kNone, kProbabilities };
+// kScores: products of queries and keys as softmax gets them, scaled and with relative biases.
+enum class RecordAttention { kNone, kScores, kProbabilities };
+
+// One layer's [B,h,T,T], zero where a query or key is padding.
+struct AttentionMaps {
+  RecordAttention kind = RecordAttention::kNone;
+  Tensor values;
+};
 
 // Fused attention stays the rule: maps are made only when somebody asks.
 struct Record {
@@ -18,7 +25,10 @@ struct Record {
     Record out = *this;
     out.hidden = hidden || other.hidden;
     out.exits = exits || other.exits;
-    if (other.attention != RecordAttention::kNone) out.attention = other.attention;
+    if (other.attention == RecordAttention::kNone) return out;
+    TORCH_CHECK(attention == RecordAttention::kNone || attention == other.attention,
+                "one method reads attention scores and another one probabilities");
+    out.attention = other.attention;
     return out;
   }
 };
@@ -26,7 +36,7 @@ struct Record {
 struct Trace {
   Tensor embedding;                 // [N,D] packed
   std::vector<Tensor> hidden;       // L x [N,D], each layer's output
-  std::vector<Tensor> attention;    // L x [B,h,T,T], zero where a query or key is padding
+  std::vector<Tensor> attention;    // L x AttentionMaps::values; undefined where a layer has none
   std::vector<Tensor> exit_logits;  // one for each of config.heads, [B,C]
   // Of the task head, or of the exit that a row took: [B,C]; of heads that read every token [N,C]
   // or, masked language models, [n,V] for the tokens of Batch::asked.

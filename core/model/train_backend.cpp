@@ -84,7 +84,7 @@ Tensor TrainBackend::query_key_value(int layer, const Tensor& x, const LayerGate
 }
 
 Tensor TrainBackend::attended(int layer, const Tensor& x, const TokenRows& rows, const Tensor& bias,
-                              const LayerGates& gates, Tensor* maps, Queries queries) const {
+                              const LayerGates& gates, AttentionMaps* maps, Queries queries) const {
   const Layer& w = model_.layers[layer];
   const std::string output = sublayer(layer, "attention") + "output";
   const int64_t heads = model_.config.head_count(layer);
@@ -101,13 +101,16 @@ Tensor TrainBackend::attended(int layer, const Tensor& x, const TokenRows& rows,
 }
 
 std::vector<Tensor> TrainBackend::attend_once(int layer, const PackedRows& in,
-                                              const LayerGates& gates, bool maps,
+                                              const LayerGates& gates, RecordAttention maps,
                                               Queries queries) const {
   const Layer& w = model_.layers[layer];
   const Tensor bias = kept_bias(model_, layer, in.bias);
   auto part = [this, layer, gates, bias, maps, queries, rows = in.rows](const Tensor& x) {
-    std::vector<Tensor> out(maps ? 2 : 1);
-    out[0] = attended(layer, x, *rows, bias, gates, maps ? &out[1] : nullptr, queries);
+    const bool wanted = maps != RecordAttention::kNone;
+    AttentionMaps kept{maps, {}};
+    std::vector<Tensor> out = {
+        attended(layer, x, *rows, bias, gates, wanted ? &kept : nullptr, queries)};
+    if (wanted) out.push_back(kept.values);
     return out;
   };
   std::vector<Tensor> reads = {bias,
@@ -125,17 +128,17 @@ std::vector<Tensor> TrainBackend::attend_once(int layer, const PackedRows& in,
 }
 
 Hidden TrainBackend::attend(int layer, const Hidden& hidden, const LayerGates& gates,
-                            Tensor* attention) {
-  const bool maps = attention != nullptr;
-  const std::vector<Tensor> out = attend_once(layer, packed(hidden), gates, maps, Queries::kEvery);
-  if (maps) *attention = out[1];
+                            AttentionMaps* maps) {
+  const RecordAttention kind = maps == nullptr ? RecordAttention::kNone : maps->kind;
+  const std::vector<Tensor> out = attend_once(layer, packed(hidden), gates, kind, Queries::kEvery);
+  if (maps != nullptr) maps->values = out[1];
   return with(hidden, out[0]);
 }
 
 Hidden TrainBackend::attend_firsts(int layer, const Hidden& hidden, const LayerGates& gates) {
-  const bool maps = false;
-  return with_firsts(hidden,
-                     attend_once(layer, packed(hidden), gates, maps, Queries::kFirst).front());
+  return with_firsts(
+      hidden,
+      attend_once(layer, packed(hidden), gates, RecordAttention::kNone, Queries::kFirst).front());
 }
 
 Tensor TrainBackend::fed(int layer, const Tensor& x, const LayerGates& gates) const {

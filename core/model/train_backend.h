@@ -35,17 +35,17 @@ class TrainBackend : public RowsBackend {
 
   const Model& model() const override { return model_; }
   Hidden embed(const Batch& batch, const LayerGates& gates) override;
-  Hidden attend(int layer, const Hidden& x, const LayerGates& gates, Tensor* attention) override;
+  Hidden attend(int layer, const Hidden& x, const LayerGates& gates, AttentionMaps* maps) override;
   Hidden attend_firsts(int layer, const Hidden& x, const LayerGates& gates) override;
   Hidden feed(int layer, const Hidden& x, const LayerGates& gates) override;
 
  private:
   // The two sub-layers on [N,D]. `bias` is kept_bias(); maps and queries as in attend_rows().
   Tensor attended(int layer, const Tensor& x, const TokenRows& rows, const Tensor& bias,
-                  const LayerGates& gates, Tensor* maps, Queries queries) const;
+                  const LayerGates& gates, AttentionMaps* maps, Queries queries) const;
   // The same, kept or to be recomputed: the states and, if they are wanted, the maps.
   std::vector<Tensor> attend_once(int layer, const PackedRows& in, const LayerGates& gates,
-                                  bool maps, Queries queries) const;
+                                  RecordAttention maps, Queries queries) const;
   Tensor fed(int layer, const Tensor& x, const LayerGates& gates) const;
   Tensor query_key_value(int layer, const Tensor& x, const LayerGates& gates) const;
   // part(x), kept or to be recomputed.

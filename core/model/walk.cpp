@@ -96,10 +96,10 @@ bool Walk::layer() {
   if (i + 1 == layers && !share.defined() && reads_firsts_alone()) {
     x_ = attends ? backend_.attend_firsts(i, x_, gates) : backend_.firsts(x_);
   } else if (attends) {
-    Tensor attention;
-    bool wanted = options_.record.attention != RecordAttention::kNone;
-    x_ = backend_.attend(i, x_, gates, wanted ? &attention : nullptr);
-    if (wanted) trace_.attention.push_back(attention);
+    AttentionMaps maps{options_.record.attention, {}};
+    const bool wanted = maps.kind != RecordAttention::kNone;
+    x_ = backend_.attend(i, x_, gates, wanted ? &maps : nullptr);
+    if (wanted) trace_.attention.push_back(maps.values);
   } else if (options_.record.attention != RecordAttention::kNone) {
     trace_.attention.emplace_back();
   }

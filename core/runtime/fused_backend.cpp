@@ -118,11 +118,11 @@ Tensor FusedBackend::computed(const PackedRows& in, int64_t rows, Run&& run) {
 }
 
 Hidden FusedBackend::attend(int layer, const Hidden& hidden, const LayerGates& gates,
-                            Tensor* attention) {
+                            AttentionMaps* maps) {
   const FusedLayer* one = fused(layer);
-  if (one == nullptr) return PackedBackend::attend(layer, hidden, gates, attention);
+  if (one == nullptr) return PackedBackend::attend(layer, hidden, gates, maps);
   check_no_gates(gates);
-  TORCH_CHECK(attention == nullptr, "FusedBackend keeps no attention maps");
+  TORCH_CHECK(maps == nullptr, "FusedBackend keeps no attention maps");
   const PackedRows& in = packed(hidden);
   const Tensor bias = kept_bias(model(), layer, in.bias);
   return with(hidden, computed(in, in.x.size(0), [&](const FusedRows& rows, Team team) {

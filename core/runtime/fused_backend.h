@@ -25,7 +25,7 @@ class FusedBackend : public PackedBackend {
   // `plan` must outlive the backend.
   explicit FusedBackend(const FusedPlan& plan) : PackedBackend(plan.plan), fused_(plan) {}
   Hidden embed(const Batch& batch, const LayerGates& gates) override;
-  Hidden attend(int layer, const Hidden& x, const LayerGates& gates, Tensor* attention) override;
+  Hidden attend(int layer, const Hidden& x, const LayerGates& gates, AttentionMaps* maps) override;
   Hidden attend_firsts(int layer, const Hidden& x, const LayerGates& gates) override;
   Hidden feed(int layer, const Hidden& x, const LayerGates& gates) override;
 

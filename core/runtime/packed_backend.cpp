@@ -87,9 +87,9 @@ Tensor PackedBackend::product(const Linear& linear, const Tensor& x) const {
 }
 
 Hidden PackedBackend::attend(int layer, const Hidden& hidden, const LayerGates& gates,
-                             Tensor* attention) {
+                             AttentionMaps* maps) {
   check_no_gates(gates);
-  TORCH_CHECK(attention == nullptr, "PackedBackend keeps no attention maps");
+  TORCH_CHECK(maps == nullptr, "PackedBackend keeps no attention maps");
   const PackedRows& in = packed(hidden);
   const Layer& w = plan_.model.layers[layer];
   Tensor x = read(in.x, w.attention_norm);

@@ -37,7 +37,7 @@ class PackedBackend : public RowsBackend {
   explicit PackedBackend(const Plan& plan) : plan_(plan), half_(Precision::kBf16) {}
   const Model& model() const override { return plan_.model; }
   Hidden embed(const Batch& batch, const LayerGates& gates) override;
-  Hidden attend(int layer, const Hidden& x, const LayerGates& gates, Tensor* attention) override;
+  Hidden attend(int layer, const Hidden& x, const LayerGates& gates, AttentionMaps* maps) override;
   Hidden feed(int layer, const Hidden& x, const LayerGates& gates) override;
   Hidden finish(const Hidden& x, const LayerGates& gates) override;
 

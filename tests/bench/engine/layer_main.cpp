@@ -59,8 +59,8 @@ Figures medians(double seconds, const std::function<Figures()>& pass) {
 class WatchedBackend : public runtime::FusedBackend {
  public:
   using FusedBackend::FusedBackend;
-  Hidden attend(int layer, const Hidden& x, const LayerGates& gates, Tensor* attention) override {
-    return watched([&] { return FusedBackend::attend(layer, x, gates, attention); });
+  Hidden attend(int layer, const Hidden& x, const LayerGates& gates, AttentionMaps* maps) override {
+    return watched([&] { return FusedBackend::attend(layer, x, gates, maps); });
   }
   Hidden attend_firsts(int layer, const Hidden& x, const LayerGates& gates) override {
     return watched([&] { return FusedBackend::attend_firsts(layer, x, gates); });

@@ -78,5 +78,36 @@ TEST(RelativeBias, StaysWithTheRowsThatStay) {
   EXPECT_LT(testing::max_gap(backend.tokens(both), backend.tokens(one)), 1e-12);
 }
 
+// Rows of 3 and 2 tokens, recorded both ways.
+TEST(AttentionMaps, OfProbabilitiesAreTheSoftmaxOfThoseOfScores) {
+  auto generator = at::detail::createCPUGenerator(5);
+  const Tensor qkv = at::empty({5, 24}).normal_(0, 1, generator);
+  const TokenRows rows({3, 2}, torch::kCPU);
+  AttentionMaps scores{RecordAttention::kScores, {}},
+      probabilities{RecordAttention::kProbabilities, {}};
+  attend_rows(qkv, rows, 2, {}, 0, &scores);
+  attend_rows(qkv, rows, 2, {}, 0, &probabilities);
+  EXPECT_LE(testing::max_gap(at::softmax(scores.values[0], -1), probabilities.values[0]), 1e-6);
+  using namespace torch::indexing;
+  const auto real = [](const Tensor& maps) {
+    return maps.index({1, Slice(), Slice(0, 2), Slice(0, 2)});
+  };
+  EXPECT_LE(testing::max_gap(at::softmax(real(scores.values), -1), real(probabilities.values)),
+            1e-6);
+  for (const Tensor& maps : {scores.values, probabilities.values}) {
+    EXPECT_EQ(maps.index({1, Slice(), 2}).abs().max().item<double>(), 0) << "no such query";
+    EXPECT_EQ(maps.index({1, Slice(), Slice(), 2}).abs().max().item<double>(), 0) << "no such key";
+  }
+}
+
+TEST(AttentionMaps, OfTwoKindsCannotBeRecordedTogether) {
+  Record scores, probabilities;
+  scores.attention = RecordAttention::kScores;
+  probabilities.attention = RecordAttention::kProbabilities;
+  EXPECT_EQ((scores | Record()).attention, RecordAttention::kScores);
+  EXPECT_EQ((Record() | probabilities).attention, RecordAttention::kProbabilities);
+  EXPECT_THROW(scores | probabilities, c10::Error);
+}
+
 }  // namespace
 }  // namespace espalier
