@@ -17,6 +17,7 @@
 
 #include "core/base/registry.h"
 #include "core/method/state.h"
+#include "core/model/cost.h"
 #include "core/model/exit_policy.h"
 #include "core/model/fold.h"
 #include "core/model/gates.h"
@@ -64,6 +65,7 @@ class Session {
   virtual Model& model() = 0;
   virtual const Task& task() const = 0;
   virtual size_t teachers() const = 0;
+  virtual const Model& teacher(size_t teacher) const = 0;
   virtual uint64_t seed(const std::string& purpose, int64_t step) const = 0;
   // Gradients of the task loss on a batch of the train split, for calibration before training; they
   // land in the .grad of the gates' tensors that require grad. `draw` numbers the batch.
@@ -113,9 +115,13 @@ class Method {
   virtual void load(const State&) {}
 };
 
-// What a pruner aims at, in its own unit: the share of the encoder's parameters to remove.
+// What a pruner aims at: a share of what the dense model costs that is to go.
 struct Aim {
   double sparsity = 0;
+  std::shared_ptr<const CostFunction> cost;  // null: parameters of the layers
+  Cost cost_of(const ModelConfig& config) const {
+    return cost == nullptr ? Cost(config) : Cost(config, cost);
+  }
 };
 
 class Pruner : public Method {
@@ -124,8 +130,11 @@ class Pruner : public Method {
   // Usually one; DynaBERT: all widths. kTrain may sample, kEval is deterministic. A tensor that
   // requires grad gets its gradient after backward.
   virtual std::vector<Gates> gates(const Step&, Mode) = 0;
-  // May this state be the one that is folded?
+  // May this state be the one that is folded? The best of those that may is taken, and the last
+  // one where no evaluation met any.
   virtual bool eligible() const { return true; }
+  // Whether a unit that was closed may open again.
+  virtual bool reopens() const { return false; }
 };
 
 class Distiller : public Method {};

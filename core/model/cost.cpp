@@ -1,41 +1,121 @@
 #include "core/model/cost.h"
 
+#include <functional>
+
+#include "core/spec/linear_slots.h"
+
 namespace espalier {
 namespace {
+
+Tensor scalar(double value) { return at::full({}, value, at::kDouble); }
 
 Tensor ones_or(const Tensor& gate, at::IntArrayRef shape) {
   return gate.defined() ? gate.to(at::kCPU, at::kDouble) : at::ones(shape, at::kDouble);
 }
 
+// What `counted` says of models that differ in their hidden dimension alone, and have no layers:
+// a line.
+struct Line {
+  double at_zero = 0, slope = 0;
+
+  Line() = default;
+  Line(ModelConfig config, const std::function<double(const Counts&)>& counted, int tokens) {
+    config.layers.clear();
+    config.heads.clear();
+    const double one = counted(count(config, tokens));
+    const int hidden = config.hidden;
+    config.hidden *= 2;
+    slope = (counted(count(config, tokens)) - one) / hidden;
+    at_zero = one - slope * hidden;
+  }
+  Tensor at(const Tensor& hidden) const { return at_zero + slope * hidden; }
+};
+
+class ParametersCost : public CostFunction {
+ public:
+  ParametersCost(const ModelConfig& config, bool all) : config_(config) {
+    if (all)
+      rest_ = Line(
+          config, [](const Counts& counts) { return counts.parameters; }, 1);
+  }
+  // q, k, v, o weights; q, k, v biases; o's bias and the norm.
+  Tensor attention(int layer, const Tensor& heads, const Tensor& hidden) const override {
+    const Tensor width = heads * config_.layers[layer].head_dim;
+    return 4 * hidden * width + 3 * width + 3 * hidden;
+  }
+  Tensor ffn(int, const Tensor& neurons, const Tensor& hidden) const override {
+    return 2 * hidden * neurons + neurons + 3 * hidden;
+  }
+  Tensor rest(const Tensor& hidden) const override { return rest_.at(hidden); }
+  double single_weight() const override { return 1; }
+
+ private:
+  ModelConfig config_;
+  Line rest_;
+};
+
+class MacsCost : public CostFunction {
+ public:
+  MacsCost(const ModelConfig& config, int tokens)
+      : config_(config),
+        tokens_(tokens),
+        rest_(
+            config, [](const Counts& counts) { return counts.macs; }, tokens) {}
+  // Four products with weights, and the two of attention.
+  Tensor attention(int layer, const Tensor& heads, const Tensor& hidden) const override {
+    const Tensor width = heads * config_.layers[layer].head_dim;
+    return tokens_ * width * (4 * hidden + 2 * tokens_);
+  }
+  Tensor ffn(int, const Tensor& neurons, const Tensor& hidden) const override {
+    return 2 * tokens_ * neurons * hidden;
+  }
+  Tensor rest(const Tensor& hidden) const override { return rest_.at(hidden); }
+
+ private:
+  ModelConfig config_;
+  double tokens_;
+  Line rest_;
+};
+
 }  // namespace
 
-Tensor Cost::expected_parameters(const Gates& open) const {
-  auto layers = static_cast<int64_t>(config_.layers.size());
-  Tensor hidden = ones_or(open.hidden, {config_.hidden}).sum();
-  Tensor attention = ones_or(open.attention, {layers}), ffn = ones_or(open.ffn, {layers});
-  Tensor total = at::zeros({}, at::kDouble);
+std::shared_ptr<const CostFunction> parameters_cost(const ModelConfig& config, bool all) {
+  return std::make_shared<ParametersCost>(config, all);
+}
+
+std::shared_ptr<const CostFunction> macs_cost(const ModelConfig& config, int tokens) {
+  return std::make_shared<MacsCost>(config, tokens);
+}
+
+Cost::Cost(const ModelConfig& config) : Cost(config, parameters_cost(config)) {}
+
+Cost::Cost(const ModelConfig& config, std::shared_ptr<const CostFunction> function)
+    : config_(config), function_(std::move(function)), dense_(actual({})) {}
+
+Tensor Cost::expected(const Gates& open) const {
+  const auto layers = static_cast<int64_t>(config_.layers.size());
+  const Tensor hidden = ones_or(open.hidden, {config_.hidden}).sum();
+  const Tensor attention = ones_or(open.attention, {layers}), ffn = ones_or(open.ffn, {layers});
+  const auto units = [](const Tensor& fine, int64_t layer, int64_t count) {
+    return fine.defined() ? ones_or(fine[layer].narrow(0, 0, count), {count}).sum()
+                          : scalar(static_cast<double>(count));
+  };
+  Tensor total = function_->rest(hidden);
   for (int64_t i = 0; i < layers; ++i) {
+    const auto layer = static_cast<int>(i);
     const LayerShape& shape = config_.layers[i];
-    auto h = static_cast<int64_t>(shape.kept_heads.size());
-    if (h > 0) {
-      Tensor heads = open.head.defined() ? ones_or(open.head[i].narrow(0, 0, h), {h})
-                                         : at::ones({h}, at::kDouble);
-      Tensor width = heads.sum() * shape.head_dim;
-      // q, k, v, o weights; q, k, v biases; o's bias and the norm.
-      total = total + attention[i] * (4 * hidden * width + 3 * width + 3 * hidden);
+    if (const auto heads = static_cast<int64_t>(shape.kept_heads.size()); heads > 0) {
+      total =
+          total + attention[i] * function_->attention(layer, units(open.head, i, heads), hidden);
     }
     if (shape.neurons > 0) {
-      Tensor neurons = open.neuron.defined()
-                           ? ones_or(open.neuron[i].narrow(0, 0, shape.neurons), {shape.neurons})
-                           : at::ones({shape.neurons}, at::kDouble);
-      Tensor width = neurons.sum();
-      total = total + ffn[i] * (2 * hidden * width + width + 3 * hidden);
+      total = total + ffn[i] * function_->ffn(layer, units(open.neuron, i, shape.neurons), hidden);
     }
   }
   return total;
 }
 
-double Cost::actual_parameters(const Gates& gates) const {
+double Cost::actual(const Gates& gates) const {
   torch::NoGradGuard no_grad;
   Gates binary = gates.map([](const Tensor& t) { return t.detach().ne(0).to(at::kDouble); });
   binary.seal(config_);
@@ -48,9 +128,43 @@ double Cost::actual_parameters(const Gates& gates) const {
   for (const auto& [name, gate] : binary.weight) {
     closed_weights += static_cast<double>(gate.numel()) - gate.sum().item<double>();
   }
+  // Factors in place of a matrix, with the components that are open.
+  for (const LinearSlot& slot : linear_slots(config_)) {
+    if (slot.place != LinearSlot::Place::kLayer) continue;
+    const auto gate = binary.rank.find(slot.name);
+    const LinearShape shape = stored_shape(config_, slot.name);
+    if (gate == binary.rank.end() && shape.kind != LinearShape::Kind::kFactored) continue;
+    const double rank = gate != binary.rank.end() ? gate->second.sum().item<double>() : shape.rank;
+    closed_weights += static_cast<double>(slot.inputs * slot.outputs) -
+                      rank * static_cast<double>(slot.inputs + slot.outputs);
+  }
   binary.attention = coarse(binary.attention_on);
   binary.ffn = coarse(binary.ffn_on);
-  return expected_parameters(binary).item<double>() - closed_weights;
+  return expected(binary).item<double>() - closed_weights * single_weight();
+}
+
+double Cost::of_attention(int layer) const {
+  const int heads = config_.head_count(layer);
+  return heads == 0
+             ? 0
+             : function_->attention(layer, scalar(heads), scalar(config_.hidden)).item<double>();
+}
+
+double Cost::of_ffn(int layer) const {
+  const int neurons = config_.layers[layer].neurons;
+  return neurons == 0
+             ? 0
+             : function_->ffn(layer, scalar(neurons), scalar(config_.hidden)).item<double>();
+}
+
+double Cost::of_head(int layer) const {
+  const double none = function_->attention(layer, scalar(0), scalar(config_.hidden)).item<double>();
+  return (of_attention(layer) - none) / config_.head_count(layer);
+}
+
+double Cost::of_neuron(int layer) const {
+  const double none = function_->ffn(layer, scalar(0), scalar(config_.hidden)).item<double>();
+  return (of_ffn(layer) - none) / config_.layers[layer].neurons;
 }
 
 }  // namespace espalier

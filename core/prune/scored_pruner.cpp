@@ -23,86 +23,85 @@ ScoredPruner::ScoredPruner(std::string name, std::unique_ptr<Score> score, Scope
                            RampOptions ramp)
     : name_(std::move(name)), score_(std::move(score)), scope_(scope), ramp_(ramp) {}
 
-std::vector<Unit> ScoredPruner::units_of(const Model& model) const {
-  std::vector<Unit> units;
-  if (scope_ == Scope::kWeight) {
-    const_cast<Model&>(model).for_each_linear([&](const std::string& name, Linear& linear) {
-      if (!linear.factored())
-        units.push_back({Unit::Kind::kWeight, name, 0, linear.weight.numel(), 1});
-    });
-    return units;
-  }
-  double hidden = model.config.hidden;
-  for (int i = 0; i < static_cast<int>(model.layers.size()); ++i) {
-    const LayerShape& shape = model.config.layers[i];
-    if (int heads = model.config.head_count(i); heads > 0) {
-      units.push_back({Unit::Kind::kHead, "", i, heads, shape.head_dim * (4 * hidden + 3)});
-    }
-    if (shape.neurons > 0)
-      units.push_back({Unit::Kind::kNeuron, "", i, shape.neurons, 2 * hidden + 1});
-  }
-  return units;
-}
-
 void ScoredPruner::prepare(Session& session) {
   const Model& model = session.model();
-  units_ = units_of(model);
-  cost_ = std::make_unique<Cost>(model.config);
-  dense_parameters_ = cost_->dense_parameters();
+  cost_ = std::make_unique<Cost>(aim_.cost_of(model.config));
+  units_ = units_of(model, scope_, *cost_);
+  score_->prepare(session);
   if (gates_.empty()) {  // not when a checkpoint was loaded
-    auto options = model.position.options().requires_grad(false);
-    auto layers = static_cast<int64_t>(model.layers.size());
-    if (scope_ == Scope::kWeight) {
-      const_cast<Model&>(model).for_each_linear([&](const std::string& name, Linear& linear) {
-        if (!linear.factored()) gates_.weight[name] = at::ones_like(linear.weight.detach());
-      });
-    } else {
-      int64_t heads = 0, neurons = 0;
-      for (const LayerShape& shape : model.config.layers) {
-        heads = std::max<int64_t>(heads, static_cast<int64_t>(shape.kept_heads.size()));
-        neurons = std::max<int64_t>(neurons, shape.neurons);
-      }
-      if (heads > 0) gates_.head = at::ones({layers, heads}, options);
-      if (neurons > 0) gates_.neuron = at::ones({layers, neurons}, options);
-    }
+    gates_ = open_gates(model);
     for (int64_t round = 0; round < score_->rounds(); ++round) {
       live_ = gates_.map([](const Tensor& t) { return t.clone().set_requires_grad(true); });
       live_.seal(model.config);
       session.task_gradients(live_, round);
       observe(session);
     }
+    if (ramp_.end == 0 && aim_.sparsity > 0) cut(session, aim_.sparsity);  // in one shot
   }
 }
 
-Tensor ScoredPruner::mask_of(const Unit& unit) {
-  switch (unit.kind) {
-    case Unit::Kind::kHead:
-      return gates_.head[unit.layer].narrow(0, 0, unit.count);
-    case Unit::Kind::kNeuron:
-      return gates_.neuron[unit.layer].narrow(0, 0, unit.count);
-    case Unit::Kind::kWeight:
-      break;
+Gates ScoredPruner::open_gates(const Model& model) const {
+  const auto options = model.position.options().requires_grad(false);
+  const auto layers = static_cast<int64_t>(model.layers.size());
+  Gates gates;
+  int64_t heads = 0, neurons = 0;
+  for (const Unit& unit : units_) {
+    if (unit.kind == Unit::Kind::kWeight) {
+      gates.weight[unit.name] = at::ones_like(unit_weights(model, unit));
+    } else if (unit.kind == Unit::Kind::kHead) {
+      heads = std::max(heads, unit.count);
+    } else if (unit.kind == Unit::Kind::kNeuron) {
+      neurons = std::max(neurons, unit.count);
+    } else {
+      gates.attention = gates.ffn = at::ones({layers}, options);
+    }
   }
-  return gates_.weight.at(unit.name);
+  if (scope_ == Scope::kSublayer && gates.ffn.defined()) gates.ffn = gates.ffn.clone();
+  if (heads > 0) gates.head = at::ones({layers, heads}, options);
+  if (neurons > 0) gates.neuron = at::ones({layers, neurons}, options);
+  return gates;
+}
+
+const Tensor& ScoredPruner::gate_of(const Gates& gates, const Unit& unit) {
+  switch (unit.kind) {
+    case Unit::Kind::kWeight:
+      return gates.weight.at(unit.name);
+    case Unit::Kind::kHead:
+      return gates.head;
+    case Unit::Kind::kNeuron:
+      return gates.neuron;
+    case Unit::Kind::kFfn:
+      return gates.ffn;
+    default:  // a layer's two hang together
+      return gates.attention;
+  }
+}
+
+Tensor ScoredPruner::of_unit(const Tensor& gate, const Unit& unit) {
+  if (unit.kind == Unit::Kind::kWeight || !gate.defined()) return gate;
+  return gate.dim() == 1 ? gate.narrow(0, unit.layer, 1)
+                         : gate[unit.layer].narrow(0, 0, unit.count);
 }
 
 void ScoredPruner::observe(Session& session) {
   std::map<std::string, Linear*> linears;
   session.model().for_each_linear([&](const std::string& name, Linear& l) { linears[name] = &l; });
-  auto row = [](const Tensor& gate, const Unit& unit) {
-    return gate.defined() && gate.grad().defined()
-               ? gate.grad()[unit.layer].narrow(0, 0, unit.count)
-               : Tensor();
+  // Undefined where a gate has no gradient.
+  Gates grads = live_;
+  const auto graded = [](Tensor& gate) {
+    if (gate.defined()) gate = gate.requires_grad() ? gate.grad() : Tensor();
   };
+  for (Tensor* gate : {&grads.attention, &grads.ffn, &grads.head, &grads.neuron}) graded(*gate);
+  for (auto& [name, gate] : grads.weight) graded(gate);
   for (const Unit& unit : units_) {
-    Tensor weight, weight_grad, gate_grad;
+    Tensor weight, weight_grad, gate_grad = of_unit(gate_of(grads, unit), unit);
     if (unit.kind == Unit::Kind::kWeight) {
       weight = linears.at(unit.name)->weight;
       weight_grad = weight.grad();
-      auto it = live_.weight.find(unit.name);
-      if (it != live_.weight.end() && it->second.requires_grad()) gate_grad = it->second.grad();
-    } else {
-      gate_grad = row(unit.kind == Unit::Kind::kHead ? live_.head : live_.neuron, unit);
+    }
+    if (unit.kind == Unit::Kind::kLayer) {
+      const Tensor ffn = of_unit(grads.ffn, unit);
+      gate_grad = !gate_grad.defined() ? ffn : ffn.defined() ? gate_grad + ffn : gate_grad;
     }
     if (score_->reads_gate_gradients() && !gate_grad.defined()) continue;
     score_->see(unit, weight, weight_grad, gate_grad);
@@ -133,47 +132,44 @@ bool ScoredPruner::eligible() const { return reached_ >= aim_.sparsity - 1e-9; }
 
 void ScoredPruner::cut(Session& session, double sparsity) {
   torch::NoGradGuard no_grad;
-  std::map<std::string, Linear*> linears;
-  session.model().for_each_linear([&](const std::string& name, Linear& l) { linears[name] = &l; });
-
-  // Value a parameter of every unit that is still open, all layers in one list.
-  std::vector<Tensor> values, parameters;
+  // Value by cost of every unit that is still open, all layers in one list.
+  std::vector<Tensor> values, costs;
   for (const Unit& unit : units_) {
-    Tensor weight = unit.kind == Unit::Kind::kWeight ? linears.at(unit.name)->weight : Tensor();
-    Tensor value = score_->value(unit, weight).to(at::kCPU, at::kDouble) / unit.parameters;
-    Tensor closed = mask_of(unit).to(at::kCPU).eq(0);
-    values.push_back(value.masked_fill(closed, kGone).flatten());
-    parameters.push_back(at::full({unit.count}, unit.parameters, at::kDouble));
+    const Tensor value = score_->value(unit, session.model()).to(at::kCPU, at::kDouble).flatten();
+    const Tensor closed = of_unit(gate_of(gates_, unit), unit).to(at::kCPU).flatten().eq(0);
+    values.push_back((value / unit.cost).masked_fill(closed, kGone));
+    costs.push_back(at::full({unit.count}, unit.cost, at::kDouble));
   }
-  Tensor value = at::cat(values), parameter = at::cat(parameters);
+  Tensor value = at::cat(values), cost = at::cat(costs);
   Tensor order = std::get<1>(at::sort(value, /*stable=*/true, 0, false));  // gone ones come first
-  Tensor removed = parameter.index_select(0, order).cumsum(0);
+  Tensor removed = cost.index_select(0, order).cumsum(0);
 
   auto close_first = [&](int64_t count) {
     Tensor keep = at::ones({value.size(0)}, at::kDouble);
     keep.index_fill_(0, order.narrow(0, 0, count), 0);
     int64_t at = 0;
     for (const Unit& unit : units_) {
-      Tensor mask = mask_of(unit);
+      Tensor mask = of_unit(gate_of(gates_, unit), unit);
       mask.copy_(keep.narrow(0, at, unit.count).view(mask.sizes()));
       at += unit.count;
     }
   };
-  // Enough single units first; a sub-layer that lost its last unit takes bias and norm along, so
-  // the exact count can only be lower: search downwards for the smallest number that reaches the
-  // aim.
-  double wanted = dense_parameters_ * sparsity;
-  int64_t low = value.eq(kGone).sum().item<int64_t>();  // what is gone stays gone
-  int64_t high = at::searchsorted(removed, wanted).item<int64_t>() + 1;
-  high = std::clamp<int64_t>(high, low, value.size(0));
+  // A first guess, which is right for single weights. A sub-layer that lost its last unit takes
+  // bias and norm along, and times need not be sums over units: the smallest number that reaches
+  // the aim is searched for below it.
   auto reaches = [&](int64_t count) {
     close_first(count);
-    return dense_parameters_ - cost_->actual_parameters(gates_) >= wanted - 0.5;
+    return cost_->share_gone(gates_) >= sparsity - 1e-9;
   };
+  int64_t low = value.eq(kGone).sum().item<int64_t>();  // what is gone stays gone
+  int64_t high = at::searchsorted(removed, cost_->dense() * sparsity).item<int64_t>() + 1;
+  high = std::clamp<int64_t>(high, low, value.size(0));
+  if (!reaches(high)) high = value.size(0);
   if (!reaches(high)) {
-    throw StatusError(absl::InvalidArgumentError(absl::StrCat(
-        name_, " cannot reach a sparsity of ", sparsity, ": with all it may remove gone, ",
-        1 - cost_->actual_parameters(gates_) / dense_parameters_, " is reached; aim lower")));
+    throw StatusError(absl::InvalidArgumentError(
+        absl::StrCat(name_, " cannot take away a share of ", sparsity,
+                     " of what the target counts: with all it ", "may remove gone, ",
+                     cost_->share_gone(gates_), " is reached; aim lower")));
   }
   if (scope_ != Scope::kWeight) {  // of weights the first guess is exact: one unit, one parameter
     while (low < high) {
@@ -190,8 +186,13 @@ void ScoredPruner::cut(Session& session, double sparsity) {
 }
 
 void ScoredPruner::save(State& state) const {
-  if (gates_.head.defined()) state.tensors["gates.head"] = gates_.head;
-  if (gates_.neuron.defined()) state.tensors["gates.neuron"] = gates_.neuron;
+  const auto keep = [&](const char* name, const Tensor& gate) {
+    if (gate.defined()) state.tensors[name] = gate.clone();
+  };
+  keep("gates.attention", gates_.attention);
+  keep("gates.ffn", gates_.ffn);
+  keep("gates.head", gates_.head);
+  keep("gates.neuron", gates_.neuron);
   for (const auto& [name, gate] : gates_.weight)
     state.tensors["gates.weight." + name] = gate.to(at::kByte);
   state.json["reached"] = reached_;
@@ -201,12 +202,15 @@ void ScoredPruner::save(State& state) const {
 void ScoredPruner::load(const State& state) {
   constexpr char kWeight[] = "gates.weight.";
   for (const auto& [name, tensor] : state.tensors) {
+    if (name == "gates.attention") gates_.attention = tensor.clone();
+    if (name == "gates.ffn") gates_.ffn = tensor.clone();
     if (name == "gates.head") gates_.head = tensor.clone();
     if (name == "gates.neuron") gates_.neuron = tensor.clone();
     if (name.starts_with(kWeight))
       gates_.weight[name.substr(sizeof(kWeight) - 1)] = tensor.to(at::kFloat);
   }
   reached_ = state.json.at("reached").get<double>();
+  if (scope_ == Scope::kLayer) gates_.ffn = gates_.attention;  // one gate for both
   score_->load(state);
 }
 

@@ -1,6 +1,6 @@
-// A pruner from a Score, a cubic ramp and a scope: units with the lowest value a parameter go
-// first, over all layers together, until the encoder has lost the wanted share of its parameters.
-// What is gone stays gone.
+// A pruner from a Score, a cubic ramp and a scope: units with the lowest value by cost go first,
+// over all layers together, until the model has lost the wanted share of what is counted. What is
+// gone stays gone.
 #pragma once
 
 #include "core/model/cost.h"
@@ -10,7 +10,7 @@ namespace espalier {
 
 struct RampOptions {
   double begin = 0.05;   // share of the steps before the first cut
-  double end = 0.8;      // share of the steps at which the aim is reached
+  double end = 0.8;      // share of the steps at which the aim is reached; 0: before the first one
   int64_t interval = 8;  // steps between cuts
   void read(OptionReader& reader);
 };
@@ -30,11 +30,13 @@ class ScoredPruner : public Pruner {
   void load(const State& state) override;
 
  private:
-  std::vector<Unit> units_of(const Model& model) const;
-  // The mask of a unit inside gates_, as a view.
-  Tensor mask_of(const Unit& unit);
+  // Masks of 1 for all units.
+  Gates open_gates(const Model& model) const;
+  // The gate that a unit's entries stand in, and these as a view; undefined where the gate is.
+  static const Tensor& gate_of(const Gates& gates, const Unit& unit);
+  static Tensor of_unit(const Tensor& gate, const Unit& unit);
   void observe(Session& session);
-  // Closes units until `sparsity` of the dense parameters are gone.
+  // Closes units until this share of the cost is gone.
   void cut(Session& session, double sparsity);
 
   std::string name_;
@@ -44,7 +46,6 @@ class ScoredPruner : public Pruner {
   Aim aim_;
   std::vector<Unit> units_;
   std::unique_ptr<Cost> cost_;
-  double dense_parameters_ = 0;
   double reached_ = 0;  // sparsity of the last cut
   Gates gates_;         // masks of 0 and 1
   Gates live_;          // what the running step uses: the same values, with grad where asked for

@@ -1,28 +1,19 @@
 #include "core/prune/taylor.h"
 
-#include "absl/strings/str_cat.h"
-
 namespace espalier {
-namespace {
-
-std::string key_of(const Unit& unit) {
-  return absl::StrCat(unit.kind == Unit::Kind::kHead ? "head." : "neuron.", unit.layer);
-}
-
-}  // namespace
 
 void TaylorScore::see(const Unit& unit, const Tensor&, const Tensor&, const Tensor& gate_grad) {
   Tensor saliency = gate_grad.detach().to(at::kCPU, at::kDouble).square();
-  Average& average = averages_[key_of(unit)];
+  Average& average = averages_[unit.key()];
   if (!average.sum.defined()) average.sum = at::zeros_like(saliency);
   average.sum = average.sum * decay_ + saliency * (1 - decay_);
   average.weight = average.weight * decay_ + (1 - decay_);
 }
 
-Tensor TaylorScore::value(const Unit& unit, const Tensor&) const {
-  auto it = averages_.find(key_of(unit));
+Tensor TaylorScore::value(const Unit& unit, const Model&) const {
+  auto it = averages_.find(unit.key());
   TORCH_CHECK(it != averages_.end() && it->second.weight > 0, "taylor: no gradient seen for ",
-              key_of(unit));
+              unit.key());
   Tensor mean = it->second.sum / it->second.weight;
   if (normalize_) mean = mean / mean.norm().clamp_min(1e-30);
   return mean;

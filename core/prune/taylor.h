@@ -22,7 +22,7 @@ class TaylorScore : public Score {
   bool reads_gate_gradients() const override { return true; }
   void see(const Unit& unit, const Tensor& weight, const Tensor& weight_grad,
            const Tensor& gate_grad) override;
-  Tensor value(const Unit& unit, const Tensor& weight) const override;
+  Tensor value(const Unit& unit, const Model& model) const override;
   void save(State& state) const override;
   void load(const State& state) override;
 

@@ -4,28 +4,39 @@
 
 namespace espalier {
 namespace {
-constexpr char kBestPrefix[] = "best.";
+
+constexpr char kBestPrefix[] = "best.", kPrunerPrefix[] = "best_pruner.";
+
+std::map<std::string, Tensor> behind(const std::string& prefix,
+                                     const std::map<std::string, Tensor>& tensors) {
+  std::map<std::string, Tensor> out;
+  for (const auto& [name, tensor] : tensors)
+    if (name.starts_with(prefix)) out[name.substr(prefix.size())] = tensor.clone();
+  return out;
 }
 
-void BestState::see(double metric, const Model& model) {
+}  // namespace
+
+void BestState::see(double metric, const Model& model, const State& pruner) {
   ++stale_;
   if (std::isnan(metric) || (!empty() && metric <= metric_)) return;
   stale_ = 0;
   metric_ = metric;
   tensors_ = model.clone().tensors();
+  pruner_ = {behind("", pruner.tensors), pruner.json};
 }
 
 void BestState::save(State& state) const {
   for (const auto& [name, tensor] : tensors_) state.tensors[kBestPrefix + name] = tensor;
+  for (const auto& [name, tensor] : pruner_.tensors) state.tensors[kPrunerPrefix + name] = tensor;
+  state.json["best_pruner"] = pruner_.json;
   state.json["best_metric"] = metric_;
   state.json["stale_evaluations"] = stale_;
 }
 
 void BestState::load(const State& state) {
-  for (const auto& [name, tensor] : state.tensors) {
-    if (name.starts_with(kBestPrefix))
-      tensors_[name.substr(sizeof(kBestPrefix) - 1)] = tensor.clone();
-  }
+  tensors_ = behind(kBestPrefix, state.tensors);
+  pruner_ = {behind(kPrunerPrefix, state.tensors), state.json.value("best_pruner", Json::object())};
   metric_ = state.json.at("best_metric").get<double>();
   stale_ = state.json.value("stale_evaluations", int64_t{0});
 }

@@ -349,19 +349,27 @@ void Trainer::select_best() {
   double metric = first_metric(candidate, final_gates(), *training_.select, *training_.task);
   metrics_.erase("select_metric");
   if (std::isfinite(metric)) metrics_["select_metric"] = metric;  // JSON knows no other numbers
-  // With a pruner only the newest state has the newest gates, so states are not compared across
-  // cuts.
-  if (training_.pruner == nullptr) best_.see(metric, candidate);
+  // States of different sizes are not compared.
+  if (training_.pruner == nullptr) return best_.see(metric, candidate);
+  if (!training_.pruner->eligible()) return;
+  State pruner;
+  training_.pruner->save(pruner);
+  best_.see(metric, candidate, pruner);
 }
 
 void Trainer::finish() {
-  for (Method* method : methods_) method->finish(*this);
   optimiser_->zero_grad();
   torch::NoGradGuard no_grad;
   const std::map<std::string, Tensor> left =
       best_.empty() ? average_->of(model_).tensors() : best_.tensors();
   model_.for_each([&](const std::string& name, Tensor& tensor) { tensor.copy_(left.at(name)); });
   if (!best_.empty()) metrics_["select_metric"] = best_.metric();
+  if (!best_.empty() && training_.pruner != nullptr) training_.pruner->load(best_.pruner());
+  for (Method* method : methods_) method->finish(*this);
+}
+
+void Trainer::folded(const FoldMap& map) {
+  for (Method* method : methods_) method->folded(*this, map);
 }
 
 void Trainer::save(State& state) const {

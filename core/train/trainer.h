@@ -69,9 +69,12 @@ class Trainer : public Session {
   // The host waits for a device once a step, for the loss: gradients of one that is no number are
   // seen by nobody.
   void step();
-  // After the last step: methods finish; the best state (if states were selected) or else the
-  // averaged weights (if they are averaged) are put into the model.
+  // After the last step: the best state (if states were selected; with a pruner, among those that
+  // it says are eligible) or else the averaged weights (if they are averaged) are put into the
+  // model, and methods finish.
   void finish();
+  // Tells methods what fold() kept of the model, which must be the folded one by then.
+  void folded(const FoldMap& map);
   // Figures of the last step: loss, learning_rate, examples (so far), micro_batch_size, and
   // select_metric of the last evaluation.
   const std::map<std::string, double>& metrics() const { return metrics_; }
@@ -83,6 +86,9 @@ class Trainer : public Session {
   Model& model() override { return model_; }
   const Task& task() const override { return *training_.task; }
   size_t teachers() const override { return training_.teachers.size(); }
+  const Model& teacher(size_t teacher) const override {
+    return training_.teachers.at(teacher)->model;
+  }
   uint64_t seed(const std::string& purpose, int64_t step) const override;
   void task_gradients(const Gates& gates, int64_t draw) override;
 

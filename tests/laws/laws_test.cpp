@@ -1,6 +1,8 @@
 // The laws of the house, for every entry of the registries: nobody writes these per method.
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "absl/strings/str_cat.h"
 #include "core/model/cost.h"
 #include "core/model/load.h"
@@ -84,10 +86,11 @@ TEST_P(Law, ReachesTheBudget) {
     Trainer trainer(model, bench.training);
     while (!trainer.done()) trainer.step();
     trainer.finish();
-    double left = cost.actual_parameters(trainer.final_gates());
-    double reached = 1 - left / cost.dense_parameters();
+    double left = cost.actual(trainer.final_gates());
+    double reached = 1 - left / cost.dense();
     EXPECT_GE(reached, sparsity - 1e-6);
-    EXPECT_LE(reached, sparsity + 0.06) << "one unit of the tiny model is several percent";
+    // One unit of the tiny model is several percent, and a layer is a third.
+    EXPECT_LE(reached, sparsity + (GetParam().pruner == "drop_layers" ? 0.34 : 0.06));
     EXPECT_TRUE(bench.pruner->eligible());
   }
 }
@@ -95,7 +98,11 @@ TEST_P(Law, ReachesTheBudget) {
 TEST_P(Law, StaysFiniteAt99Percent) {
   if (GetParam().pruner.empty()) return;
   // The share that single weights cannot reach (biases and norms) is left out of the aim.
-  Bench bench(GetParam(), GetParam().pruner == "magnitude" ? 0.85 : 0.99);
+  // One component of each matrix stays, too.
+  const std::map<std::string, double> most = {
+      {"flop", 0.8}, {"magnitude", 0.85}, {"movement", 0.85}, {"random", 0.85}};
+  const auto found = most.find(GetParam().pruner);
+  Bench bench(GetParam(), found == most.end() ? 0.99 : found->second);
   Model model = tiny_model();
   Trainer trainer(model, bench.training);
   while (!trainer.done()) trainer.step();
@@ -137,6 +144,7 @@ TEST_P(Law, ResumesToTheSameBits) {
 TEST_P(Law, WhatIsGoneStaysGone) {
   if (GetParam().pruner.empty()) GTEST_SKIP() << "prunes nothing";
   Bench bench(GetParam(), 0.6, 40);
+  if (bench.pruner->reopens()) GTEST_SKIP() << "opens units again";
   Model model = tiny_model();
   Trainer trainer(model, bench.training);
   std::vector<Tensor> before;

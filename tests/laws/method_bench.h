@@ -21,6 +21,12 @@ struct Case {
   }
 };
 
+// Cuts at every step, where it makes cuts.
+inline std::unique_ptr<Pruner> make_pruner(const std::string& name) {
+  auto often = pruners().make(name, {{"interval", 1}});
+  return often.ok() ? *std::move(often) : *pruners().make(name, nullptr);
+}
+
 // A training of the tiny model with the methods of a case.
 struct Bench {
   Examples examples = testing::tiny_examples(96);
@@ -41,8 +47,7 @@ struct Bench {
     training.train = &examples;
     training.teachers = {&teacher};
     if (!c.pruner.empty()) {
-      Json options = {{"interval", 1}};
-      pruner = *pruners().make(c.pruner, options);
+      pruner = make_pruner(c.pruner);
       pruner->aim({sparsity});
       training.pruner = pruner.get();
     }

@@ -73,8 +73,7 @@ TEST(Cost, CountsExactlyWhatFoldLeaves) {
     Gates gates = testing::random_gates(model.config, seed);
     gates.weight.clear();
     Model folded = fold(model, gates);
-    EXPECT_EQ(Cost(model.config).actual_parameters(gates),
-              count(folded.config, 1).encoder_parameters)
+    EXPECT_EQ(Cost(model.config).actual(gates), count(folded.config, 1).encoder_parameters)
         << "seed " << seed;
   }
 }
@@ -86,15 +85,14 @@ TEST(Cost, ExpectsByHand) {
   Gates half;
   half.head = at::full({3, 4}, 0.5);
   double attention = 4 * 16 * 8 + 3 * 8 + 3 * 16, ffn = 2 * 16 * 24 + 24 + 3 * 16;
-  EXPECT_DOUBLE_EQ(Cost(model.config).expected_parameters(half).item<double>(),
-                   3 * (attention + ffn));
+  EXPECT_DOUBLE_EQ(Cost(model.config).expected(half).item<double>(), 3 * (attention + ffn));
 }
 
 TEST(Cost, IsDifferentiable) {
   Model model = tiny_model();
   Gates gates;
   gates.neuron = at::full({3, 24}, 0.5, at::kDouble).set_requires_grad(true);
-  Cost(model.config).expected_parameters(gates).backward();
+  Cost(model.config).expected(gates).backward();
   EXPECT_DOUBLE_EQ(gates.neuron.grad()[1][5].item<double>(), 2 * 16 + 1);
 }
 
