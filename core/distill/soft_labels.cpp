@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "absl/strings/str_cat.h"
+#include "core/base/guard.h"
+#include "core/method/shares.h"
 #include "core/model/task_loss.h"
 
 namespace espalier {
@@ -36,41 +39,66 @@ Tensor word_kl_with_temperature(const Trace& student, const Trace& teacher, cons
   return loss + sentences * known.sum() * share;
 }
 
+Tensor cosine_distance(const Tensor& student, const Tensor& teacher) {
+  return 1 - at::cosine_similarity(student, teacher, /*dim=*/-1).mean();
+}
+
 void SoftLabels::Options::read(OptionReader& reader) {
   reader.number("temperature", temperature, 0.1, 100, "Softens both distributions; 1 leaves them.");
   reader.number("weight", weight, 0, 100, "Weight of the soft-label loss.");
   reader.number("task_weight", task_weight, 0, 100, "Weight of the loss on the true labels.");
+  reader.number("cosine", cosine, 0, 100,
+                "Weight of the cosine distance between the last hidden states of each token.");
+}
+
+void SoftLabels::prepare(Session& session) {
+  objective_ = session.task().objective();
+  if (options_.cosine == 0) return;
+  const int student = session.model().config.hidden, teacher = session.teacher(0).config.hidden;
+  if (student == teacher) return;
+  throw StatusError(absl::InvalidArgumentError(absl::StrCat(
+      "soft_labels was asked for cosine distances of hidden states, and the student's have ",
+      student, " dimensions, the teacher's ", teacher,
+      "; cosine 0, or the distiller token_hidden beside it, would work")));
 }
 
 Tensor SoftLabels::loss(const Pass& pass) {
+  const Tensor answers = answer_loss(pass) * options_.weight;
+  if (options_.cosine == 0) return answers;
+  const Tensor states =
+      cosine_distance(pass.student.hidden.back(), pass.teachers.trace(0).hidden.back());
+  return answers + states * (options_.cosine * token_share(pass));
+}
+
+Tensor SoftLabels::answer_loss(const Pass& pass) const {
   const Trace& taught = pass.teachers.trace(0);
   const Tensor& teacher = taught.logits;
   const Tensor& student = pass.student.logits;
   const double t = options_.temperature;
   switch (objective_) {
     case Objective::kValue:
-      return at::mse_loss(student.to(at::kFloat), teacher.to(at::kFloat)) * options_.weight;
+      return at::mse_loss(student.to(at::kFloat), teacher.to(at::kFloat));
     case Objective::kLabels:
-      return binary_kl_with_temperature(student, teacher, t) * options_.weight;
+      return binary_kl_with_temperature(student, teacher, t);
     case Objective::kTokenClasses: {
       Tensor counts = pass.batch.labels.ne(kUncounted).to(student.device());
-      return kl_with_temperature(student, teacher, t, counts) * options_.weight;
+      return kl_with_temperature(student, teacher, t, counts);
     }
     case Objective::kSpan:
       return kl_with_temperature(span_logits(student, pass.batch), span_logits(teacher, pass.batch),
-                                 t) *
-             options_.weight;
+                                 t);
     case Objective::kWords:
-      return word_kl_with_temperature(pass.student, taught, pass.batch, t) * options_.weight;
+      return word_kl_with_temperature(pass.student, taught, pass.batch, t);
     case Objective::kClass:
       break;
   }
-  return kl_with_temperature(student, teacher, t) * options_.weight;
+  return kl_with_temperature(student, teacher, t);
 }
 
 Needs SoftLabels::needs() const {
   Needs needs;
   needs.teachers = true;
+  needs.student.hidden = needs.teacher.hidden = options_.cosine > 0;
   return needs;
 }
 

@@ -2,10 +2,16 @@
 
 #include <cmath>
 
+#include "core/base/guard.h"
 #include "gtest/gtest.h"
+#include "tests/core/distill/lesson.h"
 
 namespace espalier {
 namespace {
+
+using testing::Lesson;
+using testing::shaped_model;
+using testing::tiny_model;
 
 TEST(SoftLabels, OfTokensCountOnlyThoseThatHaveALabel) {
   // The teacher says 3 : 1, the student 1 : 1: KL = 3/4 log(3/2) + 1/4 log(1/2).
@@ -44,6 +50,45 @@ TEST(SoftLabels, OfWordsAreThoseOfTheSentencesToo) {
   EXPECT_NEAR(loss(), 2 * kl, 1e-6);
   teacher.sentence_logits = Tensor();
   EXPECT_NEAR(loss(), kl, 1e-6);
+}
+
+TEST(SoftLabels, CosineDistanceIsAMeanOverTokens) {
+  const Tensor student = torch::tensor({5.0, 0.0, 1.0, 1.0}).view({2, 2});
+  const Tensor teacher = torch::tensor({3.0, 4.0, -1.0, -1.0}).view({2, 2});  // cos 0.6 and -1
+  EXPECT_NEAR(cosine_distance(student, teacher).item<double>(), (0.4 + 2) / 2, 1e-6);
+}
+
+TEST(SoftLabels, AddTheCosineDistanceOfTheLastStates) {
+  SoftLabels plain{{}}, with_cosine{{.cosine = 0.5}};
+  Lesson without(plain), lesson(with_cosine);
+  const Trace student = lesson.student_trace(), teacher = lesson.teacher_trace();
+  double distance = 0;
+  const int64_t tokens = student.hidden[2].size(0);
+  for (int64_t n = 0; n < tokens; ++n) {
+    const Tensor h = student.hidden[2][n], t = teacher.hidden[2][n];
+    distance += 1 - (h * t).sum().item<double>() / (h.norm() * t.norm()).item<double>();
+  }
+  const double expected = without.loss() + 0.5 * distance / static_cast<double>(tokens);
+  EXPECT_NEAR(lesson.loss(), expected, 1e-4 * expected);
+}
+
+TEST(SoftLabels, ReadHiddenStatesForTheCosineAlone) {
+  const SoftLabels plain{{}}, with_cosine{{.cosine = 1}};
+  EXPECT_FALSE(plain.needs().student.hidden || plain.needs().teacher.hidden);
+  EXPECT_TRUE(with_cosine.needs().student.hidden && with_cosine.needs().teacher.hidden);
+}
+
+TEST(SoftLabels, RefuseTheCosineOfDifferentWidths) {
+  SoftLabels plain{{}}, with_cosine{{.cosine = 1}};
+  EXPECT_THROW(Lesson(with_cosine, tiny_model(), shaped_model(3, 6, 2)), StatusError);
+  EXPECT_GT(Lesson(plain, tiny_model(), shaped_model(3, 6, 2)).loss(), 0);
+}
+
+TEST(SoftLabels, AreLearnedWithTheCosine) {
+  SoftLabels method{{.cosine = 2}};
+  Lesson lesson(method);
+  const auto [before, after] = lesson.train();
+  EXPECT_LT(after, 0.95 * before);
 }
 
 }  // namespace
