@@ -11,6 +11,11 @@ namespace espalier {
 namespace fs = std::filesystem;
 namespace {
 
+// A state's numbers go into the checkpoint's own JSON, its tensors into a file.
+std::string tensors_of(const std::string& folder, size_t distiller) {
+  return absl::StrCat(folder, "/distiller-", distiller, ".safetensors");
+}
+
 absl::Status save_model(const std::string& folder, const std::string& name, const Model& model) {
   Json config = write_model_config(model.config);
   ESPALIER_RETURN_IF_ERROR(write_file(absl::StrCat(folder, "/", name, ".json"), config.dump()));
@@ -40,6 +45,11 @@ absl::Status save_checkpoint(const std::string& folder, const JobState& state) {
     json["trainer"] = state.trainer->json;
     ESPALIER_RETURN_IF_ERROR(save_tensors(aside + "/trainer.safetensors", state.trainer->tensors));
   }
+  json["distillers"] = Json::array();
+  for (size_t i = 0; i < state.distillers.size(); ++i) {
+    json["distillers"].push_back(state.distillers[i].json);
+    ESPALIER_RETURN_IF_ERROR(save_tensors(tensors_of(aside, i), state.distillers[i].tensors));
+  }
   ESPALIER_RETURN_IF_ERROR(write_file(aside + "/state.json", json.dump()));
   std::error_code error;
   if (fs::exists(folder)) fs::rename(folder, old, error);
@@ -68,6 +78,12 @@ absl::StatusOr<JobState> load_checkpoint(const std::string& path) {
     state.trainer->json = json.at("trainer");
     ESPALIER_ASSIGN_OR_RETURN(state.trainer->tensors,
                               load_tensors(folder + "/trainer.safetensors"));
+  }
+  for (const Json& numbers : json.value("distillers", Json::array())) {
+    State& one = state.distillers.emplace_back();
+    one.json = numbers;
+    ESPALIER_ASSIGN_OR_RETURN(one.tensors,
+                              load_tensors(tensors_of(folder, state.distillers.size() - 1)));
   }
   return state;
 }

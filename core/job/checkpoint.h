@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "core/method/state.h"
@@ -17,7 +18,9 @@ struct JobState {
   Model model;                   // what is being made
   std::optional<Model> dense;    // the fine-tuned model, once there is one
   std::optional<State> trainer;  // set in the middle of a phase
-  Json facts = Json::object();   // figures and seconds of finished phases, by phase
+  // What the recipe's distillers had learnt when the model was folded, in their order.
+  std::vector<State> distillers;
+  Json facts = Json::object();  // figures and seconds of finished phases, by phase
 };
 
 // Replaces the checkpoint in `folder` as a whole: a reader sees the old one or the new one.

@@ -26,10 +26,13 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-std::vector<std::unique_ptr<Distiller>> make_distillers(const RecipeSpec& recipe) {
+// `states`: what the same ones had learnt in an earlier phase, or none.
+std::vector<std::unique_ptr<Distiller>> make_distillers(const RecipeSpec& recipe,
+                                                        const std::vector<State>& states) {
   std::vector<std::unique_ptr<Distiller>> out;
   for (const MethodChoice& choice : recipe.distillers) {
     out.push_back(value_or_throw(distillers().make(choice.name, choice.options)));
+    if (!states.empty()) out.back()->load(states.at(out.size() - 1));
   }
   return out;
 }
@@ -103,7 +106,9 @@ std::vector<Job::Phase> Job::plan() const {
     return labelled_ && training_steps(spec, splits_.train.size()) > 0;
   };
   std::vector<Phase> phases;
-  // The dense model is made ready first: it is the baseline of the report and the teacher.
+  // Times first: a target that cannot be reached shows before anything is trained.
+  if (prunes && aims_at_time()) phases.push_back({"measure", &Job::measure});
+  // The dense model is made ready: it is the baseline of the report and the teacher.
   phases.push_back({"finetune", &Job::finetune});
   // Units leave while what stays learns to do without them; then the shapes really shrink.
   if (prunes) phases.push_back({"prune", &Job::prune});
@@ -294,8 +299,9 @@ void Job::finetune() {
 
 void Job::prune() {
   auto pruner = value_or_throw(pruners().make(recipe_.pruner.name, recipe_.pruner.options));
-  pruner->aim({recipe_.target.value});
-  auto owned = make_distillers(recipe_);
+  const Aim aim = this->aim();
+  pruner->aim(aim);
+  auto owned = make_distillers(recipe_, {});
   Teacher teacher{*state_.dense, "dense"};
   Training training;
   training.phase = "prune";
@@ -304,8 +310,8 @@ void Job::prune() {
   training.pruner = pruner.get();
   training.teachers = {&teacher};
   for (const auto& distiller : owned) training.distillers.push_back(distiller.get());
-  Gates gates = train(training)->final_gates();
-  trainer_.reset();
+  Trainer* trainer = train(training);
+  Gates gates = meet_target(aim, *trainer, *pruner);
 
   // The proof that folding changed nothing, on rows of the select split.
   torch::NoGradGuard no_grad;
@@ -314,7 +320,8 @@ void Job::prune() {
   Batch batch = make_batch(splits_.select, rows, false);
   TrainBackend gated(state_.model);
   Tensor before = walk(gated, batch, gates).logits;
-  Model folded = fold(state_.model, gates);
+  FoldMap map;
+  Model folded = fold(state_.model, gates, &map);
   TrainBackend plain(folded);
   double gap = (walk(plain, batch).logits - before).abs().max().item<double>();
   if (!(gap <= kFoldTolerance)) {
@@ -323,10 +330,15 @@ void Job::prune() {
   }
   state_.facts["prune"]["fold_gap"] = gap;
   state_.model = std::move(folded);
+  // What distillers have learnt goes on in recovery.
+  trainer->folded(map);
+  state_.distillers.clear();
+  for (const auto& distiller : owned) distiller->save(state_.distillers.emplace_back());
+  trainer_.reset();
 }
 
 void Job::recover() {
-  auto owned = make_distillers(recipe_);
+  auto owned = make_distillers(recipe_, state_.distillers);
   Teacher teacher{*state_.dense, "dense"};
   Training training;
   training.phase = "recover";

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <filesystem>
 #include <limits>
 #include <system_error>
@@ -14,6 +15,8 @@ namespace espalier {
 namespace {
 
 constexpr int kLatencyRows = 100;
+// The batch that is timed beside single rows.
+constexpr int kBatchRows = 32, kBatchTokens = 128;
 // Of the report split: enough to see one answer in some hundreds change, and little beside an
 // evaluation.
 constexpr int64_t kGapRows = 512;
@@ -147,15 +150,21 @@ void Job::evaluate() {
   int tokens = static_cast<int>(mean_tokens / static_cast<double>(splits_.report.size()) + 0.5);
   Json facts = {{"mean_tokens", tokens}};
   double dense_parameters = count(state_.dense->config, 1).encoder_parameters;
-  for (const Subject& subject : subjects) {
-    const Column column = column_of(subject);
-    facts[subject.name] =
-        subject.name == kInFp32 ? figures_json(column) : column_json(column, dense_parameters);
+  const int batch_tokens = std::min(kBatchTokens, timed.front()->info().max_length);
+  const auto batch = value_or_throw(batch_times(timed, kBatchRows, batch_tokens));
+  for (int64_t i = 0; i < all; ++i) {
+    const Column column = column_of(subjects[i]);
+    Json& own = facts[subjects[i].name];
+    own =
+        subjects[i].name == kInFp32 ? figures_json(column) : column_json(column, dense_parameters);
+    own["batch_latency_ms"] = {
+        {"median", batch[i]}, {"rows", kBatchRows}, {"tokens", batch_tokens}};
   }
   if (labelled_ && compresses()) {
     facts["paired_test"] = test_json(
         task_->paired_test(subjects[0].predictions, subjects[1].predictions, splits_.report));
   }
+  if (!recipe_.pruner.name.empty()) facts["target"] = reached_target(facts, timed);
   if (subjects.back().name == kInFp32) facts.update(beside_fp32(subjects.front(), subjects.back()));
   state_.facts["evaluate"].update(facts);
   if (std::error_code ignored; recipe_.precision != Precision::kFp32)

@@ -10,6 +10,7 @@
 #include "core/data/dataset.h"
 #include "core/job/checkpoint.h"
 #include "core/job/compress.h"
+#include "core/job/latency.h"
 #include "core/job/progress.h"
 #include "core/job/report.h"
 #include "core/runtime/engine.h"
@@ -49,6 +50,16 @@ class Job {
   void train_exits();
   Trainer* train(Training training);
   void checkpoint(const Trainer* trainer, bool due_now);
+  // --- target.cpp: what the pruner aims at
+  void measure();
+  bool aims_at_time() const;
+  LatencyProfile latency_profile(Precision precision) const;
+  Aim aim() const;
+  // The gates to fold, which meet a target that is a time.
+  Gates meet_target(Aim aim, Trainer& trainer, Pruner& pruner);
+  // For the report: what was asked for, and what the first of the artifacts has. `facts`: columns
+  // of the artifacts, `engines` theirs.
+  Json reached_target(const Json& facts, const std::vector<runtime::Engine*>& engines) const;
   // --- evaluate.cpp: what is measured, through the Engine
   void calibrate();
   void evaluate();

@@ -6,6 +6,7 @@
 #include <limits>
 #include <numeric>
 
+#include "core/base/random.h"
 #include "core/base/status_macros.h"
 #include "core/model/row_logits.h"
 
@@ -125,6 +126,47 @@ absl::StatusOr<std::vector<Latency>> single_row_latency(
     std::sort(t.begin(), t.end());
     out.push_back({t[t.size() / 2], t[t.size() * 95 / 100], tokens / rows, rows,
                    engines[out.size()]->info().products});
+  }
+  return out;
+}
+
+absl::StatusOr<std::vector<double>> batch_times(const std::vector<runtime::Engine*>& engines,
+                                                int rows, int tokens) {
+  using Clock = std::chrono::steady_clock;
+  constexpr int kLeast = 5, kMost = 15;
+  constexpr double kMilliseconds = 2000;  // of all engines, where five passes do not take longer
+  const runtime::ModelInfo& info = engines.front()->info();
+  Random random(1);
+  std::vector<runtime::Row> batch(rows, engines.front()->probe());
+  for (runtime::Row& row : batch) {
+    row.max_exit_layer = 0;
+    if (info.reads == Reads::kImage) continue;
+    row.input = Input();
+    for (int i = 0; i < tokens; ++i)
+      row.input.ids.push_back(static_cast<int32_t>(random.below(info.vocabulary)));
+    row.input.types.assign(row.input.ids.size(), 0);
+  }
+  std::vector<std::vector<double>> times(engines.size());
+  double spent = 0;
+  for (int pass = -2; pass < kMost && (pass < kLeast || spent < kMilliseconds); ++pass) {
+    for (size_t e = 0; e < engines.size(); ++e) {
+      for (runtime::Row& row : batch) {
+        row.exit_threshold = engines[e]->info().has_exits
+                                 ? engines[e]->info().threshold_low
+                                 : std::numeric_limits<double>::quiet_NaN();
+      }
+      const auto start = Clock::now();
+      ESPALIER_RETURN_IF_ERROR(engines[e]->predict(batch).status());
+      const std::chrono::duration<double, std::milli> took = Clock::now() - start;
+      if (pass < 0) continue;
+      times[e].push_back(took.count());
+      spent += took.count();
+    }
+  }
+  std::vector<double> out;
+  for (auto& each : times) {
+    std::sort(each.begin(), each.end());
+    out.push_back(each[each.size() / 2]);
   }
   return out;
 }

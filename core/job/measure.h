@@ -36,6 +36,11 @@ struct Latency {
 absl::StatusOr<std::vector<Latency>> single_row_latency(
     const std::vector<runtime::Engine*>& engines, const Examples& examples, int rows);
 
+// Median milliseconds of a batch of `rows` texts of `tokens` random words (or of images), as an
+// engine is asked for it; the engines take turns. Nobody leaves early.
+absl::StatusOr<std::vector<double>> batch_times(const std::vector<runtime::Engine*>& engines,
+                                                int rows, int tokens);
+
 // How far the answers of a precision lie from fp32's, at full depth: what leaves early would be
 // compared with what another layer says.
 struct PrecisionGap {

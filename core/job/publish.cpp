@@ -141,7 +141,7 @@ JobOutput Job::publish() {
   }
   for (const std::string& role : roles()) report[role] = measured.at(role);
   for (const char* also :
-       {kInFp32, "paired_test", "precision_test", "precision_cost", "precision_gap"})
+       {kInFp32, "target", "paired_test", "precision_test", "precision_cost", "precision_gap"})
     if (measured.contains(also)) report[also] = measured[also];
 
   JobOutput out;

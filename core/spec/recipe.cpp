@@ -35,6 +35,31 @@ absl::StatusOr<TargetSpec> read_goal(const Json& json, const char* where, const 
   return out;
 }
 
+// A goal that is a time, of {field, profile}.
+absl::StatusOr<TargetSpec> read_time(const Json& json, const std::string& where, const char* field,
+                                     TargetKind kind, Range range) {
+  Fields fields(json, where);
+  fields.refuse_unknown({field, "profile"});
+  ESPALIER_RETURN_IF_ERROR(fields.status());
+  ESPALIER_ASSIGN_OR_RETURN(TargetSpec out, read_goal(json, where.c_str(), field, kind, range));
+  Fields profile(child(fields, "profile"), where + ".profile");
+  profile.refuse_unknown({"name", "batch", "length"});
+  std::string name;
+  int64_t rows = 0, tokens = 0;
+  profile.string("name", name);
+  profile.integer("batch", rows, 0, 4096);
+  profile.integer("length", tokens, 0, 8192);
+  ESPALIER_RETURN_IF_ERROR(profile.status());
+  if (!name.empty()) {
+    return absl::UnimplementedError(absl::StrCat(
+        where, ".profile.name is \"", name,
+        "\", but jobs cannot ask for a machine yet; leave it out for that of the worker"));
+  }
+  out.rows = rows > 0 ? static_cast<int>(rows) : 1;
+  out.tokens = static_cast<int>(tokens);
+  return out;
+}
+
 absl::StatusOr<TargetSpec> read_size(const Json& json) {
   Fields fields(json, "target.size");
   fields.refuse_unknown({"parameters", "bytes", "macs"});
@@ -60,34 +85,43 @@ absl::StatusOr<TargetSpec> read_target(const Json& json) {
   if (fields.has("sparsity"))
     return read_goal(json, "target", "sparsity", TargetKind::kSparsity, {0, 1, false, true});
   if (const Json* speedup = fields.find("speedup")) {
-    return read_goal(*speedup, "target.speedup", "factor", TargetKind::kSpeedup,
+    return read_time(*speedup, "target.speedup", "factor", TargetKind::kSpeedup,
                      {1, kInfinity, false, true});
   }
   if (const Json* latency = fields.find("latency")) {
-    return read_goal(*latency, "target.latency", "milliseconds", TargetKind::kLatency,
+    return read_time(*latency, "target.latency", "milliseconds", TargetKind::kLatency,
                      {0, kInfinity, true, true});
   }
   return read_size(child(fields, "size"));
 }
 
 absl::Status check_reachable(const TargetSpec& target) {
-  const char* name = nullptr;
-  switch (target.kind) {
-    case TargetKind::kNone:
-    case TargetKind::kSparsity:
-      return absl::OkStatus();
-    case TargetKind::kSpeedup:
-      name = "target.speedup";
-      break;
-    case TargetKind::kLatency:
-      name = "target.latency";
-      break;
-    default:
-      name = "target.size";
-      break;
-  }
+  if (target.kind != TargetKind::kBytes) return absl::OkStatus();
   return absl::UnimplementedError(
-      absl::StrCat(name, " is a goal that this build cannot aim at yet; use target.sparsity"));
+      "target.size.bytes is a goal that this build cannot aim at yet; use target.size.parameters, "
+      "of which each takes 4 bytes in fp32, 2 in bf16 and, in the layers, 1 in int8");
+}
+
+Json write_target(const TargetSpec& target) {
+  const auto timed = [&](const char* name, const char* field) {
+    return Json{{name,
+                 {{field, target.value},
+                  {"profile", {{"batch", target.rows}, {"length", target.tokens}}}}}};
+  };
+  switch (target.kind) {
+    case TargetKind::kSparsity:
+      return {{"sparsity", target.value}};
+    case TargetKind::kSpeedup:
+      return timed("speedup", "factor");
+    case TargetKind::kLatency:
+      return timed("latency", "milliseconds");
+    case TargetKind::kParameters:
+      return {{"size", {{"parameters", target.value}}}};
+    case TargetKind::kMacs:
+      return {{"size", {{"macs", target.value}}}};
+    default:
+      return Json::object();
+  }
 }
 
 // --- training ---
@@ -232,7 +266,7 @@ Json write_resolved(const RecipeSpec& spec, Json pruner, Json distillers, Json e
               {"calibration", {{"max_metric_drop", spec.exit_max_metric_drop}}},
               {"precision", precision_name(spec.precision)},
               {"seed", spec.seed}};
-  if (spec.target.kind == TargetKind::kSparsity) out["target"] = {{"sparsity", spec.target.value}};
+  if (spec.target.kind != TargetKind::kNone) out["target"] = write_target(spec.target);
   if (spec.max_metric_drop >= 0) out["constraint"] = {{"max_metric_drop", spec.max_metric_drop}};
   if (!spec.constraint_metric.empty()) out["constraint"]["metric"] = spec.constraint_metric;
   if (spec.max_length) out["max_length"] = *spec.max_length;
@@ -272,8 +306,8 @@ absl::StatusOr<Json> resolve_auto(const Json& written, RecipeSpec spec, const Ca
       Json exit, resolve_choice(catalogue, "exit", fields.find("exit"), usual_exit(task)));
   if (prunes && is_none(pruner)) {
     return absl::InvalidArgumentError(
-        absl::StrCat("target.sparsity is ", spec.target.value,
-                     " but the pruner is \"none\"; name a pruner or set the target to 0"));
+        absl::StrCat("the target is ", write_target(spec.target).dump(),
+                     ", but the pruner is \"none\"; name a pruner, or set target.sparsity to 0"));
   }
   // Phases without their method: off by default, and a contradiction when asked for.
   auto drop_phase = [&](const char* phase, const char* kind,

@@ -22,6 +22,8 @@ enum class TargetKind { kNone, kSparsity, kSpeedup, kLatency, kParameters, kByte
 struct TargetSpec {
   TargetKind kind = TargetKind::kNone;
   double value = 0;
+  // Of times: the batch that is timed. 0 tokens: the data set's median.
+  int rows = 1, tokens = 0;
 };
 
 struct RecipeSpec {
@@ -42,8 +44,8 @@ struct RecipeSpec {
 // task can leave early or is not known, an exit method; recipe "dense" leaves them out. Checks
 // everything that needs no weights; messages say what was asked and what would work
 // ("target.sparsity is 1.5; it must be at least 0 and less than 1"). Unknown fields are refused by
-// name. Targets that this build cannot aim at yet (speed-up, latency, size) are UNIMPLEMENTED, said
-// so. Returns the resolved JSON, in which methods carry their "digest"; a method that is left out
+// name. What this build cannot aim at yet (bytes, a named machine) is UNIMPLEMENTED, said so.
+// Returns the resolved JSON, in which methods carry their "digest"; a method that is left out
 // stands there as {"name": "none"}, which users may write too. Resolving twice changes nothing.
 absl::StatusOr<Json> resolve_recipe(const Json& written, const Catalogue& catalogue,
                                     const std::optional<TaskKind>& task = {});

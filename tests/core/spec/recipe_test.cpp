@@ -143,6 +143,9 @@ TEST(Recipe, RefusesWithWhatWouldWork) {
        "target.speedup.factor is 0.5; it must be at least 1"},
       {R"({"target": {"latency": {}}})", "target.latency.milliseconds is missing"},
       {R"({"target": {"size": {}}})", "one of parameters, bytes, macs"},
+      {R"({"target": {"speedup": {"factor": 2, "batch": 3}}})", "batch"},
+      {R"({"target": {"speedup": {"factor": 2, "profile": {"batch": -3}}}})",
+       "target.speedup.profile.batch is -3"},
       {R"({"target": {"sparsity": 0.5}, "prunner": {}})",
        "unknown field prunner; known: recipe, target"},
       {R"({"target": {"sparsity": 0.5}, "pruner": {"name": "cofl"}})",
@@ -176,11 +179,27 @@ TEST(Recipe, RefusesWithWhatWouldWork) {
 }
 
 TEST(Recipe, SaysWhatThisBuildCannotDoYet) {
-  for (const char* written : {R"({"target": {"speedup": {"factor": 2}}})",
-                              R"({"target": {"latency": {"milliseconds": 5}}})",
-                              R"({"target": {"size": {"macs": 1e9}}})"}) {
+  for (const char* written :
+       {R"({"target": {"size": {"bytes": 1e9}}})",
+        R"({"target": {"latency": {"milliseconds": 5, "profile": {"name": "gpu"}}}})"}) {
     EXPECT_TRUE(absl::IsUnimplemented(refuse(written))) << written;
   }
+}
+
+TEST(Recipe, KnowsTargetsOtherThanSparsity) {
+  const RecipeSpec latency = run(
+      R"({"target": {"latency": {"milliseconds": 4, "profile": {"batch": 32, "length": 128}}}})");
+  EXPECT_EQ(latency.target.kind, TargetKind::kLatency);
+  EXPECT_EQ(latency.target.value, 4);
+  EXPECT_EQ(latency.target.rows, 32);
+  EXPECT_EQ(latency.target.tokens, 128);
+  const RecipeSpec speedup = run(R"({"target": {"speedup": {"factor": 5}}})");
+  EXPECT_EQ(speedup.target.kind, TargetKind::kSpeedup);
+  EXPECT_EQ(speedup.target.rows, 1) << "one row, as long as the data's are";
+  EXPECT_EQ(speedup.target.tokens, 0);
+  EXPECT_EQ(run(R"({"target": {"size": {"macs": 1e9}}})").target.kind, TargetKind::kMacs);
+  EXPECT_EQ(run(R"({"target": {"size": {"parameters": 5e6}}})").target.kind,
+            TargetKind::kParameters);
 }
 
 TEST(Recipe, ReadsTextsAsLongAsTheModelCan) {

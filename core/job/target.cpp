@@ -1,0 +1,157 @@
+// What a recipe's target means for a pruner, and whether it was met: times are measured here.
+#include <algorithm>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "core/base/guard.h"
+#include "core/job/job.h"
+#include "core/job/latency.h"
+#include "core/job/measure.h"
+
+namespace espalier {
+namespace {
+
+// A time is met when the folded model takes at most so much more or less.
+constexpr double kTimeTolerance = 0.02;
+constexpr int kCorrections = 4;
+
+int median_tokens(const Examples& examples) {
+  std::vector<int32_t> tokens;
+  for (int64_t i = 0; i < examples.size(); ++i) tokens.push_back(examples.tokens(i));
+  std::nth_element(tokens.begin(), tokens.begin() + tokens.size() / 2, tokens.end());
+  return tokens[tokens.size() / 2];
+}
+
+// The share of the dense cost that has to go for this much to be left.
+double share_above(double left, double dense) { return std::max(0.0, 1 - left / dense); }
+
+}  // namespace
+
+bool Job::aims_at_time() const {
+  return recipe_.target.kind == TargetKind::kSpeedup || recipe_.target.kind == TargetKind::kLatency;
+}
+
+LatencyProfile Job::latency_profile(Precision precision) const {
+  LatencyProfile out;
+  out.rows = recipe_.target.rows;
+  out.tokens = recipe_.target.tokens > 0 ? recipe_.target.tokens : median_tokens(splits_.report);
+  out.precision = precision;
+  return out;
+}
+
+// Before anything is trained, so that a time that no pruning reaches costs nobody an hour.
+void Job::measure() {
+  Json& facts = state_.facts["measure"];
+  if (facts.contains("table")) return;  // a checkpoint's: times are not taken twice
+  const ModelConfig& config = state_.model.config;
+  const LatencyProfile profile = latency_profile(recipe_.precision);
+  if (!config.reads_images() && profile.tokens > config.positions) {
+    throw StatusError(absl::InvalidArgumentError(
+        absl::StrCat("the target's profile.length is ", profile.tokens,
+                     ", but the model has positions for ", config.positions, " tokens")));
+  }
+  const LatencyTable table = measure_latency_table(config, profile, machine_description(),
+                                                   [&] { reporter_->step(0, 1, {}); });
+  // What it is to be faster than is published in fp32.
+  const Model dense = random_model(config, 1);
+  const double dense_ms = batch_latency({&dense}, {latency_profile(Precision::kFp32)}).front();
+  const TargetSpec& target = recipe_.target;
+  const double wanted =
+      target.kind == TargetKind::kSpeedup ? dense_ms / target.value : target.value;
+  facts = {{"table", table.to_json()},
+           {"dense_ms", dense_ms},
+           {"wanted_ms", wanted},
+           {"floor_ms", table.rest.front()}};
+  if (wanted > table.rest.front()) return;
+  throw StatusError(absl::InvalidArgumentError(absl::StrCat(
+      "the target is ", wanted, " ms",
+      target.kind == TargetKind::kSpeedup
+          ? absl::StrCat(" (", target.value, " times faster than the ", dense_ms,
+                         " ms of the dense model)")
+          : "",
+      " for ", profile.rows, " x ", profile.tokens, " tokens, but on this machine the model takes ",
+      table.rest.front(), " ms without any layer; ask for more than that")));
+}
+
+Aim Job::aim() const {
+  const ModelConfig& config = state_.model.config;
+  const TargetSpec& target = recipe_.target;
+  const auto of = [&](std::shared_ptr<const CostFunction> cost, double left) {
+    return Aim{share_above(left, Cost(config, cost).dense()), cost};
+  };
+  switch (target.kind) {
+    case TargetKind::kParameters:
+      return of(parameters_cost(config, /*all=*/true), target.value);
+    case TargetKind::kMacs:
+      return of(macs_cost(config, max_length_), target.value);
+    case TargetKind::kSpeedup:
+    case TargetKind::kLatency: {
+      const Json& facts = state_.facts.at("measure");
+      return of(latency_cost(LatencyTable::from_json(facts.at("table")),
+                             static_cast<int>(config.layers.size())),
+                facts.at("wanted_ms").get<double>());
+    }
+    default:
+      return {target.value, nullptr};
+  }
+}
+
+// A table's times are near; what counts is the folded model's own. While it is off, the pruner is
+// asked again for what the table should have said.
+Gates Job::meet_target(Aim aim, Trainer& trainer, Pruner& pruner) {
+  Gates gates = trainer.final_gates();
+  if (!aims_at_time()) return gates;
+  const ModelConfig config = state_.model.config;
+  const Cost cost = aim.cost_of(config);
+  const double wanted = state_.facts.at("measure").at("wanted_ms").get<double>();
+  Json tries = Json::array();
+  for (int i = 0;; ++i) {
+    const Model folded = fold(state_.model, gates);
+    const double taken = batch_latency({&folded}, {latency_profile(recipe_.precision)}).front();
+    const double expected = cost.actual(gates);
+    tries.push_back({{"expected_ms", expected}, {"measured_ms", taken}});
+    const bool met =
+        taken <= wanted && (taken >= wanted * (1 - kTimeTolerance) || !pruner.reopens());
+    if (met || i == kCorrections) break;
+    aim.sparsity = share_above(wanted * expected / taken, cost.dense());
+    pruner.aim(aim);
+    pruner.finish(trainer);
+    gates = trainer.final_gates();
+  }
+  state_.facts["prune"]["times"] = tries;
+  return gates;
+}
+
+Json Job::reached_target(const Json& facts, const std::vector<runtime::Engine*>& engines) const {
+  const Json& column = facts.at(roles().front());
+  Json out = {{"asked", input_.recipe.value("target", Json::object())}};
+  switch (recipe_.target.kind) {
+    case TargetKind::kSparsity:
+      out["reached"] = column.at("sparsity");
+      break;
+    case TargetKind::kParameters:
+      out["reached"] = column.at("parameters");
+      break;
+    case TargetKind::kMacs:
+      out["reached"] = count(state_.model.config, max_length_).macs;
+      break;
+    case TargetKind::kSpeedup:
+    case TargetKind::kLatency: {
+      const LatencyProfile profile = latency_profile(recipe_.precision);
+      const auto times =
+          value_or_throw(batch_times({engines[0], engines[1]}, profile.rows, profile.tokens));
+      const bool speedup = recipe_.target.kind == TargetKind::kSpeedup;
+      out["reached"] = speedup ? times[1] / times[0] : times[0];
+      out["milliseconds"] = times[0];
+      out["dense_milliseconds"] = times[1];
+      out["rows"] = profile.rows;
+      out["tokens"] = profile.tokens;
+      break;
+    }
+    default:
+      break;
+  }
+  return out;
+}
+
+}  // namespace espalier

@@ -1,0 +1,104 @@
+// Jobs that aim at something, and what they reach.
+#include <gmock/gmock.h>
+
+#include "core/job/latency.h"
+#include "tests/core/job/small_job.h"
+
+namespace espalier {
+namespace {
+
+using ::testing::HasSubstr;
+
+Json pruning(const Json& target, const char* pruner, const Json& distillers = {}) {
+  Json written = {{"recipe", "auto"},
+                  {"target", target},
+                  {"pruner", {{"name", pruner}}},
+                  {"exit", {{"name", "none"}}}};
+  if (!distillers.is_null()) written["distillers"] = distillers;
+  for (const char* phase : {"finetune", "prune", "recover"}) written[phase] = training(16);
+  return resolved(written);
+}
+
+class Target : public SmallJob, public ::testing::WithParamInterface<const char*> {};
+INSTANTIATE_TEST_SUITE_P(Pruners, Target, ::testing::Values("taylor", "cofi"));
+
+TEST_P(Target, OfMultiplyAccumulatesIsReached) {
+  const double dense = count(testing::tiny_config(), 32).macs;
+  const Json report = run(pruning({{"size", {{"macs", dense / 2}}}}, GetParam()));
+  const double reached = report.at("target").at("reached");
+  EXPECT_LE(reached, dense / 2);
+  EXPECT_GE(reached, dense * 0.4);
+}
+
+TEST_P(Target, OfParametersIsReachedEmbeddingsAndAll) {
+  const double dense = count(testing::tiny_config(), 1).parameters;
+  const Json report = run(pruning({{"size", {{"parameters", dense * 0.6}}}}, GetParam()));
+  EXPECT_LE(report.at("target").at("reached").get<double>(), dense * 0.6);
+  EXPECT_GE(report.at("target").at("reached").get<double>(), dense * 0.5);
+  EXPECT_EQ(report.at("target").at("reached"), report.at("compressed").at("parameters"));
+}
+
+TEST_P(Target, OfATimeIsMeasuredAndTold) {
+  const Json report = run(pruning(
+      {{"speedup", {{"factor", 1.2}, {"profile", {{"batch", 4}, {"length", 24}}}}}}, GetParam()));
+  const Json& target = report.at("target");
+  EXPECT_EQ(target.at("rows").get<int>(), 4);
+  EXPECT_EQ(target.at("tokens").get<int>(), 24);
+  EXPECT_GT(target.at("dense_milliseconds").get<double>(), 0);
+  EXPECT_NEAR(
+      target.at("reached").get<double>(),
+      target.at("dense_milliseconds").get<double>() / target.at("milliseconds").get<double>(),
+      1e-9);
+  EXPECT_EQ(report.at("phases")[0].at("name").get<std::string>(), "measure");
+  EXPECT_GT(report.at("phases")[0].at("table").at("ffn_ms").back().back().get<double>(), 0);
+}
+
+TEST_F(SmallJob, RefusesATimeBelowTheFloorBeforeItTrains) {
+  input_.recipe = pruning({{"latency", {{"milliseconds", 1e-6}}}}, "taylor");
+  std::vector<std::string> phases;
+  JobHooks hooks;
+  hooks.progress = [&](const JobProgress& at) { phases.push_back(at.phase); };
+  const absl::Status status = compress(input_, hooks).status();
+  EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("ms without any layer"));
+  EXPECT_THAT(phases, ::testing::Each("measure"));
+}
+
+TEST_F(SmallJob, RefusesSingleWeightsForATargetThatShapesDecide) {
+  input_.recipe = pruning({{"size", {{"macs", 1000}}}}, "magnitude");
+  const absl::Status status = compress(input_, {}).status();
+  EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("choose the scope structure"));
+}
+
+TEST_F(SmallJob, CarriesWhatADistillerLearntOverTheFold) {
+  const Json report = run(
+      pruning({{"sparsity", 0.5}}, "cofi", {{{"name", "layer_match"}}, {{"name", "soft_labels"}}}));
+  EXPECT_GE(report.at("compressed").at("sparsity").get<double>(), 0.5 - 1e-9);
+  EXPECT_LT(report.at("phases")[1].at("fold_gap").get<double>(), 1e-4);
+}
+
+TEST(BatchLatency, IsLongerForMore) {
+  const Model model = testing::tiny_model();
+  const auto times =
+      batch_latency({&model, &model}, {{1, 2, Precision::kFp32}, {256, 30, Precision::kFp32}});
+  EXPECT_GT(times[0], 0);
+  EXPECT_GT(times[1], 2 * times[0]);
+}
+
+TEST(LatencyTable, OfAMachineAddsUpToTheDenseModel) {
+  const ModelConfig config = testing::tiny_config();
+  const LatencyTable table =
+      measure_latency_table(config, {64, 30, Precision::kFp32}, "here", nullptr);
+  EXPECT_EQ(table.hidden.back(), 16);
+  EXPECT_EQ(table.heads, (std::vector<double>{0, 1, 2, 3, 4}));
+  EXPECT_EQ(table.neurons, (std::vector<double>{0, 1, 3, 6, 12, 24}));
+  const Model model = random_model(config, 1);
+  const double whole = batch_latency({&model}, {{64, 30, Precision::kFp32}}).front();
+  const double sum = Cost(config, latency_cost(table, 3)).dense();
+  EXPECT_GT(sum, whole / 3);
+  EXPECT_LT(sum, whole * 3) << "the machine may be busy";
+}
+
+}  // namespace
+}  // namespace espalier
