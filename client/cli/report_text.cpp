@@ -48,6 +48,16 @@ std::string latency_text(const Json& latency) {
   return value.is_number() ? absl::StrFormat("%.2f ms", value.get<double>()) : scalar_text(value);
 }
 
+// "12.30 ms, 32 x 128 tokens".
+std::string batch_text(const Json& latency) {
+  std::string text = latency_text(latency);
+  if (latency.is_object() && latency.contains("rows") && latency.contains("tokens")) {
+    absl::StrAppend(&text, ", ", scalar_text(latency["rows"]), " x ",
+                    scalar_text(latency["tokens"]), " tokens");
+  }
+  return text;
+}
+
 std::string count_cell(const Json& value) {
   return value.is_number() ? count_text(value.get<double>()) : scalar_text(value);
 }
@@ -67,6 +77,7 @@ constexpr Row kRows[] = {
     {"macs", "MACs an example", count_cell},
     {"bytes", "size", size_cell},
     {"latency_ms", "latency, median", latency_text},
+    {"batch_latency_ms", "latency of a batch", batch_text},
     {"metric", "metric", metric_text},
     {"mean_exit_layer", "mean exit layer", scalar_text},
 };

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "absl/strings/str_cat.h"
-#include "core/base/guard.h"
 #include "core/method/shares.h"
 #include "core/model/task_loss.h"
 
@@ -53,20 +51,14 @@ void SoftLabels::Options::read(OptionReader& reader) {
 
 void SoftLabels::prepare(Session& session) {
   objective_ = session.task().objective();
-  if (options_.cosine == 0) return;
-  const int student = session.model().config.hidden, teacher = session.teacher(0).config.hidden;
-  if (student == teacher) return;
-  throw StatusError(absl::InvalidArgumentError(absl::StrCat(
-      "soft_labels was asked for cosine distances of hidden states, and the student's have ",
-      student, " dimensions, the teacher's ", teacher,
-      "; cosine 0, or the distiller token_hidden beside it, would work")));
+  if (options_.cosine > 0) projection_.prepare(session);
 }
 
 Tensor SoftLabels::loss(const Pass& pass) {
   const Tensor answers = answer_loss(pass) * options_.weight;
   if (options_.cosine == 0) return answers;
-  const Tensor states =
-      cosine_distance(pass.student.hidden.back(), pass.teachers.trace(0).hidden.back());
+  const Tensor states = cosine_distance(projection_.forward(pass.student.hidden.back()),
+                                        pass.teachers.trace(0).hidden.back());
   return answers + states * (options_.cosine * token_share(pass));
 }
 
@@ -98,6 +90,7 @@ Tensor SoftLabels::answer_loss(const Pass& pass) const {
 Needs SoftLabels::needs() const {
   Needs needs;
   needs.teachers = true;
+  needs.answers = options_.weight > 0;
   needs.student.hidden = needs.teacher.hidden = options_.cosine > 0;
   return needs;
 }

@@ -6,11 +6,12 @@
 // are asked for, and that of the next-sentence answers besides.
 //
 // With `cosine` above 0 comes DistilBERT's cosine embedding loss (target 1) on the last layer's
-// states: cosine x mean over tokens of 1 - cos(student, teacher). The paper's whole loss is weight
-// 5, task_weight 2, cosine 1 at temperature 2, on masked words.
+// states: cosine x mean over tokens of 1 - cos(student, teacher), through a Projection where the
+// widths differ. The paper's whole loss is weight 5, task_weight 2, cosine 1 at temperature 2, on
+// masked words.
 #pragma once
 
-#include "core/method/method.h"
+#include "core/distill/projection.h"
 
 namespace espalier {
 
@@ -37,16 +38,25 @@ class SoftLabels : public Distiller {
     double temperature = 2, weight = 1, task_weight = 0.5, cosine = 0;
     void read(OptionReader& reader);
   };
-  explicit SoftLabels(Options options) : options_(options) {}
+  explicit SoftLabels(Options options)
+      : options_(options),
+        projection_("soft_labels", Projection::Where::kWidthsDiffer, kProjectionLearningRate) {}
   void prepare(Session& session) override;
   Tensor loss(const Pass& pass) override;
   double task_weight(const Step&) const override { return options_.task_weight; }
+  void folded(Session&, const FoldMap& map) override {
+    if (options_.cosine > 0) projection_.folded(map);
+  }
+  std::vector<ParamGroup> parameters() override { return projection_.parameters(); }
   Needs needs() const override;
+  void save(State& state) const override { projection_.save(state); }
+  void load(const State& state) override { projection_.load(state); }
 
  private:
   Tensor answer_loss(const Pass& pass) const;
 
   Options options_;
+  Projection projection_;  // of the cosine term, where widths differ
   Objective objective_ = Objective::kClass;
 };
 

@@ -202,6 +202,7 @@ Tensor TinyBert::prediction_loss(const Pass& pass) const {
 Needs TinyBert::needs() const {
   Needs needs;
   needs.teachers = true;
+  needs.answers = sees_answers();
   needs.student.hidden = sees_states();
   if (sees_scores()) needs.student.attention = RecordAttention::kScores;
   needs.teacher = needs.student;

@@ -168,6 +168,7 @@ void Job::prepare() {
   }
   Json& ran_on = state_.facts["compute_classes"];
   if (ran_on.empty() || ran_on.back() != compute_class()) ran_on.push_back(compute_class());
+  if (!recipe_.pruner.name.empty()) check_pruning();
   if (!recipe_.exit.name.empty()) {
     throw_if_error(check_exit_method(task_->kind(), recipe_.exit.name));
     if (config.layers.size() < 2) {
@@ -177,6 +178,34 @@ void Job::prepare() {
     }
     exit_ = value_or_throw(exit_methods().make(recipe_.exit.name, recipe_.exit.options));
   }
+}
+
+// What would cost an hour to find out.
+void Job::check_pruning() {
+  const TargetSpec& target = recipe_.target;
+  if (aims_at_time() && target.tokens > 0) {
+    const bool images = state_.model.config.reads_images();
+    if (images || target.tokens > max_length_) {
+      throw StatusError(absl::InvalidArgumentError(absl::StrCat(
+          "the target's profile.length is ", target.tokens,
+          images ? ", but an image has as many tokens as its model makes of it; leave it out"
+                 : absl::StrCat(", but the job's max_length is ", max_length_,
+                                "; ask for at most that, or for a max_length that is longer"))));
+    }
+  }
+  if (!aims_at_time()) check_aim();  // else when times are there
+  if (recipe_.distillers.empty()) return;
+  double first = 1, last = 1;
+  bool answers = false;
+  for (const auto& distiller : make_distillers(recipe_, {})) {
+    first *= distiller->task_weight(Step{0, 1000, {}});
+    last *= distiller->task_weight(Step{999, 1000, {}});
+    answers = answers || distiller->needs().answers;
+  }
+  if (answers || first > 0 || last > 0) return;
+  throw StatusError(absl::InvalidArgumentError(
+      "no distiller of this recipe teaches the task head, and together they leave the loss on the "
+      "labels out; add soft_labels, or give them a task_weight above 0"));
 }
 
 Reading Job::reading() const { return {tokenizer_.get(), &state_.model.config, max_length_}; }
@@ -195,7 +224,8 @@ JobOutput Job::run() {
     const double before = facts.contains("seconds") ? facts["seconds"].get<double>() : 0;
     facts["seconds"] = before + seconds_since(start);
     state_.next_phase = i + 1;
-    checkpoint(nullptr, false);
+    // What was timed is not timed again.
+    checkpoint(nullptr, aims_at_time());
   }
   return publish();
 }

@@ -21,7 +21,7 @@ std::string advice_for(const MetricDrop& drop) {
                         drop.precision == Precision::kInt8 ? "bf16 or fp32" : "fp32");
   }
   std::string out;
-  if (drop.prunes) absl::StrAppend(&out, "ask for less sparsity, ");
+  if (drop.prunes) absl::StrAppend(&out, "ask for less to be pruned, ");
   if (drop.exits) absl::StrAppend(&out, "let the exits cost less (calibration.max_metric_drop), ");
   return out + "train longer";
 }

@@ -150,7 +150,9 @@ void Job::evaluate() {
   int tokens = static_cast<int>(mean_tokens / static_cast<double>(splits_.report.size()) + 0.5);
   Json facts = {{"mean_tokens", tokens}};
   double dense_parameters = count(state_.dense->config, 1).encoder_parameters;
-  const int batch_tokens = std::min(kBatchTokens, timed.front()->info().max_length);
+  const runtime::ModelInfo& info = timed.front()->info();
+  const int batch_tokens =
+      info.reads == Reads::kImage ? info.max_length : std::min(kBatchTokens, info.max_length);
   const auto batch = value_or_throw(batch_times(timed, kBatchRows, batch_tokens));
   for (int64_t i = 0; i < all; ++i) {
     const Column column = column_of(subjects[i]);

@@ -41,6 +41,7 @@ class Job {
   void prepare();
   void load_data();  // load_data.cpp: task, splits and class weights
   std::vector<Phase> plan() const;
+  void check_pruning();
   void fit_head();
   Reading reading() const;
   bool finetunes() const;
@@ -55,7 +56,9 @@ class Job {
   bool aims_at_time() const;
   LatencyProfile latency_profile(Precision precision) const;
   Aim aim() const;
-  // The gates to fold, which meet a target that is a time.
+  // INVALID_ARGUMENT where the pruner cannot reach the aim, or nothing has to go for it.
+  void check_aim();
+  // The gates to fold, which meet a target that is a time (meet_time.h).
   Gates meet_target(Aim aim, Trainer& trainer, Pruner& pruner);
   // For the report: what was asked for, and what the first of the artifacts has. `facts`: columns
   // of the artifacts, `engines` theirs.

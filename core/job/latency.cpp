@@ -7,9 +7,8 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <thread>
 
-#include "absl/strings/str_cat.h"
-#include "core/base/guard.h"
 #include "core/base/random.h"
 #include "core/model/walk.h"
 #include "core/runtime/fused_backend.h"
@@ -32,6 +31,7 @@ Batch batch_of(const ModelConfig& config, const LatencyProfile& profile) {
     for (int i = 0; i < profile.tokens; ++i)
       input.ids.push_back(static_cast<int32_t>(random.below(config.vocabulary)));
     input.types.assign(input.ids.size(), 0);
+    if (config.head == HeadKind::kMaskedLm) input.asked = {0};
   }
   return pack(std::vector<InputView>(inputs.begin(), inputs.end()));
 }
@@ -61,34 +61,19 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-// Figures taken by two at a time would be of neither.
-class MachineLock {
- public:
-  MachineLock() {
-    const std::string path =
-        (std::filesystem::temp_directory_path() / "espalier-latency.lock").string();
-    file_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (file_ < 0 || flock(file_, LOCK_EX) != 0) {
-      const int why = errno;
-      if (file_ >= 0) close(file_);
-      throw StatusError(absl::ErrnoToStatus(why, absl::StrCat("cannot lock ", path)));
-    }
-  }
-  ~MachineLock() { close(file_); }
-  MachineLock(const MachineLock&) = delete;
-  MachineLock& operator=(const MachineLock&) = delete;
-
- private:
-  int file_;
-};
+// Whether the last layer goes on with the rows' first tokens alone.
+bool reads_firsts(const ModelConfig& config) {
+  return config.head == HeadKind::kSequence && config.pooling == Pooling::kFirst;
+}
 
 // Shapes that a table is made of.
 struct Shapes {
   ModelConfig config;  // of the model
   LatencyProfile profile;
 
-  // All layers of one shape, the head as it is.
-  double time(double hidden, double heads, double neurons, int layers, bool firsts_alone) const {
+  // All layers of one shape. The head as it is, or with `whole` one for which the last layer
+  // computes every token.
+  double time(double hidden, double heads, double neurons, int layers, bool whole) const {
     ModelConfig shape = config;
     shape.hidden = static_cast<int>(hidden);
     shape.heads.clear();
@@ -98,7 +83,7 @@ struct Shapes {
     for (int i = 0; i < static_cast<int>(heads); ++i) layer.kept_heads.push_back(i);
     layer.neurons = static_cast<int>(neurons);
     shape.layers.assign(layers, layer);
-    if (!firsts_alone) {  // a head that reads every token, so that the last layer computes them
+    if (whole && reads_firsts(config)) {
       shape.head = HeadKind::kToken;
       shape.pooler_width = 0;
       shape.classes = 1;
@@ -130,6 +115,23 @@ void scale(std::vector<std::vector<double>>& values, double factor) {
 
 }  // namespace
 
+MachineLock::MachineLock(const std::function<void()>& tick) {
+  constexpr int kWaits = 3000;  // of a fifth of a second
+  const std::string path =
+      (std::filesystem::temp_directory_path() / "espalier-latency.lock").string();
+  // A lock needs no right to write; another user's file in /tmp may not be opened for it.
+  file_ = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  if (file_ < 0) file_ = open(path.c_str(), O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+  for (int i = 0; file_ >= 0 && i < kWaits && flock(file_, LOCK_EX | LOCK_NB) != 0; ++i) {
+    if (tick) tick();
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  }
+}
+
+MachineLock::~MachineLock() {
+  if (file_ >= 0) close(file_);
+}
+
 std::vector<double> batch_latency(const std::vector<const Model*>& models,
                                   const std::vector<LatencyProfile>& profiles) {
   c10::InferenceMode inference;
@@ -154,7 +156,6 @@ std::vector<double> batch_latency(const std::vector<const Model*>& models,
 
 LatencyTable measure_latency_table(const ModelConfig& config, const LatencyProfile& profile,
                                    const std::string& machine, const std::function<void()>& tick) {
-  const MachineLock lock;
   const Shapes shapes{config, profile};
   const auto layers = static_cast<int>(config.layers.size());
   int most_heads = 1, most_neurons = 1;
@@ -180,21 +181,23 @@ LatencyTable measure_latency_table(const ModelConfig& config, const LatencyProfi
   table.neurons.push_back(0);
   table.neurons = rising(table.neurons);
 
-  const bool firsts = config.head == HeadKind::kSequence && config.pooling == Pooling::kFirst;
+  const bool firsts = reads_firsts(config);
   for (const double hidden : table.hidden) {
-    const double bare = shapes.time(hidden, 0, 0, layers, false);
-    const double bare_firsts = firsts ? shapes.time(hidden, 0, 0, 1, true) : 0;
-    table.rest.push_back(firsts ? bare_firsts : bare);
+    const double bare = shapes.time(hidden, 0, 0, layers, true);
+    const double bare_firsts = firsts ? shapes.time(hidden, 0, 0, 1, false) : bare;
+    table.rest.push_back(bare_firsts);
     // By the number of units of one kind, the other gone.
     const auto curve = [&](const std::vector<double>& units, bool heads, bool last) {
+      const int deep = last ? 1 : layers;
       std::vector<double> times;
       for (const double count : units) {
         if (tick) tick();
-        const int deep = last ? 1 : layers;
-        const double with =
-            count == 0 ? (last ? bare_firsts : bare)
-                       : shapes.time(hidden, heads ? count : 0, heads ? 0 : count, deep, last);
-        times.push_back(count == 0 ? 0 : (with - (last ? bare_firsts : bare)) / deep);
+        if (count == 0) {
+          times.push_back(0);
+          continue;
+        }
+        const double with = shapes.time(hidden, heads ? count : 0, heads ? 0 : count, deep, !last);
+        times.push_back((with - (last ? bare_firsts : bare)) / deep);
       }
       return never_falling(std::move(times));
     };

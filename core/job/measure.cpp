@@ -145,6 +145,7 @@ absl::StatusOr<std::vector<double>> batch_times(const std::vector<runtime::Engin
     for (int i = 0; i < tokens; ++i)
       row.input.ids.push_back(static_cast<int32_t>(random.below(info.vocabulary)));
     row.input.types.assign(row.input.ids.size(), 0);
+    if (info.objective == Objective::kWords) row.input.asked = {0};
   }
   std::vector<std::vector<double>> times(engines.size());
   double spent = 0;

@@ -7,13 +7,11 @@
 #include "core/job/job.h"
 #include "core/job/latency.h"
 #include "core/job/measure.h"
+#include "core/job/meet_time.h"
+#include "core/prune/registry.h"
 
 namespace espalier {
 namespace {
-
-// A time is met when the folded model takes at most so much more or less.
-constexpr double kTimeTolerance = 0.02;
-constexpr int kCorrections = 4;
 
 int median_tokens(const Examples& examples) {
   std::vector<int32_t> tokens;
@@ -34,7 +32,9 @@ bool Job::aims_at_time() const {
 LatencyProfile Job::latency_profile(Precision precision) const {
   LatencyProfile out;
   out.rows = recipe_.target.rows;
-  out.tokens = recipe_.target.tokens > 0 ? recipe_.target.tokens : median_tokens(splits_.report);
+  out.tokens = recipe_.target.tokens > 0 && !state_.model.config.reads_images()
+                   ? recipe_.target.tokens
+                   : median_tokens(splits_.report);
   out.precision = precision;
   return out;
 }
@@ -45,13 +45,9 @@ void Job::measure() {
   if (facts.contains("table")) return;  // a checkpoint's: times are not taken twice
   const ModelConfig& config = state_.model.config;
   const LatencyProfile profile = latency_profile(recipe_.precision);
-  if (!config.reads_images() && profile.tokens > config.positions) {
-    throw StatusError(absl::InvalidArgumentError(
-        absl::StrCat("the target's profile.length is ", profile.tokens,
-                     ", but the model has positions for ", config.positions, " tokens")));
-  }
-  const LatencyTable table = measure_latency_table(config, profile, machine_description(),
-                                                   [&] { reporter_->step(0, 1, {}); });
+  const auto tick = [&] { reporter_->step(0, 1, {}); };
+  const MachineLock lock(tick);
+  const LatencyTable table = measure_latency_table(config, profile, machine_description(), tick);
   // What it is to be faster than is published in fp32.
   const Model dense = random_model(config, 1);
   const double dense_ms = batch_latency({&dense}, {latency_profile(Precision::kFp32)}).front();
@@ -62,7 +58,10 @@ void Job::measure() {
            {"dense_ms", dense_ms},
            {"wanted_ms", wanted},
            {"floor_ms", table.rest.front()}};
-  if (wanted > table.rest.front()) return;
+  if (wanted > table.rest.front()) {
+    check_aim();
+    return;
+  }
   throw StatusError(absl::InvalidArgumentError(absl::StrCat(
       "the target is ", wanted, " ms",
       target.kind == TargetKind::kSpeedup
@@ -96,29 +95,50 @@ Aim Job::aim() const {
   }
 }
 
-// A table's times are near; what counts is the folded model's own. While it is off, the pruner is
-// asked again for what the table should have said.
+void Job::check_aim() {
+  auto pruner = value_or_throw(pruners().make(recipe_.pruner.name, recipe_.pruner.options));
+  const Aim aim = this->aim();
+  pruner->aim(aim);
+  throw_if_error(pruner->check(state_.model.config));
+  if (aim.sparsity > 0 || recipe_.target.kind == TargetKind::kSparsity) return;
+  throw StatusError(absl::InvalidArgumentError(
+      absl::StrCat("the model meets the target as it is: ", input_.recipe.at("target").dump(),
+                   "; ask for less, or leave the pruner out")));
+}
+
 Gates Job::meet_target(Aim aim, Trainer& trainer, Pruner& pruner) {
-  Gates gates = trainer.final_gates();
-  if (!aims_at_time()) return gates;
-  const ModelConfig config = state_.model.config;
-  const Cost cost = aim.cost_of(config);
-  const double wanted = state_.facts.at("measure").at("wanted_ms").get<double>();
-  Json tries = Json::array();
-  for (int i = 0;; ++i) {
+  if (!aims_at_time()) return trainer.final_gates();
+  const auto tick = [&] { reporter_->step(trainer.step_index(), trainer.total_steps(), {}); };
+  const MachineLock lock(tick);
+  const Cost cost = aim.cost_of(state_.model.config);
+  const TargetSpec& target = recipe_.target;
+  TimeSearch search;
+  search.measure = [&](const Gates& gates) {
+    tick();
     const Model folded = fold(state_.model, gates);
-    const double taken = batch_latency({&folded}, {latency_profile(recipe_.precision)}).front();
-    const double expected = cost.actual(gates);
-    tries.push_back({{"expected_ms", expected}, {"measured_ms", taken}});
-    const bool met =
-        taken <= wanted && (taken >= wanted * (1 - kTimeTolerance) || !pruner.reopens());
-    if (met || i == kCorrections) break;
-    aim.sparsity = share_above(wanted * expected / taken, cost.dense());
+    const auto times =
+        batch_latency({&folded, &*state_.dense},
+                      {latency_profile(recipe_.precision), latency_profile(Precision::kFp32)});
+    return TimeTaken{times[0],
+                     target.kind == TargetKind::kSpeedup ? times[1] / target.value : target.value};
+  };
+  search.expect = [&](const Gates& gates) { return cost.actual(gates); };
+  search.ask = [&](double milliseconds) -> std::optional<Gates> {
+    aim.sparsity = share_above(milliseconds, cost.dense());
     pruner.aim(aim);
+    if (!pruner.check(state_.model.config).ok()) return std::nullopt;
     pruner.finish(trainer);
-    gates = trainer.final_gates();
+    return trainer.final_gates();
+  };
+  search.reopens = pruner.reopens();
+  std::vector<TimeTry> tries;
+  Gates gates = meet_time(trainer.final_gates(), search, tries);
+  Json& told = state_.facts["prune"]["times"] = Json::array();
+  for (const TimeTry& one : tries) {
+    told.push_back({{"expected_ms", one.expected},
+                    {"measured_ms", one.time.taken},
+                    {"wanted_ms", one.time.wanted}});
   }
-  state_.facts["prune"]["times"] = tries;
   return gates;
 }
 

@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "core/base/registry.h"
 #include "core/method/state.h"
 #include "core/model/cost.h"
@@ -92,6 +93,7 @@ struct Needs {
   // without labels too (Batch::labelled), where the data set has some.
   bool teachers = false;
   bool whole_batch = false;  // the loss is no mean over units: a step may not be split
+  bool answers = false;      // the loss teaches what the task head answers
 };
 
 class Method {
@@ -127,6 +129,9 @@ struct Aim {
 class Pruner : public Method {
  public:
   virtual void aim(const Aim&) = 0;
+  // Whether a model of these shapes can be brought to the aim at all; asked before anything is
+  // trained. INVALID_ARGUMENT says what would work.
+  virtual absl::Status check(const ModelConfig&) const { return absl::OkStatus(); }
   // Usually one; DynaBERT: all widths. kTrain may sample, kEval is deterministic. A tensor that
   // requires grad gets its gradient after backward.
   virtual std::vector<Gates> gates(const Step&, Mode) = 0;

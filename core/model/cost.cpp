@@ -33,7 +33,7 @@ struct Line {
 
 class ParametersCost : public CostFunction {
  public:
-  ParametersCost(const ModelConfig& config, bool all) : config_(config) {
+  ParametersCost(const ModelConfig& config, bool all) : config_(config), all_(all) {
     if (all)
       rest_ = Line(
           config, [](const Counts& counts) { return counts.parameters; }, 1);
@@ -47,10 +47,11 @@ class ParametersCost : public CostFunction {
     return 2 * hidden * neurons + neurons + 3 * hidden;
   }
   Tensor rest(const Tensor& hidden) const override { return rest_.at(hidden); }
-  double single_weight() const override { return 1; }
+  double single_weight() const override { return all_ ? 0 : 1; }
 
  private:
   ModelConfig config_;
+  bool all_;
   Line rest_;
 };
 

@@ -56,8 +56,8 @@ class Cost {
   double dense_;
 };
 
-// Parameters: of the layers alone or, with `all`, of the whole model, whose embeddings and heads
-// shrink with the hidden dimension.
+// Parameters: of the layers alone, which single weights count among, or, with `all`, those that the
+// whole model is stored with, whose embeddings and heads shrink with the hidden dimension.
 std::shared_ptr<const CostFunction> parameters_cost(const ModelConfig& config, bool all = false);
 // Multiply-accumulates of one example of so many tokens, as count() has them.
 std::shared_ptr<const CostFunction> macs_cost(const ModelConfig& config, int tokens);

@@ -4,7 +4,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/base/guard.h"
+#include "core/base/status_macros.h"
 #include "core/method/schedule.h"
+#include "core/prune/reachable.h"
 
 namespace espalier {
 namespace {
@@ -101,14 +103,15 @@ void BlockMovement::add_attention(const Model& model, int layer) {
   add("output", HeadAxis::kColumns, {along_stream, along_head}, hidden, width);
 }
 
+absl::Status BlockMovement::check(const ModelConfig& config) const {
+  ESPALIER_RETURN_IF_ERROR(check_whole("block_movement", config));
+  return check_reachable("block_movement", aim_.sparsity,
+                         aim_.cost_of(config).share_gone(all_closed(config, false)));
+}
+
 void BlockMovement::prepare(Session& session) {
   Model& model = session.model();
-  model.for_each_linear([](const std::string& name, Linear& linear) {
-    if (!linear.factored()) return;
-    throw StatusError(absl::InvalidArgumentError(
-        absl::StrCat("block_movement closes blocks of matrices, and ", name,
-                     " is stored as two factors; choose another pruner for this model")));
-  });
+  throw_if_error(check(model.config));
   config_ = model.config;
   cost_ = std::make_unique<Cost>(aim_.cost_of(config_));
   parts_.clear();
@@ -119,9 +122,6 @@ void BlockMovement::prepare(Session& session) {
     scores_.add(parts_.back().name,
                 at::zeros({config_.layers[i].neurons}, at::TensorOptions(model.device())));
   }
-  Masks none;
-  for (const Part& part : parts_) none[part.name] = at::zeros(scores_.at(part.name).sizes());
-  check_reachable("block_movement", aim_.sparsity, share_gone(none));
 }
 
 double BlockMovement::ramp(const Step& step, double target) const {
@@ -132,15 +132,23 @@ Tensor BlockMovement::training_mask(const Part& part, double threshold) const {
   return threshold_mask(scores_.at(part.name), threshold, kLeastOfPart);
 }
 
+BlockMovement::Masks BlockMovement::training_masks(const Step& step) const {
+  if (ramp(step, 1) >= 1) return cut(aim_.sparsity);
+  Masks out;
+  for (const Part& part : parts_)
+    out[part.name] = training_mask(part, ramp(step, options_.threshold));
+  return out;
+}
+
 Gates BlockMovement::training_gates(const Step& step) const {
-  const double threshold = ramp(step, options_.threshold);
+  const Masks masks = training_masks(step);
   int64_t widest = 0;
   for (const LayerShape& shape : config_.layers) widest = std::max<int64_t>(widest, shape.neurons);
   Gates out;
   std::vector<Tensor> rows(config_.layers.size());  // of neurons
   for (const Part& part : parts_) {
     const Tensor& score = scores_.at(part.name);
-    const Tensor gate = straight_through(training_mask(part, threshold), score);
+    const Tensor gate = straight_through(masks.at(part.name).to(score.device()), score);
     if (part.neurons) {
       rows[part.layer] = at::constant_pad_nd(gate, {0, widest - gate.size(0)});
     } else {
@@ -272,7 +280,8 @@ std::vector<Gates> BlockMovement::gates(const Step& step, Mode mode) {
   torch::NoGradGuard no_grad;
   const Masks open = cut(ramp(step, aim_.sparsity));
   Gates out = structure(open);
-  if (!options_.fill) out.weight = inner_gates(open, out.head);
+  // What an evaluation sees is what was trained, until it is filled.
+  if (!options_.fill || !filled_) out.weight = inner_gates(open, out.head);
   const auto device = scores_.tensors().front().device();
   return {out.map([&](const Tensor& t) { return t.to(device); })};
 }
@@ -301,6 +310,7 @@ void BlockMovement::after_step(Session&, const Step& step) {
 void BlockMovement::finish(Session& session) {
   reached_ = aim_.sparsity;
   if (!options_.fill) return;
+  filled_ = true;
   torch::NoGradGuard no_grad;
   auto generator = at::detail::createCPUGenerator(session.seed("block_movement.fill", 0));
   const auto refill = [&](Linear& linear, const Tensor& open) {
@@ -308,9 +318,10 @@ void BlockMovement::finish(Session& session) {
     linear.weight.copy_(refilled(linear.weight, open, noise.to(linear.weight.device())));
   };
   Model& model = session.model();
+  const Masks masks = cut(aim_.sparsity);
   for (const Part& part : parts_) {
-    const Tensor open = training_mask(part, options_.threshold).ne(0);
-    if (open.all().item<bool>()) continue;
+    const Tensor open = masks.at(part.name).to(model.device()).ne(0);
+    if (open.all().item<bool>() || !open.any().item<bool>()) continue;  // or nothing is left of it
     Layer& layer = model.layers[part.layer];
     if (part.neurons) {
       refill(layer.up, open.unsqueeze(1).expand_as(layer.up.weight));

@@ -26,8 +26,9 @@
 // * `keep_one`: the best head and the best neuron of a layer are the last to go, and go only where
 //   the target cannot be met with them. The released code, whose models cannot lose sub-layers,
 //   always keeps one.
-// * Evaluations before the end see weights that masks have closed as they were then: they start
-//   again after the last step. (The paper fills, and trains on, after the structure is cut.)
+// * Once the ramp has ended, training goes on under the evaluations' own cut. Evaluations see the
+//   masks; blocks inside of what stays are filled after the last step. (The paper fills, and trains
+//   on, after the structure is cut.)
 #pragma once
 
 #include <map>
@@ -76,6 +77,7 @@ class BlockMovement : public Pruner {
   explicit BlockMovement(const Options& options) : options_(options) {}
 
   void aim(const Aim& aim) override { aim_ = aim; }
+  absl::Status check(const ModelConfig& config) const override;
   void prepare(Session& session) override;
   std::vector<Gates> gates(const Step& step, Mode mode) override;
   Tensor penalty(const Step& step) override;
@@ -103,6 +105,7 @@ class BlockMovement : public Pruner {
   void add_attention(const Model& model, int layer);
   double ramp(const Step& step, double target) const;
   Tensor training_mask(const Part& part, double threshold) const;
+  Masks training_masks(const Step& step) const;
   Gates training_gates(const Step& step) const;
   // Scores of all parts as one list on the CPU, those that keep_one protects above all others.
   Tensor ranked_scores() const;
@@ -121,6 +124,7 @@ class BlockMovement : public Pruner {
   std::unique_ptr<Cost> cost_;
   std::vector<Part> parts_;
   TrainedScores scores_;
+  bool filled_ = false;
   double reached_ = 0;  // the sparsity that an evaluation cuts to now
 };
 

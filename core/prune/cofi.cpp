@@ -4,6 +4,8 @@
 #include <cmath>
 
 #include "core/base/guard.h"
+#include "core/base/status_macros.h"
+#include "core/prune/reachable.h"
 
 namespace espalier {
 namespace {
@@ -15,6 +17,7 @@ constexpr double kOpen = 10, kInDoubt = 0, kSpread = 0.01;
 // Shifts that close, or open, every gate within the clamp.
 constexpr double kFarthest = 30;
 constexpr int kHalvings = 40;
+constexpr double kSlack = 1e-9;  // of a share
 
 int64_t widest(const ModelConfig& config, int64_t (*units)(const LayerShape&)) {
   int64_t most = 0;
@@ -65,15 +68,38 @@ void Cofi::Options::read(OptionReader& reader) {
   reader.boolean("freeze_embeddings", freeze_embeddings, "Embeddings are not trained.");
 }
 
+absl::Status Cofi::check(const ModelConfig& config) const {
+  if (aim_.cost != nullptr && options_.count == "paper") {
+    return absl::InvalidArgumentError(
+        "cofi's count is \"paper\", which is about parameters alone, but the target is about "
+        "something else; leave the count at \"encoder\", or aim at a sparsity");
+  }
+  ESPALIER_RETURN_IF_ERROR(check_whole("cofi", config));
+  if (options_.count == "paper") {
+    for (const LayerShape& shape : config.layers) {
+      if (heads_of(shape) == config.original_heads &&
+          shape.neurons == config.layers.front().neurons)
+        continue;
+      return absl::InvalidArgumentError(
+          "cofi's count is \"paper\", which is made for layers of one shape, and this model's "
+          "differ; leave the count at \"encoder\"");
+    }
+  }
+  if (options_.prune_hidden && config.head == HeadKind::kMaskedLm && !config.has_projection()) {
+    return absl::InvalidArgumentError(
+        "cofi was asked for gates on hidden dimensions, but they would change the word table that "
+        "this masked language model shares with its head; prune_hidden false would work");
+  }
+  return check_reachable(
+      "cofi", aim_.sparsity,
+      aim_.cost_of(config).share_gone(all_closed(config, options_.prune_hidden)));
+}
+
 void Cofi::prepare(Session& session) {
   const Model& model = session.model();
+  throw_if_error(check(model.config));
   config_ = model.config;
   cost_ = std::make_unique<Cost>(aim_.cost_of(config_));
-  if (aim_.cost != nullptr && options_.count == "paper") {
-    throw StatusError(absl::InvalidArgumentError(
-        "cofi's count is \"paper\", which is about parameters alone, but the target is about "
-        "something else; leave the count at \"encoder\", or aim at a sparsity"));
-  }
   if (!log_alpha_.empty()) {  // a checkpoint's
     log_alpha_ = log_alpha_.map([&](const Tensor& logits) {
       return logits.detach().to(model.device()).set_requires_grad(true);
@@ -113,7 +139,6 @@ double Cofi::wanted(const Step& step) const {
 
 void Cofi::before_step(Session& session, const Step& step) {
   seed_ = session.seed("cofi.draw", step.index);
-  wanted_ = wanted(step);
 }
 
 Gates Cofi::sampled() const {
@@ -124,22 +149,32 @@ Gates Cofi::sampled() const {
   });
 }
 
-Gates Cofi::deterministic(double closing) const {
+Gates Cofi::coarse_gates() const {
   torch::NoGradGuard no_grad;
-  Gates out;
-  const Gates logits = log_alpha_.map([](const Tensor& t) { return t.detach().to(at::kCPU); });
-  if (logits.hidden.defined()) out.hidden = distribution_.deterministic(logits.hidden, closing);
   // Each is a group of its own.
-  const auto each = [&](const Tensor& coarse) {
+  const auto each = [&](const Tensor& logits) {
+    if (!logits.defined()) return Tensor();
+    const Tensor own = logits.detach().to(at::kCPU);
     std::vector<Tensor> gates;
-    for (int64_t i = 0; i < coarse.size(0); ++i)
-      gates.push_back(distribution_.deterministic(coarse.narrow(0, i, 1)));
+    for (int64_t i = 0; i < own.size(0); ++i)
+      gates.push_back(distribution_.deterministic(own.narrow(0, i, 1)));
     return at::cat(gates);
   };
-  if (logits.attention.defined()) out.attention = each(logits.attention);
-  if (logits.ffn.defined()) out.ffn = each(logits.ffn);
+  Gates out;
+  out.attention = each(log_alpha_.attention);
+  out.ffn = each(log_alpha_.ffn);
+  return out;
+}
+
+Gates Cofi::deterministic(double closing, const Gates& coarse) const {
+  torch::NoGradGuard no_grad;
+  Gates out = coarse;
+  if (log_alpha_.hidden.defined())
+    out.hidden = distribution_.deterministic(log_alpha_.hidden.detach().to(at::kCPU), closing);
   // Entries behind a narrower layer's units mean nothing.
-  const auto rows = [&](const Tensor& fine, int64_t (*units)(const LayerShape&)) {
+  const auto rows = [&](const Tensor& logits, int64_t (*units)(const LayerShape&)) {
+    if (!logits.defined()) return Tensor();
+    const Tensor fine = logits.detach().to(at::kCPU);
     Tensor gates = at::zeros_like(fine);
     for (int64_t i = 0; i < fine.size(0); ++i) {
       const int64_t count = units(config_.layers[i]);
@@ -150,8 +185,8 @@ Gates Cofi::deterministic(double closing) const {
     }
     return gates;
   };
-  if (logits.head.defined()) out.head = rows(logits.head, heads_of);
-  if (logits.neuron.defined()) out.neuron = rows(logits.neuron, neurons_of);
+  out.head = rows(log_alpha_.head, heads_of);
+  out.neuron = rows(log_alpha_.neuron, neurons_of);
   return out;
 }
 
@@ -170,23 +205,70 @@ double Cofi::actual_sparsity(const Gates& gates) const {
       .item<double>();
 }
 
-Gates Cofi::reaching(double sparsity) const {
-  double open = -kFarthest, closed = kFarthest;
-  const auto reaches = [&](double closing) {
-    return actual_sparsity(deterministic(closing)) >= sparsity - 1e-9;
+// Opens closed units again, those with the largest logits first, as long as the sparsity holds;
+// `more` has the values that they may take.
+void Cofi::reopen(Gates& gates, const Gates& more, double sparsity) const {
+  struct Closed {
+    double logit;
+    Tensor gate, value;  // views of one entry
   };
-  if (reaches(open)) return deterministic(open);
+  std::vector<Closed> closed;
+  const auto list = [&](const Tensor& logits, Tensor& own, const Tensor& other) {
+    if (!own.defined()) return;
+    own = own.clone();
+    const Tensor flat = own.view(-1), values = other.reshape(-1),
+                 order = logits.detach().to(at::kCPU).reshape(-1);
+    const Tensor places = flat.eq(0).logical_and(values.ne(0)).nonzero().squeeze(1);
+    for (int64_t i = 0; i < places.size(0); ++i) {
+      const int64_t at = places[i].item<int64_t>();
+      closed.push_back({order[at].item<double>(), flat.narrow(0, at, 1), values.narrow(0, at, 1)});
+    }
+  };
+  list(log_alpha_.hidden, gates.hidden, more.hidden);
+  list(log_alpha_.attention, gates.attention, more.attention);
+  list(log_alpha_.ffn, gates.ffn, more.ffn);
+  list(log_alpha_.head, gates.head, more.head);
+  list(log_alpha_.neuron, gates.neuron, more.neuron);
+  std::stable_sort(closed.begin(), closed.end(),
+                   [](const Closed& a, const Closed& b) { return a.logit > b.logit; });
+  for (Closed& one : closed) {
+    one.gate.copy_(one.value);
+    if (actual_sparsity(gates) < sparsity - kSlack) one.gate.zero_();
+  }
+}
+
+Gates Cofi::reaching(double sparsity) const {
+  torch::NoGradGuard no_grad;
+  Gates coarse = coarse_gates();
+  const auto reaches = [&](double closing) {
+    return actual_sparsity(deterministic(closing, coarse)) >= sparsity - kSlack;
+  };
+  if (reaches(-kFarthest)) {
+    // Closed sub-layers alone are more than enough: some come back, whole.
+    Gates gates = deterministic(-kFarthest, coarse), more = gates;
+    const auto soft = [&](const Tensor& logits) {
+      return logits.defined() ? distribution_.soft_value(logits.detach().to(at::kCPU)) : Tensor();
+    };
+    more.attention = soft(log_alpha_.attention);
+    more.ffn = soft(log_alpha_.ffn);
+    reopen(gates, more, sparsity);
+    return gates;
+  }
+  double open = -kFarthest, closed = kFarthest;
   for (int i = 0; i < kHalvings; ++i) {
     const double middle = (open + closed) / 2;
     (reaches(middle) ? closed : open) = middle;
   }
-  return deterministic(closed);
+  // Groups with equal logits close a unit each at the same shift: not all of them are needed.
+  Gates gates = deterministic(closed, coarse);
+  reopen(gates, deterministic(open, coarse), sparsity);
+  return gates;
 }
 
 std::vector<Gates> Cofi::gates(const Step& step, Mode mode) {
   if (!acts(step)) return {Gates()};
   if (mode == Mode::kTrain) return {sampled()};
-  Gates gates = options_.exact ? reaching(wanted(step)) : deterministic(0);
+  Gates gates = options_.exact ? reaching(wanted(step)) : deterministic(0, coarse_gates());
   const auto device = log_alpha_.tensors().front().device();
   return {gates.map([&](const Tensor& t) { return t.to(device); })};
 }
@@ -196,8 +278,9 @@ Tensor Cofi::penalty(const Step& step) {
   return lagrangian_.penalty(expected_sparsity(), wanted(step));
 }
 
-void Cofi::after_step(Session&, const Step&) {
+void Cofi::after_step(Session&, const Step& step) {
   torch::NoGradGuard no_grad;
+  wanted_ = wanted(Step{step.index + 1, step.total, {}});
   for (Tensor& logits : log_alpha_.tensors()) logits.clamp_(kLowest, kHighest);
 }
 

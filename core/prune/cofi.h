@@ -12,7 +12,8 @@
 //   parameters of the layers with biases and norms, or multiply-accumulates, or measured time. With
 //   "paper" it is the paper's bookkeeping (cofi_expected_sparsity).
 // * With `exact`, an evaluation closes or opens fine gates, those with the smallest logits first,
-//   until the sparsity wanted at that step is just reached: all fine logits are shifted alike. The
+//   until the sparsity wanted at that step is just reached: all fine logits are shifted alike.
+//   Where closed sub-layers alone are too much, those with the largest logits come back. The
 //   released code folds what the rounded expectation gives, which over- or undershoots; a state
 //   may be kept once the expectation is within `epsilon` of the target, which holds without
 //   `exact`.
@@ -53,6 +54,7 @@ class Cofi : public Pruner {
   explicit Cofi(const Options& options) : options_(options) {}
 
   void aim(const Aim& aim) override { aim_ = aim; }
+  absl::Status check(const ModelConfig& config) const override;
   void prepare(Session& session) override;
   void before_step(Session& session, const Step& step) override;
   std::vector<Gates> gates(const Step& step, Mode mode) override;
@@ -75,10 +77,13 @@ class Cofi : public Pruner {
   Tensor expected_sparsity() const;
   double actual_sparsity(const Gates& gates) const;
   Gates sampled() const;
-  // See HardConcrete::deterministic; fine gates alone are shifted.
-  Gates deterministic(double closing) const;
-  // Of those with at least this sparsity, the largest; rounded expectations where none has it.
+  // Gates of an evaluation (HardConcrete::deterministic), on the CPU: of sub-layers, and these with
+  // those of fine units, which alone are shifted.
+  Gates coarse_gates() const;
+  Gates deterministic(double closing, const Gates& coarse) const;
+  // With at least this sparsity, and as little more as units allow.
   Gates reaching(double sparsity) const;
+  void reopen(Gates& gates, const Gates& more, double sparsity) const;
 
   Options options_;
   Aim aim_;
@@ -88,7 +93,7 @@ class Cofi : public Pruner {
   Gates log_alpha_;  // logits, in the shapes of the gates
   Lagrangian lagrangian_;
   uint64_t seed_ = 0;  // of the step's draw
-  double wanted_ = 0;  // in the last step
+  double wanted_ = 0;  // behind the last step
 };
 
 }  // namespace espalier

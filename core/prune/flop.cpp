@@ -4,6 +4,8 @@
 #include <cmath>
 
 #include "core/base/guard.h"
+#include "core/prune/reachable.h"
+#include "core/spec/linear_slots.h"
 
 namespace espalier {
 namespace {
@@ -68,19 +70,30 @@ void Flop::Options::read(OptionReader& reader) {
   reader.boolean("exact", exact, "Meet the target to the component when gates are folded.");
 }
 
-void Flop::prepare(Session& session) {
+absl::Status Flop::check(const ModelConfig& config) const {
   if (aim_.cost != nullptr) {
-    throw StatusError(absl::InvalidArgumentError(
+    return absl::InvalidArgumentError(
         "flop counts parameters of the layers, and the target is about something else; aim at a "
-        "sparsity, or choose another pruner"));
+        "sparsity, or choose another pruner");
   }
+  double fewest = 0;  // a component of each
+  for (const LinearSlot& slot : linear_slots(config)) {
+    if (slot.place == LinearSlot::Place::kLayer)
+      fewest += static_cast<double>(slot.inputs + slot.outputs);
+  }
+  const double dense = count(config, 1).encoder_parameters;
+  return check_reachable("flop", aim_.sparsity, (whole_weights(config) - fewest) / dense);
+}
+
+void Flop::prepare(Session& session) {
   torch::NoGradGuard no_grad;
   Model& model = session.model();
+  if (dense_ == 0) throw_if_error(check(model.config));  // not of a checkpoint's factors
   // A checkpoint's model has factors, and the checkpoint knows what was there before.
   if (dense_ == 0) dense_ = count(model.config, 1).encoder_parameters;
   auto generator = at::detail::createCPUGenerator(session.seed("flop.start", 0));
   const double mean = std::log((1 - options_.init_mean) / options_.init_mean);
-  double all = 0, fewest = 0;
+  double all = 0;
   component_size_.clear();
   model.for_each_linear([&](const std::string& name, Linear& linear) {
     if (!linear.factored()) make_factors(name, linear, model.config);
@@ -90,10 +103,8 @@ void Flop::prepare(Session& session) {
                    at::empty({rank}).normal_(mean, kLogitSpread, generator).to(model.device()));
     component_size_[name] = size;
     all += size * static_cast<double>(rank);
-    fewest += size;
   });
   rest_ = count(model.config, 1).encoder_parameters - all;
-  check_reachable("flop", aim_.sparsity, 1 - (rest_ + fewest) / dense_);
 }
 
 double Flop::wanted(const Step& step) const {

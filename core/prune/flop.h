@@ -62,6 +62,7 @@ class Flop : public Pruner {
   explicit Flop(const Options& options) : options_(options) {}
 
   void aim(const Aim& aim) override { aim_ = aim; }
+  absl::Status check(const ModelConfig& config) const override;
   void prepare(Session& session) override;
   void before_step(Session& session, const Step& step) override;
   std::vector<Gates> gates(const Step& step, Mode mode) override;

@@ -1,8 +1,10 @@
 #include "core/prune/movement.h"
 
 #include "core/base/guard.h"
+#include "core/base/status_macros.h"
 #include "core/method/schedule.h"
 #include "core/model/cost.h"
+#include "core/prune/reachable.h"
 
 namespace espalier {
 namespace {
@@ -35,14 +37,17 @@ void Movement::Options::read(OptionReader& reader) {
   reader.boolean("freeze_embeddings", freeze_embeddings, "Embeddings are not trained.");
 }
 
+absl::Status Movement::check(const ModelConfig& config) const {
+  ESPALIER_RETURN_IF_ERROR(check_weights_count("movement", aim_, config));
+  const Cost cost = aim_.cost_of(config);
+  return check_reachable("movement", aim_.sparsity,
+                         whole_weights(config) * cost.single_weight() / cost.dense());
+}
+
 void Movement::prepare(Session& session) {
   Model& model = session.model();
   const Cost cost = aim_.cost_of(model.config);
-  if (cost.single_weight() == 0) {
-    throw StatusError(absl::InvalidArgumentError(
-        "movement takes single weights, which leaves every matrix its shape, and the target is "
-        "about that; aim at a sparsity, or choose a pruner of structures"));
-  }
+  throw_if_error(check(model.config));
   torch::NoGradGuard no_grad;
   weights_ = 0;
   model.for_each_linear([&](const std::string& name, Linear& linear) {
@@ -53,7 +58,6 @@ void Movement::prepare(Session& session) {
     weights_ += static_cast<double>(start.numel());
   });
   weights_gone_ = cost.dense() / cost.single_weight();
-  check_reachable("movement", aim_.sparsity, weights_ / weights_gone_);
 }
 
 double Movement::ramp(const Step& step, double target) const {
@@ -74,7 +78,8 @@ std::vector<Tensor> Movement::masks_at(double sparsity, bool global) const {
 std::vector<Gates> Movement::gates(const Step& step, Mode mode) {
   const bool trains_now = mode == Mode::kTrain;
   std::vector<Tensor> masks;
-  if (soft() && trains_now) {
+  // Once the ramp has ended, the cut that is folded is what goes on being trained.
+  if (soft() && trains_now && ramp(step, 1) < 1) {
     for (const Tensor& s : scores_.tensors())
       masks.push_back(threshold_mask(s, ramp(step, options_.threshold), kLeastOfMatrix));
   } else {

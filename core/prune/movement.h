@@ -39,6 +39,7 @@ class Movement : public Pruner {
   explicit Movement(const Options& options) : options_(options) {}
 
   void aim(const Aim& aim) override { aim_ = aim; }
+  absl::Status check(const ModelConfig& config) const override;
   void prepare(Session& session) override;
   std::vector<Gates> gates(const Step& step, Mode mode) override;
   Tensor penalty(const Step& step) override;

@@ -1,7 +1,6 @@
 #include "core/prune/score.h"
 
 #include "absl/strings/str_cat.h"
-#include "core/base/guard.h"
 
 namespace espalier {
 namespace {
@@ -59,11 +58,6 @@ std::string Unit::key() const {
 std::vector<Unit> units_of(const Model& model, Scope scope, const Cost& cost) {
   std::vector<Unit> units;
   if (scope == Scope::kWeight) {
-    if (cost.single_weight() == 0) {
-      throw StatusError(absl::InvalidArgumentError(
-          "single weights that go leave every matrix its shape, which the target is about; aim at "
-          "a sparsity, or choose the scope structure, sublayer or layer"));
-    }
     const_cast<Model&>(model).for_each_linear([&](const std::string& name, Linear& linear) {
       if (!linear.factored())
         units.push_back(

@@ -26,8 +26,7 @@ struct Unit {
   std::string key() const;
 };
 
-// All of a scope in a model, those that are there. Single weights are refused where they save
-// nothing, since a matrix keeps its shape.
+// All of a scope in a model, those that are there.
 std::vector<Unit> units_of(const Model& model, Scope scope, const Cost& cost);
 
 // What the units are made of, norms apart: of kWeight the weight itself [N,K], else a row for each

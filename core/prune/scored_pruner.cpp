@@ -5,7 +5,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/base/guard.h"
+#include "core/base/status_macros.h"
 #include "core/method/schedule.h"
+#include "core/prune/reachable.h"
 
 namespace espalier {
 namespace {
@@ -23,8 +25,21 @@ ScoredPruner::ScoredPruner(std::string name, std::unique_ptr<Score> score, Scope
                            RampOptions ramp)
     : name_(std::move(name)), score_(std::move(score)), scope_(scope), ramp_(ramp) {}
 
+absl::Status ScoredPruner::check(const ModelConfig& config) const {
+  if (aim_.sparsity == 0) return absl::OkStatus();
+  const Cost cost = aim_.cost_of(config);
+  if (scope_ != Scope::kWeight) {
+    ESPALIER_RETURN_IF_ERROR(check_whole(name_, config));
+    return check_reachable(name_, aim_.sparsity, cost.share_gone(all_closed(config, false)));
+  }
+  ESPALIER_RETURN_IF_ERROR(check_weights_count(name_, aim_, config));
+  return check_reachable(name_, aim_.sparsity,
+                         whole_weights(config) * cost.single_weight() / cost.dense());
+}
+
 void ScoredPruner::prepare(Session& session) {
   const Model& model = session.model();
+  throw_if_error(check(model.config));
   cost_ = std::make_unique<Cost>(aim_.cost_of(model.config));
   units_ = units_of(model, scope_, *cost_);
   score_->prepare(session);

@@ -20,6 +20,7 @@ class ScoredPruner : public Pruner {
   ScoredPruner(std::string name, std::unique_ptr<Score> score, Scope scope, RampOptions ramp);
 
   void aim(const Aim& aim) override { aim_ = aim; }
+  absl::Status check(const ModelConfig& config) const override;
   void prepare(Session& session) override;
   void after_backward(Session& session, const Step& step) override;
   void after_step(Session& session, const Step& step) override;

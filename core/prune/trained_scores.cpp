@@ -58,13 +58,6 @@ Tensor mean_sigmoid(const std::vector<Tensor>& scores) {
   return at::stack(means).mean();
 }
 
-void check_reachable(const char* pruner, double aim, double reachable) {
-  if (aim <= reachable + 1e-9) return;
-  throw StatusError(absl::InvalidArgumentError(absl::StrCat(
-      pruner, " cannot take away a share of ", aim, " of what the target counts: with all it may ",
-      "remove gone, ", reachable, " is reached; aim lower")));
-}
-
 void TrainedScores::add(const std::string& name, const Tensor& start) {
   Tensor& score = scores_[name];
   if (!score.defined()) score = start;

@@ -36,9 +36,6 @@ Tensor straight_through(const Tensor& mask, const Tensor& scores);
 // Mean over the tensors of the mean sigmoid(score) in each; scalar, differentiable.
 Tensor mean_sigmoid(const std::vector<Tensor>& scores);
 
-// INVALID_ARGUMENT when more is to go than `pruner` can take away.
-void check_reachable(const char* pruner, double aim, double reachable);
-
 // Scores by name: leaves that the optimiser holds, on the model's device.
 class TrainedScores {
  public:

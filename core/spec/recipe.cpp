@@ -47,13 +47,19 @@ absl::StatusOr<TargetSpec> read_time(const Json& json, const std::string& where,
   std::string name;
   int64_t rows = 0, tokens = 0;
   profile.string("name", name);
-  profile.integer("batch", rows, 0, 4096);
+  profile.integer("batch", rows, 0, 512);
   profile.integer("length", tokens, 0, 8192);
   ESPALIER_RETURN_IF_ERROR(profile.status());
   if (!name.empty()) {
     return absl::UnimplementedError(absl::StrCat(
         where, ".profile.name is \"", name,
         "\", but jobs cannot ask for a machine yet; leave it out for that of the worker"));
+  }
+  constexpr int64_t kMostTokens = 65'536;  // of a batch: a gigabyte of what a large model computes
+  if (rows * tokens > kMostTokens) {
+    return absl::InvalidArgumentError(absl::StrCat(where, ".profile asks for ", rows, " x ", tokens,
+                                                   " tokens; it may ask for at most ", kMostTokens,
+                                                   " together"));
   }
   out.rows = rows > 0 ? static_cast<int>(rows) : 1;
   out.tokens = static_cast<int>(tokens);

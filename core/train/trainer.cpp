@@ -351,10 +351,7 @@ void Trainer::select_best() {
   if (std::isfinite(metric)) metrics_["select_metric"] = metric;  // JSON knows no other numbers
   // States of different sizes are not compared.
   if (training_.pruner == nullptr) return best_.see(metric, candidate);
-  if (!training_.pruner->eligible()) return;
-  State pruner;
-  training_.pruner->save(pruner);
-  best_.see(metric, candidate, pruner);
+  if (training_.pruner->eligible()) best_.see(metric, candidate, save_methods());
 }
 
 void Trainer::finish() {
@@ -364,7 +361,7 @@ void Trainer::finish() {
       best_.empty() ? average_->of(model_).tensors() : best_.tensors();
   model_.for_each([&](const std::string& name, Tensor& tensor) { tensor.copy_(left.at(name)); });
   if (!best_.empty()) metrics_["select_metric"] = best_.metric();
-  if (!best_.empty() && training_.pruner != nullptr) training_.pruner->load(best_.pruner());
+  if (!best_.empty() && training_.pruner != nullptr) load_methods(best_.methods());
   for (Method* method : methods_) method->finish(*this);
 }
 
@@ -380,6 +377,14 @@ void Trainer::save(State& state) const {
   best_.save(state);
   optimiser_->save(state);
   average_->save(state);
+  State methods = save_methods();
+  state.tensors.merge(methods.tensors);
+  state.json["methods"] = methods.json["methods"];
+}
+
+State Trainer::save_methods() const {
+  State state;
+  state.json["methods"] = Json::array();
   for (size_t i = 0; i < methods_.size(); ++i) {
     State own;
     methods_[i]->save(own);
@@ -387,6 +392,7 @@ void Trainer::save(State& state) const {
     for (const auto& [name, tensor] : own.tensors) state.tensors[prefix + name] = tensor;
     state.json["methods"].push_back(own.json);
   }
+  return state;
 }
 
 void Trainer::load(const State& state) {
@@ -395,6 +401,10 @@ void Trainer::load(const State& state) {
   micro_batch_size_ = state.json.value("micro_batch_size", micro_batch_size_);
   if (state.json.contains("loss_watch")) loss_watch_.load(state.json.at("loss_watch"));
   metrics_ = state.json.at("metrics").get<std::map<std::string, double>>();
+  load_methods(state);
+}
+
+void Trainer::load_methods(const State& state) {
   for (size_t i = 0; i < methods_.size(); ++i) {
     State own;
     std::string prefix = absl::StrCat("method.", i, ".");

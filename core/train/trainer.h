@@ -109,6 +109,9 @@ class Trainer : public Session {
   void halve_micro_batch(const absl::Status& status);
   void check_loss(double loss);
   void select_best();
+  // Of all methods together.
+  State save_methods() const;
+  void load_methods(const State& state);
   void load(const State& state);
 
   Model& model_;

@@ -9,7 +9,7 @@ import unittest
 
 import grpc
 import tiny
-from cluster import BIN, Cluster, wait_for
+from cluster import BIN, ROOT, Cluster, wait_for
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -205,6 +205,22 @@ class Service(unittest.TestCase):
 
     def submit_refused(self, *more, words):
         self.refused("jobs", "submit", "--model", "tiny", "--dataset", "reviews", "--name", "refused", *more, words=words)
+
+    def test_every_recipe_that_comes_with_espalier_is_accepted(self):
+        recipes = sorted((ROOT / "deploy/recipes").glob("*.yaml"))
+        self.assertGreater(len(recipes), 3)
+        for recipe in recipes:
+            self.cluster.cli("jobs", "submit", "--model", "tiny", "--dataset", "reviews", "--name",
+                             recipe.stem.replace("_", "-"), "--recipe", recipe, "--dry-run")
+
+    def test_a_job_may_aim_at_a_speed_up(self):
+        self.submit("faster", "--speedup", 1.2, "--set", "recipe.target.speedup.profile.batch=4", "--pruner", "cofi",
+                    "--distiller", "layer_match", "--distiller", "soft_labels", "--exit", "none", "--watch")
+        report = self.cluster.json("artifacts", "report", "faster")
+        target = report["target"]
+        self.assertEqual((target["rows"], target["asked"]["speedup"]["factor"]), (4, 1.2))
+        self.assertAlmostEqual(target["reached"], target["dense_milliseconds"] / target["milliseconds"], places=6)
+        self.assertIn("latency of a batch", self.cluster.cli("artifacts", "report", "faster").stdout)
 
     def test_an_unknown_method_names_the_known_ones(self):
         self.submit_refused("--sparsity", 0.5, "--pruner", "magnitud", words=["magnitud", "taylor", "magnitude"])

@@ -15,6 +15,7 @@ namespace {
 
 using testing::max_gap;
 using testing::tiny_batch;
+using testing::tiny_examples;
 using testing::tiny_model;
 
 std::vector<Case> single_cases() {
@@ -114,8 +115,14 @@ TEST_P(Law, StaysFiniteAt99Percent) {
 }
 
 TEST_P(Law, ResumesToTheSameBits) {
+  const Examples held_out = tiny_examples(24, 9);
+  const auto selecting = [&](Bench& bench) {
+    bench.training.select = &held_out;
+    bench.training.spec.evaluate_every = 1;
+  };
   auto weights_after = [&](int stop_at) {
     Bench bench(GetParam());
+    selecting(bench);
     Model model = tiny_model();
     auto trainer = std::make_unique<Trainer>(model, bench.training);
     for (int i = 0; i < stop_at; ++i) trainer->step();
@@ -126,6 +133,7 @@ TEST_P(Law, ResumesToTheSameBits) {
       Model kept = model.clone();
       trainer.reset();
       Bench fresh(GetParam());
+      selecting(fresh);
       Trainer resumed(kept, fresh.training, &state);
       EXPECT_EQ(resumed.step_index(), stop_at);
       while (!resumed.done()) resumed.step();

@@ -78,6 +78,8 @@ def main():
     what = [options.model, options.task] * ((options.model, options.task) != ("minilm", "sst2"))
     how = what + [options.precision] * (options.precision != "fp32") + ["checkpointing"] * options.checkpointing
     options.results = options.results or HERE.parent / f"results/{'_'.join(['finetune', *how])}.json"
+    if options.only and not options.results:
+        parser.error("--only: one setting alone does not take the place of the whole results; name a file with --results")
     if options.rounds < 5:
         parser.error("--rounds: a median needs at least 5")
     out = {"what": f"fine-tuning steps of {options.model} on {options.task}, {options.precision}, batch {BATCH}, {THREADS} threads, "

@@ -3,7 +3,7 @@
     python run.py --data FOLDER [--bin BUILD/bin] [--only TASK,METHOD,...] [--sparsities 0.8,0.95] [--seeds N]
                   [--budget-minutes N] [--work FOLDER]
 
-FOLDER is the benchmark data, as tests/bench/tasks reads it. recipes.py says what is run. All methods of a task start
+FOLDER is the benchmark data, as tests/bench/tasks reads it. pruning_recipes.py says what is run. All methods of a task start
 from one fine-tuned model, which is made first and kept in --work. A run is added to results/pruning.json as it ends;
 what stands there for the same recipe is not run again, so that this can be stopped at any time. The first seed of all
 comes before the second of any.
@@ -74,7 +74,7 @@ class Bench:
         if task in self.ready:
             return
         folder = self.cluster.folder / task
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         source = self.options.data / task
         if task == "sst2":
             source = sampled(source, self.cluster.folder / "sst2-sample")

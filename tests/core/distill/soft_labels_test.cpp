@@ -78,10 +78,14 @@ TEST(SoftLabels, ReadHiddenStatesForTheCosineAlone) {
   EXPECT_TRUE(with_cosine.needs().student.hidden && with_cosine.needs().teacher.hidden);
 }
 
-TEST(SoftLabels, RefuseTheCosineOfDifferentWidths) {
+TEST(SoftLabels, TakeTheCosineOfDifferentWidthsThroughAProjection) {
   SoftLabels plain{{}}, with_cosine{{.cosine = 1}};
-  EXPECT_THROW(Lesson(with_cosine, tiny_model(), shaped_model(3, 6, 2)), StatusError);
-  EXPECT_GT(Lesson(plain, tiny_model(), shaped_model(3, 6, 2)).loss(), 0);
+  EXPECT_TRUE(plain.parameters().empty());
+  Lesson lesson(with_cosine, tiny_model(), shaped_model(3, 6, 2));
+  EXPECT_GT(lesson.loss(), 0);
+  ASSERT_EQ(with_cosine.parameters().size(), 1u);
+  EXPECT_EQ(with_cosine.parameters().front().parameters.front().size(0),
+            shaped_model(3, 6, 2).config.hidden);
 }
 
 TEST(SoftLabels, AreLearnedWithTheCosine) {

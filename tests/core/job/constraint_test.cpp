@@ -55,7 +55,8 @@ TEST(Constraint, DoesNotBlameThePrecisionWhereFp32WouldBreakItToo) {
 TEST(Constraint, AdvisesWhatTheRecipeHas) {
   MetricDrop drop = drop_of(5, Precision::kFp32);
   drop.prunes = true;
-  EXPECT_THAT(said_of(drop), HasSubstr("were allowed; ask for less sparsity, train longer, or"));
+  EXPECT_THAT(said_of(drop),
+              HasSubstr("were allowed; ask for less to be pruned, train longer, or"));
   drop.prunes = false;
   drop.exits = true;
   EXPECT_THAT(said_of(drop),

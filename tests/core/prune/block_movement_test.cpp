@@ -189,7 +189,7 @@ TEST(BlockMovement, ClosesInTrainingWhatIsBelowTheThreshold) {
   Trainer trainer(run.model, run.training);
   run.score(kQuery)[1][0] = -5;
   run.score("layers.2.ffn")[7] = -5;
-  const Gates gates = run.pruner.gates({6, 6, {}}, Mode::kTrain).front();
+  const Gates gates = run.pruner.gates({4, 6, {}}, Mode::kTrain).front();
   ASSERT_EQ(gates.weight.size(), 12u);
   const Tensor query = gates.weight.at(kQuery);
   EXPECT_EQ(query.narrow(0, 4, 4).abs().sum().item<double>(), 0);
@@ -200,33 +200,32 @@ TEST(BlockMovement, ClosesInTrainingWhatIsBelowTheThreshold) {
   EXPECT_TRUE(gates.neuron.requires_grad());
 }
 
-// Rows of `weight` but for `count` from `begin` on.
-Tensor without_rows(const Tensor& weight, int64_t begin, int64_t count) {
-  const int64_t end = begin + count;
-  return at::cat({weight.narrow(0, 0, begin), weight.narrow(0, end, weight.size(0) - end)});
-}
-
-TEST(BlockMovement, FillsWhatMasksHeldAtZeroWhenTrainingEnds) {
-  BlockRun run({.score_learning_rate = 0}, 0, 2);
+// Half of a head's slice of q is closed, and the head stays.
+TEST(BlockMovement, FillsWhatMasksHeldAtZeroInsideOfWhatStays) {
+  BlockRun run({.block_cols = 8, .score_learning_rate = 0}, 0.005, 2);
   run.training.spec.learning_rate = 0;
   const Model before = run.model.clone();
   Trainer trainer(run.model, run.training);
-  run.score(kQuery)[1][0] = -5;  // rows 4 to 7
-  run.score("layers.2.ffn")[7] = -5;
+  run.score(kQuery)[1][0] = -5;       // rows 4 to 7, columns 0 to 7
+  run.score("layers.2.ffn")[7] = -5;  // a neuron, which goes
+  const auto block = [](const Tensor& weight) { return weight.narrow(0, 4, 4).narrow(1, 0, 8); };
   while (!trainer.done()) trainer.step();
+  const Gates seen = trainer.final_gates();
+  EXPECT_EQ(block(seen.weight.at(kQuery)).abs().max().item<double>(), 0) << "as it was trained";
   trainer.finish();
-  const auto expect_filled = [](const Tensor& now, const Tensor& was, int64_t begin,
-                                int64_t count) {
-    const Tensor kept = without_rows(was, begin, count);
-    EXPECT_TRUE(at::equal(without_rows(now, begin, count), kept));
-    const Tensor gap = (now.narrow(0, begin, count) - kept.mean()).abs().max();
-    EXPECT_GT(gap.item<double>(), 0);
-    EXPECT_LE(gap.item<double>(), 0.06 * kept.std().item<double>());
-  };
-  const Layer &first = run.model.layers[0], &last = run.model.layers[2];
-  expect_filled(first.query.weight.detach(), before.layers[0].query.weight, 4, 4);
-  expect_filled(last.up.weight.detach(), before.layers[2].up.weight, 7, 1);
-  expect_filled(last.down.weight.detach().t(), before.layers[2].down.weight.t(), 7, 1);
+  const Gates folded = trainer.final_gates();
+  EXPECT_TRUE(folded.weight.empty()) << "and dense when it is folded";
+  EXPECT_EQ(folded.head.sum().item<double>(), 3 * 4);
+  EXPECT_EQ(folded.neuron[2][7].item<double>(), 0);
+  const Layer& first = run.model.layers[0];
+  Tensor open = at::ones({16, 16}, at::kBool);
+  block(open).fill_(false);
+  const Tensor was = before.layers[0].query.weight, now = first.query.weight.detach();
+  const Tensor kept = was.masked_select(open);
+  EXPECT_TRUE(at::equal(now.masked_select(open), kept));
+  const Tensor gap = (block(now) - kept.mean()).abs().max();
+  EXPECT_GT(gap.item<double>(), 0);
+  EXPECT_LE(gap.item<double>(), 0.06 * kept.std().item<double>());
   EXPECT_TRUE(at::equal(first.key.weight.detach(), before.layers[0].key.weight));
 }
 

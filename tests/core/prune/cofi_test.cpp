@@ -165,6 +165,62 @@ TEST(Cofi, KeepsTheBestStateThatIsSmallEnoughAndItsGates) {
               1e-9);
 }
 
+// Whatever the logits are, the target is met, and one unit less would miss it.
+TEST(Cofi, IsExactForAnyLogits) {
+  const ModelConfig config = testing::tiny_config();
+  const Cost cost(config);
+  for (const double spread : {0.0, 3.0}) {  // 0: all alike, at the clamp
+    for (const double sparsity : {0.1, 0.5, 0.9}) {
+      Pruning run({.begin = 0, .ramp_end = 0}, sparsity, 4);
+      Trainer trainer(run.model, run.training);
+      torch::NoGradGuard no_grad;
+      auto generator = at::detail::createCPUGenerator(7);
+      for (Tensor& logits : run.pruner.log_alpha().tensors()) {
+        logits.fill_(4.6);
+        if (spread > 0) logits.normal_(1, spread, generator).clamp_(-4.6, 4.6);
+      }
+      const Gates gates = run.pruner.gates({4, 4, {}}, Mode::kEval).front();
+      const double gone = cost.share_gone(gates);
+      EXPECT_GE(gone, sparsity - 1e-9);
+      if (spread == 0) EXPECT_LE(gone, sparsity + 0.05);
+    }
+  }
+}
+
+TEST(Cofi, BringsSubLayersBackWhereTheyAreMoreThanEnough) {
+  Pruning run({.begin = 0, .ramp_end = 0}, 0.3, 4);
+  Trainer trainer(run.model, run.training);
+  {
+    torch::NoGradGuard no_grad;
+    run.pruner.log_alpha().attention.fill_(-3);
+    run.pruner.log_alpha().ffn.copy_(torch::tensor({-4.0, -3.5, -3.0}));
+  }
+  const Gates gates = run.pruner.gates({4, 4, {}}, Mode::kEval).front();
+  const double gone = Cost(run.model.config).share_gone(gates);
+  EXPECT_GE(gone, 0.3 - 1e-9);
+  EXPECT_LE(gone, 0.5) << "with all of them gone it would be 1";
+  EXPECT_GT(gates.attention.ne(0).sum().item<int64_t>(), 0);
+}
+
+TEST(Cofi, SaysFromShapesWhatItCannotReach) {
+  const ModelConfig config = testing::tiny_config();
+  Cofi pruner({.prune_hidden = false});
+  const auto cost = parameters_cost(config, /*all=*/true);
+  pruner.aim({0.99, cost});  // embeddings and head are more than a hundredth
+  EXPECT_TRUE(absl::IsInvalidArgument(pruner.check(config)));
+  pruner.aim({0.3, cost});
+  EXPECT_TRUE(pruner.check(config).ok());
+  ModelConfig words = config;
+  words.head = HeadKind::kMaskedLm;
+  EXPECT_TRUE(pruner.check(words).ok());
+  Cofi with_hidden{{}};
+  with_hidden.aim({0.3});
+  EXPECT_TRUE(absl::IsInvalidArgument(with_hidden.check(words)));
+  ModelConfig factored = config;
+  factored.linears["layers.0.ffn.up"] = {LinearShape::Kind::kFactored, 3};
+  EXPECT_TRUE(absl::IsInvalidArgument(with_hidden.check(factored)));
+}
+
 TEST(Cofi, LeavesEmbeddingsAlone) {
   Pruning run({.begin = 0}, 0.5, 4);
   const Tensor before = run.model.word.clone();

@@ -163,8 +163,10 @@ TEST(Movement, MeetsTheTargetWithSoftMasksThatDoNotAim) {
   const Gates gates = run.trained();
   EXPECT_EQ(open_weights(gates), 5376 - 2940);
   // In six steps no score's sigmoid falls from a half to a tenth.
-  const Gates training = run.pruner.gates({6, 6, {}}, Mode::kTrain).front();
+  const Gates training = run.pruner.gates({4, 6, {}}, Mode::kTrain).front();
   EXPECT_EQ(open_weights(training), 5376);
+  // What is folded is trained, too, once the ramp has ended.
+  EXPECT_EQ(open_weights(run.pruner.gates({5, 6, {}}, Mode::kTrain).front()), 5376 - 2940);
   EXPECT_TRUE(training.weight.at("layers.0.ffn.up").requires_grad());
 }
 

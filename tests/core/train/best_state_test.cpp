@@ -34,11 +34,15 @@ TEST(BestState, KeepsTheBestAndCountsWhatCameAfter) {
 TEST(BestState, SurvivesACheckpoint) {
   Model model = testing::tiny_model();
   BestState best, restored;
-  best.see(7, model);
-  best.see(6, model);
+  Tensor gates = torch::tensor({1.5, 0.0}, torch::kDouble);
+  best.see(7, model, {{{"gates", gates}}, {{"reached", 0.25}}});
+  gates.zero_();
+  best.see(6, model, {{{"gates", gates}}, {{"reached", 0.5}}});
   State state;
   best.save(state);
   restored.load(state);
+  EXPECT_EQ(restored.methods().tensors.at("gates")[0].item<double>(), 1.5) << "a copy";
+  EXPECT_EQ(restored.methods().json.at("reached").get<double>(), 0.25);
   EXPECT_EQ(restored.metric(), 7);
   EXPECT_EQ(restored.stale(), 1);
   EXPECT_EQ(kept_bias(restored), kept_bias(best));
