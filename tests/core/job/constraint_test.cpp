@@ -42,14 +42,14 @@ TEST(Constraint, BlamesThePrecisionWhereFp32WouldHold) {
   MetricDrop pruned = drop_of(5, Precision::kBf16, 2);
   pruned.prunes = pruned.exits = true;
   EXPECT_THAT(said_of(pruned), AllOf(HasSubstr("ask for the precision fp32, or allow more"),
-                                     Not(HasSubstr("sparsity"))));
+                                     Not(HasSubstr("to be pruned"))));
 }
 
 TEST(Constraint, DoesNotBlameThePrecisionWhereFp32WouldBreakItToo) {
   MetricDrop pruned = drop_of(5, Precision::kInt8, 4);
   pruned.prunes = true;
   EXPECT_THAT(said_of(pruned), HasSubstr("; in fp32 the drop would be 4 already; ask for less "
-                                         "sparsity, train longer, or allow more"));
+                                         "to be pruned, train longer, or allow more"));
 }
 
 TEST(Constraint, AdvisesWhatTheRecipeHas) {
@@ -60,7 +60,7 @@ TEST(Constraint, AdvisesWhatTheRecipeHas) {
   drop.prunes = false;
   drop.exits = true;
   EXPECT_THAT(said_of(drop),
-              AllOf(HasSubstr("calibration.max_metric_drop"), Not(HasSubstr("sparsity"))));
+              AllOf(HasSubstr("calibration.max_metric_drop"), Not(HasSubstr("to be pruned"))));
 }
 
 }  // namespace
