@@ -47,15 +47,19 @@ void Job::measure() {
   const LatencyProfile profile = latency_profile(recipe_.precision);
   const auto tick = [&] { reporter_->step(0, 1, {}); };
   const MachineLock lock(tick);
-  const LatencyTable table = measure_latency_table(config, profile, machine_description(), tick);
-  // What it is to be faster than is published in fp32: timed beside what the table is about.
-  const Model dense = random_model(config, 1);
-  const auto both = batch_latency({&dense, &dense}, {profile, latency_profile(Precision::kFp32)});
-  const Cost cost(config, latency_cost(table, static_cast<int>(config.layers.size())));
-  const double dense_ms = cost.dense() * both[1] / both[0];
   const TargetSpec& target = recipe_.target;
-  const double wanted =
-      target.kind == TargetKind::kSpeedup ? dense_ms / target.value : target.value;
+  const Model dense = random_model(config, 1);
+  LatencyTable table;
+  double dense_ms = 0, wanted = 0;
+  // What is to be refused is looked at twice: others may have computed.
+  for (int look = 0; look < 2 && (look == 0 || wanted <= table.rest.front()); ++look) {
+    table = measure_latency_table(config, profile, machine_description(), tick);
+    // What it is to be faster than is published in fp32: timed beside what the table is about.
+    const auto both = batch_latency({&dense, &dense}, {profile, latency_profile(Precision::kFp32)});
+    const Cost cost(config, latency_cost(table, static_cast<int>(config.layers.size())));
+    dense_ms = cost.dense() * both[1] / both[0];
+    wanted = target.kind == TargetKind::kSpeedup ? dense_ms / target.value : target.value;
+  }
   facts = {{"table", table.to_json()},
            {"dense_ms", dense_ms},
            {"wanted_ms", wanted},

@@ -187,5 +187,27 @@ TEST(LayerMatch, IsLearnedFromATeacherOfAnotherDepthAndWidth) {
   }
 }
 
+// Numbers of the CoFi authors' trainer (princeton-nlp/CoFiPruning at da855a8): its
+// calculate_distillation_loss() in float64 with all layers alive, versions 3 and 4, no
+// transformation, teacher layers 1, 2, 4, 5 of 6; layer l is sin(shift_l + 0.013 j) over j = 0 ..
+// 3071, of the teacher with shifts l / 2.
+TEST(LayerMatch, HasTheAuthorsLossesWhereEveryLayerExists) {
+  const Tensor ramp = at::arange(3072, at::kDouble) * 0.013;
+  const auto layer = [&](double shift) { return at::sin(ramp + shift).view({8, 384}); };
+  std::vector<Tensor> student, teacher;
+  for (const double shift : {0.35, 0.9, 1.3, 0.2, 2.1, 1.7}) student.push_back(layer(shift));
+  for (const int l : {1, 2, 4, 5}) teacher.push_back(layer(0.5 * l));
+  const std::vector<bool> all(6, true);
+  const Tensor distances = layer_distances(student, teacher);
+  const auto loss = [&](const std::vector<int>& match) {
+    double sum = 0;
+    for (size_t j = 0; j < match.size(); ++j)
+      sum += at::mse_loss(student[match[j]], teacher[j]).item<double>();
+    return sum;
+  };
+  EXPECT_NEAR(loss(match_freely(distances, all)), 0.101315160, 1e-9);
+  EXPECT_NEAR(loss(match_in_order(distances, all)), 0.334736958, 1e-9);
+}
+
 }  // namespace
 }  // namespace espalier

@@ -24,6 +24,13 @@ TEST(SoftLabels, OfTokensCountOnlyThoseThatHaveALabel) {
             0);
 }
 
+// Of the CoFi authors' trainer (see layer_match_test.cpp), at temperature 2, in float64 there.
+TEST(SoftLabels, HaveTheLossOfCofisTrainer) {
+  const Tensor teacher = torch::tensor({{0.2, -0.1}, {1.5, -0.7}}),
+               student = torch::tensor({{0.6, 0.4}, {-0.3, 0.9}});
+  EXPECT_NEAR(kl_with_temperature(student, teacher, 2).item<double>(), 0.651811819, 5e-7);
+}
+
 TEST(SoftLabels, OfYesAndNoAreTheMeanOverAllLabels) {
   Tensor teacher = torch::tensor({std::log(3.0), 0.0}).view({1, 2});
   const double kl = 0.75 * std::log(1.5) + 0.25 * std::log(0.5);
