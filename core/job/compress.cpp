@@ -168,7 +168,7 @@ void Job::prepare() {
   }
   Json& ran_on = state_.facts["compute_classes"];
   if (ran_on.empty() || ran_on.back() != compute_class()) ran_on.push_back(compute_class());
-  if (!recipe_.pruner.name.empty()) check_pruning();
+  if (!resumed_ && !recipe_.pruner.name.empty()) check_pruning();
   if (!recipe_.exit.name.empty()) {
     throw_if_error(check_exit_method(task_->kind(), recipe_.exit.name));
     if (config.layers.size() < 2) {

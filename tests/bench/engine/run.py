@@ -65,6 +65,7 @@ def command(options):
     """What was run, without the machine's paths."""
     words = ["--data", "FOLDER", "--model", options.model if options.model in NAMED else "FOLDER/" + name_of(options),
              "--precision", options.precision, "--rounds", str(options.rounds)]
+    words += ["--passes", str(options.passes), "--seconds", f"{options.seconds:g}"]
     for variant in options.variant or []:
         words += ["--variant", variant]
     words += [flag for flag, on in [("--text", options.text), ("--compile", options.compile)] if on]

@@ -1,6 +1,8 @@
 // Jobs that aim at something, and what they reach.
 #include <gmock/gmock.h>
 
+#include <filesystem>
+
 #include "core/job/latency.h"
 #include "tests/core/job/small_job.h"
 
@@ -98,6 +100,37 @@ INSTANTIATE_TEST_SUITE_P(
 TEST_P(Refusal, ComesBeforeAnythingIsTrained) {
   input_.recipe = GetParam().first;
   EXPECT_THAT(std::string(refused(input_).message()), HasSubstr(GetParam().second));
+}
+
+// A job that is stopped in a phase and taken up again, as a folder's weights.
+class Stopped : public SmallJob, public ::testing::WithParamInterface<Json> {
+ protected:
+  std::string weights(const std::string& stop_in) {
+    std::filesystem::remove_all(input_.checkpoint_folder);
+    input_.recipe = GetParam();
+    std::string phase;
+    JobHooks hooks;
+    hooks.progress = [&](const JobProgress& at) { phase = at.phase; };
+    hooks.preempted = [&] { return phase == stop_in; };
+    if (!stop_in.empty()) {
+      const absl::Status status = compress(input_, hooks).status();
+      EXPECT_TRUE(absl::IsAborted(status)) << status;
+    }
+    const JobOutput out = value_or_throw(compress(input_, {}));
+    return value_or_throw(read_file(out.artifacts.front().folder + "/model.safetensors"));
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Recipes, Stopped,
+                         ::testing::Values(pruning({{"sparsity", 0.5}}, "flop"),
+                                           pruning({{"size", {{"parameters", 6000}}}}, "cofi",
+                                                   {{{"name", "layer_match"}},
+                                                    {{"name", "soft_labels"}}}),
+                                           pruning({{"sparsity", 0.5}}, "block_movement")));
+
+TEST_P(Stopped, GoesOnToTheSameBits) {
+  const std::string undisturbed = weights("");
+  for (const char* phase : {"prune", "recover"})
+    EXPECT_EQ(weights(phase), undisturbed) << "stopped in " << phase;
 }
 
 TEST_F(SmallJob, ReachesItsSparsityWithWhatDistillersLearnt) {
