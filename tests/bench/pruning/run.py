@@ -9,6 +9,7 @@ what stands there for the same recipe is not run again, so that this can be stop
 comes before the second of any.
 """
 import argparse
+import functools
 import json
 import os
 import pathlib
@@ -19,6 +20,7 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "tasks"), str(HERE.parents[1] / "e2e")]
+from kept_runs import KeptRuns, metric_text, run_all  # noqa: E402
 from machine import ROOT, commit  # noqa: E402
 
 from layouts import LAYOUTS  # noqa: E402
@@ -26,27 +28,9 @@ import pruning_recipes as recipes  # noqa: E402
 import pruning_table as table  # noqa: E402
 
 COMMAND = "python tests/bench/pruning/run.py --data FOLDER"
+WHAT = ("MiniLM pruned through the service; metrics on the published dev or test file, in points, with 95 % intervals; times "
+        "of the engine, dense and pruned in turns, beside other work")
 SAMPLE = 10_000  # training sentences of SST-2
-
-
-class Results:
-    def __init__(self, path):
-        self.path = path
-        self.runs = json.loads(path.read_text())["runs"] if path.exists() else []
-
-    def has(self, task, recipe):
-        return any((one["task"], one["recipe"]) == (task, recipe) for one in self.runs)
-
-    def add(self, record):
-        self.runs.append(record)
-        out = {"what": "MiniLM pruned through the service; metrics on the published dev or test file, in points, with 95 % "
-                       "intervals; times of the engine, dense and pruned in turns, beside other work",
-               "command": COMMAND, "runs": self.runs}
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        aside = self.path.with_suffix(".new")
-        aside.write_text(json.dumps(out, indent=1) + "\n")
-        aside.replace(self.path)
-        table.write(self.path)
 
 
 def sampled(source, folder):
@@ -108,25 +92,9 @@ class Bench:
                 "minutes": round((time.monotonic() - start) / 60, 1), "machine": report["machine"], "commit": commit()}
 
 
-def run_all(bench, waiting, results, budget_minutes):
-    start, failed = time.monotonic(), []
-    for task, method, sparsity, seed, recipe in waiting:
-        name = f"{task}, {method}, {sparsity}, seed {seed}"
-        if time.monotonic() - start > 60 * budget_minutes:
-            print(f"{budget_minutes} minutes are over; not started: {name} and what comes behind it", flush=True)
-            break
-        print(f"{name} ...", flush=True)
-        try:
-            record = bench.run(task, method, sparsity, seed, recipe)
-        except AssertionError as error:
-            print(f"{name} failed: {str(error)[-1500:]}", flush=True)
-            failed.append(name)
-            continue
-        results.add(record)
-        metric = record["compressed"]["metrics"][0]
-        print(f"{name}: {metric['name']} {metric['value']:.2f} [{metric['low']:.2f}, {metric['high']:.2f}] "
-              f"at {record['compressed']['sparsity']:.3f} in {record['minutes']:.1f} min", flush=True)
-    return failed
+def say(record):
+    return (f"{metric_text(record['compressed']['metrics'][0])} at {record['compressed']['sparsity']:.3f} in "
+            f"{record['minutes']:.1f} min")
 
 
 def main():
@@ -148,14 +116,14 @@ def main():
                      + ", ".join([*recipes.BACKBONES, *recipes.METHODS]))
     tasks = [task for task in recipes.BACKBONES if task in named or not named & set(recipes.BACKBONES)]
     methods = [name for name in recipes.METHODS if name in named or not named & set(recipes.METHODS)]
-    results = Results(options.results)
+    results = KeptRuns(options.results, WHAT, COMMAND, table.write)
     waiting = []
     for seed in range(1, options.seeds + 1):
         for task in tasks:
             for sparsity in map(float, options.sparsities.split(",")):
                 for method in methods:
                     recipe = recipes.recipe(task, method, sparsity, seed)
-                    if seed <= recipes.METHODS[method].seeds and not results.has(task, recipe):
+                    if seed <= recipes.METHODS[method].seeds and not results.has(task=task, recipe=recipe):
                         waiting.append((task, method, sparsity, seed, recipe))
     print(f"{len(waiting)} to run", flush=True)
     if not waiting:
@@ -164,7 +132,10 @@ def main():
     os.environ["ESPALIER_BIN"] = str(options.bin.resolve())  # read when cluster is loaded
     from cluster import Cluster
     with Cluster(threads=options.threads) as cluster:
-        failed = run_all(Bench(cluster, options), waiting, results, options.budget_minutes)
+        bench = Bench(cluster, options)
+        runs = [(f"{task}, {method}, {sparsity}, seed {seed}", functools.partial(bench.run, task, method, sparsity, seed, recipe))
+                for task, method, sparsity, seed, recipe in waiting]
+        failed = run_all(runs, results, options.budget_minutes, say)
     if failed:
         sys.exit(f"{len(failed)} failed: {'; '.join(failed)}")
 

@@ -10,45 +10,25 @@ not run again, so that this can be stopped at any time. The first seed of all co
 each model stays there as a transformers folder, MODEL-TASK-SEED: for --model of tests/bench/engine, say.
 """
 import argparse
+import functools
 import json
 import os
 import pathlib
 import signal
 import sys
-import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parents[1] / "e2e")]
 import table  # noqa: E402
 import tiny  # noqa: E402
 from layouts import LAYOUTS  # noqa: E402
+from kept_runs import KeptRuns, metric_text, run_all  # noqa: E402
 from machine import ROOT, commit  # noqa: E402
 from recipes import RUNS, VIT  # noqa: E402
 
 COMMAND = "python tests/bench/tasks/run.py --data FOLDER"
-
-
-class Results:
-    """results/tasks.json: one record a model, task, seed and recipe."""
-
-    def __init__(self, path):
-        self.path = path
-        self.runs = json.loads(path.read_text())["runs"] if path.exists() else []
-
-    def has(self, run, seed):
-        return any((one["model"], one["task"], one["seed"], one["recipe"]) == (run.model, run.task, seed, run.recipe)
-                   for one in self.runs)
-
-    def add(self, record):
-        self.runs.append(record)
-        out = {"what": "models fine-tuned through the service; metrics on the published dev or test file, in points, with "
-                       "95 % intervals; steps and seconds are the training's, beside other work: no claim of speed",
-               "command": COMMAND, "runs": self.runs}
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        aside = self.path.with_suffix(".new")
-        aside.write_text(json.dumps(out, indent=1) + "\n")
-        aside.replace(self.path)
-        table.write(self.path)
+WHAT = ("models fine-tuned through the service; metrics on the published dev or test file, in points, with 95 % intervals; "
+        "steps and seconds are the training's, beside other work: no claim of speed")
 
 
 class Bench:
@@ -94,26 +74,8 @@ class Bench:
                 "commit": commit()}
 
 
-def run_all(bench, waiting, results, budget_minutes):
-    """Returns what failed, by name."""
-    start, failed = time.monotonic(), []
-    for run, seed in waiting:
-        name = f"{run.model}/{run.task}, seed {seed}"
-        if time.monotonic() - start > 60 * budget_minutes:
-            print(f"{budget_minutes} minutes are over; not started: {name} and what comes behind it", flush=True)
-            break
-        print(f"{name} ...", flush=True)
-        try:
-            record = bench.run(run, seed)
-        except AssertionError as error:  # one that this build refuses does not stop the others
-            print(f"{name} failed: {str(error)[-1000:]}", flush=True)
-            failed.append(name)
-            continue
-        results.add(record)
-        metric = record["metrics"][0]
-        print(f"{name}: {metric['name']} {metric['value']:.2f} [{metric['low']:.2f}, {metric['high']:.2f}] in "
-              f"{record['seconds'] / 60:.1f} min", flush=True)
-    return failed
+def say(record):
+    return f"{metric_text(record['metrics'][0])} in {record['seconds'] / 60:.1f} min"
 
 
 def chosen(parser, only):
@@ -139,9 +101,9 @@ def main():
     parser.add_argument("--keep", type=pathlib.Path, metavar="FOLDER", help="for the models themselves")
     parser.add_argument("--results", type=pathlib.Path, default=HERE.parent / "results/tasks.json")
     options = parser.parse_args()
-    results = Results(options.results)
+    results = KeptRuns(options.results, WHAT, COMMAND, table.write)
     waiting = [(run, seed) for seed in map(int, options.seeds.split(",")) for run in chosen(parser, options.only)
-               if not results.has(run, seed)]
+               if not results.has(model=run.model, task=run.task, seed=seed, recipe=run.recipe)]
     print(f"{len(waiting)} to run", flush=True)
     if not waiting:
         return
@@ -149,7 +111,9 @@ def main():
     os.environ["ESPALIER_BIN"] = str(options.bin.resolve())  # read when cluster is loaded
     from cluster import Cluster
     with Cluster(threads=options.threads) as cluster:
-        failed = run_all(Bench(cluster, options), waiting, results, options.budget_minutes)
+        bench = Bench(cluster, options)
+        runs = [(f"{run.model}/{run.task}, seed {seed}", functools.partial(bench.run, run, seed)) for run, seed in waiting]
+        failed = run_all(runs, results, options.budget_minutes, say)
     if failed:
         sys.exit(f"{len(failed)} failed: {'; '.join(failed)}")
 

@@ -6,8 +6,7 @@
 
 #include "core/model/fold.h"
 #include "core/model/walk.h"
-#include "core/train/trainer.h"
-#include "tests/testing/tiny_model.h"
+#include "tests/core/prune/pruning_run.h"
 
 namespace espalier {
 namespace {
@@ -71,35 +70,15 @@ TEST(Blocks, RefilledWeightsStartNearTheMeanOfTheOpenOnes) {
 
 // A training of the tiny model: 3 layers of 4 heads with 268 parameters each, of 24 neurons with
 // 33, and of twice 48 besides; 5880 in all.
-struct BlockRun {
-  Examples examples = testing::tiny_examples(96);
-  std::unique_ptr<Task> task = *make_task("text-classification");
-  BlockMovement pruner;
-  Training training;
-  Model model = testing::tiny_model();
-
+struct BlockRun : PruningRun<BlockMovement> {
   BlockRun(const BlockMovement::Options& options, double sparsity, int steps = 6)
-      : pruner(options) {
-    pruner.aim({sparsity});
-    training.phase = "prune";
-    training.spec.steps = steps;
+      : PruningRun(options, sparsity, steps) {
     training.spec.warmup = 0;
-    training.spec.batch_size = training.spec.micro_batch_size = 8;
-    training.spec.learning_rate = 1e-3;
-    training.task = task.get();
-    training.train = &examples;
-    training.pruner = &pruner;
   }
   // Sets scores of a pruner that is prepared.
   Tensor score(const std::string& name) { return pruner.scores().at(name).detach(); }
   void level_scores() {
     for (const auto& [name, score] : pruner.scores().all()) score.detach().fill_(1);
-  }
-  Gates trained() {
-    Trainer trainer(model, training);
-    while (!trainer.done()) trainer.step();
-    trainer.finish();
-    return trainer.final_gates();
   }
 };
 

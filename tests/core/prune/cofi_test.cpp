@@ -4,8 +4,7 @@
 
 #include "core/model/walk.h"
 #include "core/train/evaluate.h"
-#include "core/train/trainer.h"
-#include "tests/testing/tiny_model.h"
+#include "tests/core/prune/pruning_run.h"
 
 namespace espalier {
 namespace {
@@ -78,24 +77,7 @@ TEST(CofiSparsity, HasTheGradientOfSmallSteps) {
   }
 }
 
-struct Pruning {
-  Examples examples = testing::tiny_examples(96), held_out = testing::tiny_examples(32, 9);
-  std::unique_ptr<Task> task = *make_task("text-classification");
-  Cofi pruner;
-  Training training;
-  Model model = testing::tiny_model();
-
-  Pruning(const Cofi::Options& options, double sparsity, int steps) : pruner(options) {
-    pruner.aim({sparsity});
-    training.phase = "prune";
-    training.spec.steps = steps;
-    training.spec.batch_size = training.spec.micro_batch_size = 8;
-    training.spec.learning_rate = 1e-3;
-    training.task = task.get();
-    training.train = &examples;
-    training.pruner = &pruner;
-  }
-};
+using Pruning = PruningRun<Cofi>;
 
 TEST(Cofi, MultipliersPushTowardsTheTargetWhileItIsMissed) {
   Pruning run({.begin = 0, .ramp_end = 0, .exact = false}, 0.9, 20);

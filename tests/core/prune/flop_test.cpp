@@ -7,8 +7,7 @@
 #include "core/base/guard.h"
 #include "core/model/fold.h"
 #include "core/model/walk.h"
-#include "core/train/trainer.h"
-#include "tests/testing/tiny_model.h"
+#include "tests/core/prune/pruning_run.h"
 
 namespace espalier {
 namespace {
@@ -62,29 +61,8 @@ TEST(ExpectedRankParameters, AreThoseBesideAndAComponentsSizeForEachThatIsOpen) 
 
 // A training of the tiny model: 5880 parameters, of which 504 are biases and norms; its factors
 // have 12 times 8 components of 32 and 6 times 9 of 40.
-struct FlopRun {
-  Examples examples = testing::tiny_examples(96);
-  std::unique_ptr<Task> task = *make_task("text-classification");
-  Flop pruner;
-  Training training;
-  Model model = testing::tiny_model();
-
-  FlopRun(const Flop::Options& options, double sparsity, int steps = 6) : pruner(options) {
-    pruner.aim({sparsity});
-    training.phase = "prune";
-    training.spec.steps = steps;
-    training.spec.batch_size = training.spec.micro_batch_size = 8;
-    training.spec.learning_rate = 1e-3;
-    training.task = task.get();
-    training.train = &examples;
-    training.pruner = &pruner;
-  }
-  Gates trained() {
-    Trainer trainer(model, training);
-    while (!trainer.done()) trainer.step();
-    trainer.finish();
-    return trainer.final_gates();
-  }
+struct FlopRun : PruningRun<Flop> {
+  using PruningRun::PruningRun;
   double left(const Gates& gates) const {
     return count(fold(model, gates).config, 1).encoder_parameters;
   }

@@ -9,8 +9,7 @@
 #include "core/model/cost.h"
 #include "core/model/task_loss.h"
 #include "core/model/walk.h"
-#include "core/train/trainer.h"
-#include "tests/testing/tiny_model.h"
+#include "tests/core/prune/pruning_run.h"
 
 namespace espalier {
 namespace {
@@ -91,29 +90,10 @@ TEST(Movement, AScoreGradientIsTheGradientOfTheMaskedWeightTimesTheWeight) {
 }
 
 // A training of the tiny model: 5376 weights in 12 matrices of 256 and 6 of 384, 5880 parameters.
-struct MovementRun {
-  Examples examples = testing::tiny_examples(96);
-  std::unique_ptr<Task> task = *make_task("text-classification");
-  Movement pruner;
-  Training training;
-  Model model = testing::tiny_model();
-
-  MovementRun(const Movement::Options& options, double sparsity, int steps = 6) : pruner(options) {
-    pruner.aim({sparsity});
-    training.phase = "prune";
-    training.spec.steps = steps;
+struct MovementRun : PruningRun<Movement> {
+  MovementRun(const Movement::Options& options, double sparsity, int steps = 6)
+      : PruningRun(options, sparsity, steps) {
     training.spec.warmup = 0;
-    training.spec.batch_size = training.spec.micro_batch_size = 8;
-    training.spec.learning_rate = 1e-3;
-    training.task = task.get();
-    training.train = &examples;
-    training.pruner = &pruner;
-  }
-  Gates trained() {
-    Trainer trainer(model, training);
-    while (!trainer.done()) trainer.step();
-    trainer.finish();
-    return trainer.final_gates();
   }
 };
 
