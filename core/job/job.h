@@ -41,16 +41,17 @@ class Job {
   void prepare();
   void load_data();  // load_data.cpp: task, splits and class weights
   std::vector<Phase> plan() const;
-  void check_pruning();
   void fit_head();
   Reading reading() const;
   bool finetunes() const;
   void finetune();
-  void prune();
-  void recover();
   void train_exits();
   Trainer* train(Training training);
   void checkpoint(const Trainer* trainer, bool due_now);
+  // --- prune.cpp: what a dense model teaches
+  void check_pruning();
+  void prune();
+  void recover();
   // --- target.cpp: what the pruner aims at
   void measure();
   bool aims_at_time() const;

@@ -10,14 +10,15 @@
 #include <thread>
 
 #include "core/base/random.h"
+#include "core/job/timing.h"
 #include "core/model/walk.h"
 #include "core/runtime/fused_backend.h"
 
 namespace espalier {
 namespace {
 
-constexpr int kUntimed = 2, kLeastPasses = 5, kMostPasses = 40;
-constexpr double kSeconds = 0.15;  // for one shape's passes, where five of them do not take longer
+// Of each model, where five passes do not take longer.
+constexpr double kMilliseconds = 150;
 
 Batch batch_of(const ModelConfig& config, const LatencyProfile& profile) {
   Random random(1);
@@ -43,23 +44,13 @@ class Timed {
                                        runtime::products_of(profile.precision, model.device()))),
         backend_(plan_),
         batch_(batch_of(model.config, profile)) {}
-  double pass() {
-    const auto start = std::chrono::steady_clock::now();
-    walk(backend_, batch_);
-    const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
-    return took.count();
-  }
+  void pass() { walk(backend_, batch_); }
 
  private:
   runtime::FusedPlan plan_;
   runtime::FusedBackend backend_;
   Batch batch_;
 };
-
-double median(std::vector<double> values) {
-  std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());
-  return values[values.size() / 2];
-}
 
 // Whether the last layer goes on with the rows' first tokens alone.
 bool reads_firsts(const ModelConfig& config) {
@@ -138,20 +129,10 @@ std::vector<double> batch_latency(const std::vector<const Model*>& models,
   std::vector<std::unique_ptr<Timed>> timed;
   for (size_t i = 0; i < models.size(); ++i)
     timed.push_back(std::make_unique<Timed>(*models[i], profiles[i]));
-  std::vector<std::vector<double>> times(models.size());
-  double spent = 0;
-  for (int pass = -kUntimed; pass < kMostPasses; ++pass) {
-    if (pass >= kLeastPasses && spent > kSeconds * 1e3 * static_cast<double>(models.size())) break;
-    for (size_t i = 0; i < timed.size(); ++i) {
-      const double took = timed[i]->pass();
-      if (pass < 0) continue;
-      times[i].push_back(took);
-      spent += took;
-    }
-  }
-  std::vector<double> out;
-  for (auto& each : times) out.push_back(median(std::move(each)));
-  return out;
+  std::vector<std::function<void()>> acts;
+  for (const auto& one : timed) acts.emplace_back([&one] { one->pass(); });
+  return medians_in_turns(acts,
+                          {.milliseconds = kMilliseconds * static_cast<double>(models.size())});
 }
 
 LatencyTable measure_latency_table(const ModelConfig& config, const LatencyProfile& profile,

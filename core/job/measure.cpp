@@ -8,6 +8,7 @@
 
 #include "core/base/random.h"
 #include "core/base/status_macros.h"
+#include "core/job/timing.h"
 #include "core/model/row_logits.h"
 
 namespace espalier {
@@ -132,9 +133,6 @@ absl::StatusOr<std::vector<Latency>> single_row_latency(
 
 absl::StatusOr<std::vector<double>> batch_times(const std::vector<runtime::Engine*>& engines,
                                                 int rows, int tokens) {
-  using Clock = std::chrono::steady_clock;
-  constexpr int kLeast = 5, kMost = 15;
-  constexpr double kMilliseconds = 2000;  // of all engines, where five passes do not take longer
   const runtime::ModelInfo& info = engines.front()->info();
   Random random(1);
   std::vector<runtime::Row> batch(rows, engines.front()->probe());
@@ -147,28 +145,19 @@ absl::StatusOr<std::vector<double>> batch_times(const std::vector<runtime::Engin
     row.input.types.assign(row.input.ids.size(), 0);
     if (info.objective == Objective::kWords) row.input.asked = {0};
   }
-  std::vector<std::vector<double>> times(engines.size());
-  double spent = 0;
-  for (int pass = -2; pass < kMost && (pass < kLeast || spent < kMilliseconds); ++pass) {
-    for (size_t e = 0; e < engines.size(); ++e) {
+  absl::Status failed;
+  std::vector<std::function<void()>> acts;
+  for (runtime::Engine* engine : engines) {
+    acts.emplace_back([&, engine] {
       for (runtime::Row& row : batch) {
-        row.exit_threshold = engines[e]->info().has_exits
-                                 ? engines[e]->info().threshold_low
-                                 : std::numeric_limits<double>::quiet_NaN();
+        row.exit_threshold = engine->info().has_exits ? engine->info().threshold_low
+                                                      : std::numeric_limits<double>::quiet_NaN();
       }
-      const auto start = Clock::now();
-      ESPALIER_RETURN_IF_ERROR(engines[e]->predict(batch).status());
-      const std::chrono::duration<double, std::milli> took = Clock::now() - start;
-      if (pass < 0) continue;
-      times[e].push_back(took.count());
-      spent += took.count();
-    }
+      failed.Update(engine->predict(batch).status());
+    });
   }
-  std::vector<double> out;
-  for (auto& each : times) {
-    std::sort(each.begin(), each.end());
-    out.push_back(each[each.size() / 2]);
-  }
+  std::vector<double> out = medians_in_turns(acts, {.most = 15, .milliseconds = 2000});
+  ESPALIER_RETURN_IF_ERROR(failed);
   return out;
 }
 
