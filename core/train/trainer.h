@@ -93,7 +93,6 @@ class Trainer : public Session {
   void task_gradients(const Gates& gates, int64_t draw) override;
 
  private:
-  class TeacherTraces;
   std::vector<Batch> micro_batches(const std::vector<int64_t>& rows, int64_t draw) const;
   // A micro-batch's part in its step. The task's loss is a mean over the answers whose label is
   // known, those of methods are means over all.
