@@ -106,7 +106,7 @@ void LayerMatch::prepare(Session& session) {
   present_.clear();
   for (const Layer& layer : session.model().layers)
     present_.push_back(layer.has_attention() || layer.has_ffn());
-  teacher_layers_ = static_cast<int>(session.teacher(0).layers.size());
+  teacher_layers_ = static_cast<int>(session.teacher(0).model.layers.size());
   chosen_ = spaced_layers(teacher_layers_);
   projection_.prepare(session);
 }

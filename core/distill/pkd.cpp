@@ -38,7 +38,7 @@ Pkd::Pkd(const Options& options)
 
 void Pkd::prepare(Session& session) {
   const int student = static_cast<int>(session.model().layers.size());
-  const int teacher = static_cast<int>(session.teacher(0).layers.size());
+  const int teacher = static_cast<int>(session.teacher(0).model.layers.size());
   if (student < 2) {
     throw StatusError(absl::InvalidArgumentError(
         absl::StrCat("pkd teaches the student's layers below its last one, and the student has ",

@@ -33,7 +33,7 @@ Projection::Projection(std::string owner, Where where, double learning_rate)
 
 void Projection::prepare(Session& session) {
   const int64_t inputs = session.model().config.hidden;
-  outputs_ = session.teacher(0).config.hidden;
+  outputs_ = session.teacher(0).model.config.hidden;
   const bool fits =
       linear_.defined() && linear_.inputs() == inputs && linear_.outputs() == outputs_;
   if (!fits) {

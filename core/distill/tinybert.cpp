@@ -108,7 +108,7 @@ TinyBert::TinyBert(const Options& options)
       projection_("tinybert", Projection::Where::kAlways, options.projection_learning_rate) {}
 
 void TinyBert::prepare(Session& session) {
-  const Model &student = session.model(), &teacher = session.teacher(0);
+  const Model &student = session.model(), &teacher = session.teacher(0).model;
   objective_ = session.task().objective();
   // Of numbers the teacher's are not asked for.
   if (sees_answers() && objective_ != Objective::kValue)

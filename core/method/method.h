@@ -10,6 +10,7 @@
 #pragma once
 
 #include <functional>
+#include <limits>
 #include <memory>
 #include <span>
 #include <string>
@@ -40,6 +41,8 @@ struct Step {
 struct Teacher {
   Model model;
   std::string name;
+  // Of the metric that decides, on the select split; larger is better. NaN where nobody asked.
+  double figure = std::numeric_limits<double>::quiet_NaN();
 };
 
 // Teachers' traces of one micro-batch: computed when first asked for, then remembered.
@@ -66,15 +69,15 @@ class Session {
   virtual Model& model() = 0;
   virtual const Task& task() const = 0;
   virtual size_t teachers() const = 0;
-  virtual const Model& teacher(size_t teacher) const = 0;
+  virtual const Teacher& teacher(size_t teacher) const = 0;
   virtual uint64_t seed(const std::string& purpose, int64_t step) const = 0;
   // Gradients of the task loss on a batch of the train split, for calibration before training; they
   // land in the .grad of the gates' tensors that require grad. `draw` numbers the batch.
   //
-  // A method that looks at rows but not at their labels (statistics of activations, Fisher
-  // information over the model's own answers) will get batches of train and unlabelled rows by a
-  // hook beside this one: the trainer's ExamplePool holds both.
   virtual void task_gradients(const Gates& gates, int64_t draw) = 0;
+  // Rows that steps draw from, for a method that looks at inputs and walks the model itself
+  // (statistics of activations): one batch in micro-batches, the same ones for the same draw.
+  virtual std::vector<Batch> sample(int64_t draw) const = 0;
 };
 
 // Parameters that a method owns itself.

@@ -139,6 +139,11 @@ std::vector<Batch> Trainer::micro_batches(const std::vector<int64_t>& rows, int6
   return out;
 }
 
+std::vector<Batch> Trainer::sample(int64_t draw) const {
+  Sampler sampler(pool_, training_.spec.batch_size, training_.seed, training_.phase + ".sample");
+  return micro_batches(sampler.rows(draw), draw);
+}
+
 void Trainer::task_gradients(const Gates& gates, int64_t draw) {
   Sampler sampler(*training_.train, training_.spec.batch_size, training_.seed,
                   training_.phase + ".calibrate");

@@ -86,11 +86,10 @@ class Trainer : public Session {
   Model& model() override { return model_; }
   const Task& task() const override { return *training_.task; }
   size_t teachers() const override { return training_.teachers.size(); }
-  const Model& teacher(size_t teacher) const override {
-    return training_.teachers.at(teacher)->model;
-  }
+  const Teacher& teacher(size_t teacher) const override { return *training_.teachers.at(teacher); }
   uint64_t seed(const std::string& purpose, int64_t step) const override;
   void task_gradients(const Gates& gates, int64_t draw) override;
+  std::vector<Batch> sample(int64_t draw) const override;
 
  private:
   std::vector<Batch> micro_batches(const std::vector<int64_t>& rows, int64_t draw) const;
