@@ -316,9 +316,9 @@ void Trainer::step() {
   if (step_ % every == 0 || step_ == total_) select_best();
 }
 
-Gates Trainer::final_gates() {
+Gates Trainer::gates_at(int64_t step) const {
   if (training_.pruner == nullptr) return {};
-  Gates gates = training_.pruner->gates(Step{step_, total_, {}}, Mode::kEval).front();
+  Gates gates = training_.pruner->gates(Step{step, total_, {}}, Mode::kEval).front();
   gates = gates.map([](const Tensor& t) { return t.detach(); });
   gates.seal(model_.config);
   return gates;
@@ -327,7 +327,7 @@ Gates Trainer::final_gates() {
 void Trainer::select_best() {
   if (training_.select == nullptr) return;
   const Model candidate = average_->of(model_);
-  double metric = first_metric(candidate, final_gates(), *training_.select, *training_.task);
+  double metric = first_metric(candidate, current_gates(), *training_.select, *training_.task);
   metrics_.erase("select_metric");
   if (std::isfinite(metric)) metrics_["select_metric"] = metric;  // JSON knows no other numbers
   // States of different sizes are not compared.

@@ -78,8 +78,10 @@ class Trainer : public Session {
   // Figures of the last step: loss, learning_rate, examples (so far), micro_batch_size, and
   // select_metric of the last evaluation.
   const std::map<std::string, double>& metrics() const { return metrics_; }
-  // The pruner's evaluation gates, sealed; empty without one.
-  Gates final_gates();
+  // The pruner's evaluation gates after the last step, sealed; empty without one.
+  Gates final_gates() const { return gates_at(total_); }
+  // The same as this step would leave them.
+  Gates current_gates() const { return gates_at(step_); }
   // Optimiser, averaged weights, methods and the best state so far; all but the model.
   void save(State& state) const;
 
@@ -104,6 +106,7 @@ class Trainer : public Session {
   // Runs `pass`, a walk forward and backward over micro_batches(). False: memory ran out, and
   // micro-batches are half as large from now on; RESOURCE_EXHAUSTED is thrown when they cannot be.
   bool fits(const std::function<void()>& pass);
+  Gates gates_at(int64_t step) const;
   void halve_micro_batch(const absl::Status& status);
   void check_loss(double loss);
   void select_best();

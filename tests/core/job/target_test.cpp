@@ -40,6 +40,21 @@ TEST_P(Target, OfParametersIsReachedEmbeddingsAndAll) {
   EXPECT_EQ(report.at("target").at("reached"), report.at("compressed").at("parameters"));
 }
 
+TEST_P(Target, OfBytesIsReachedByTheFileInItsPrecision) {
+  const Json dense = run(pruning({{"sparsity", 0.1}}, "taylor")).at("dense");
+  const double asked = dense.at("bytes").get<double>() * 0.7;
+  for (const char* precision : {"fp32", "int8"}) {
+    Json recipe = pruning({{"size", {{"bytes", asked}}}}, GetParam());
+    recipe["precision"] = precision;
+    const Json report = run(resolved(recipe));
+    const double reached = report.at("target").at("reached");
+    EXPECT_EQ(reached, report.at("compressed").at("bytes").get<double>());
+    EXPECT_LE(reached, asked) << precision;
+    EXPECT_EQ(reached, static_cast<double>(std::filesystem::file_size(
+                           output_.artifacts.front().folder + "/model.safetensors")));
+  }
+}
+
 // Batches large enough to take milliseconds; how near the times come is meet_time_test's.
 TEST_P(Target, OfATimeIsMeasuredAndTold) {
   const Json report = run(pruning(
