@@ -144,7 +144,7 @@ std::vector<Batch> Trainer::sample(int64_t draw) const {
   return micro_batches(sampler.rows(draw), draw);
 }
 
-void Trainer::task_gradients(const Gates& gates, int64_t draw) {
+void Trainer::task_gradients(const Gates& gates, int64_t draw, const Look& look) {
   Sampler sampler(*training_.train, training_.spec.batch_size, training_.seed,
                   training_.phase + ".calibrate");
   const std::vector<int64_t> rows = sampler.rows(draw);
@@ -153,8 +153,12 @@ void Trainer::task_gradients(const Gates& gates, int64_t draw) {
   const std::vector<Tensor> open = gates.tensors();
   std::vector<Tensor> before;  // an earlier draw's gradients
   for (const Tensor& t : open) before.push_back(t.grad().defined() ? t.grad().clone() : Tensor());
+  const auto forget = [&] {
+    model_.for_each([](const std::string&, Tensor& tensor) { tensor.mutable_grad() = Tensor(); });
+  };
   auto pass = [&] {
     backend_.weights_moved();
+    forget();  // what a pass that ran out of memory left
     for (size_t i = 0; i < open.size(); ++i)
       open[i].mutable_grad() = before[i].defined() ? before[i].clone() : Tensor();
     const std::vector<Batch> micro = micro_batches(rows, draw);
@@ -169,7 +173,8 @@ void Trainer::task_gradients(const Gates& gates, int64_t draw) {
   while (!fits(pass)) {
   }
   backend_.set_training(training);
-  model_.for_each([](const std::string&, Tensor& tensor) { tensor.mutable_grad() = Tensor(); });
+  if (look) look(model_);
+  forget();
 }
 
 Tensor Trainer::run_micro(const Step& step, const Batch& batch, int64_t micro,

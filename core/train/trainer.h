@@ -90,7 +90,7 @@ class Trainer : public Session {
   size_t teachers() const override { return training_.teachers.size(); }
   const Teacher& teacher(size_t teacher) const override { return *training_.teachers.at(teacher); }
   uint64_t seed(const std::string& purpose, int64_t step) const override;
-  void task_gradients(const Gates& gates, int64_t draw) override;
+  void task_gradients(const Gates& gates, int64_t draw, const Look& look = {}) override;
   std::vector<Batch> sample(int64_t draw) const override;
 
  private:
