@@ -20,7 +20,8 @@ constexpr int64_t kLook = 8;
 void Job::pass_milestones(Trainer& trainer, Pruner& pruner, const Distillers& distillers) {
   const std::vector<double>& wanted = recipe_.target.milestones;
   if (state_.milestones.size() == wanted.size()) return;
-  if (trainer.step_index() % kLook != 0 && !trainer.done()) return;
+  const bool due = trainer.step_index() % kLook == 0 && !pruner.has_all_sizes();
+  if (!due && !trainer.done()) return;
   const Cost cost = aim(recipe_.target.value).cost_of(state_.model.config);
   const double gone = cost.share_gone(trainer.current_gates());
   while (state_.milestones.size() < wanted.size()) {

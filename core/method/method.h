@@ -147,6 +147,9 @@ class Pruner : public Method {
   virtual bool eligible() const { return true; }
   // Whether a unit that was closed may open again.
   virtual bool reopens() const { return false; }
+  // Whether models of all sizes are trained at once, so that milestones are taken at the end and
+  // not on the way.
+  virtual bool has_all_sizes() const { return false; }
 };
 
 class Distiller : public Method {};

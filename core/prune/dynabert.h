@@ -96,6 +96,7 @@ class DynaBert : public Pruner {
   bool eligible() const override { return true; }
   // For another aim.
   bool reopens() const override { return true; }
+  bool has_all_sizes() const override { return true; }
   void save(State& state) const override;
   void load(const State& state) override;
 

@@ -29,7 +29,7 @@ class Milestones : public SmallJob, public ::testing::WithParamInterface<const c
     return value_or_throw(read_json(output_.artifacts.at(artifact).folder + "/report.json"));
   }
 };
-INSTANTIATE_TEST_SUITE_P(Pruners, Milestones, ::testing::Values("taylor", "cofi", "movement"));
+INSTANTIATE_TEST_SUITE_P(Pruners, Milestones, ::testing::Values("taylor", "cofi", "movement", "dynabert"));
 
 TEST_P(Milestones, ArePublishedBesideTheTarget) {
   if (std::string(GetParam()) == "movement") GTEST_SKIP() << "prunes single weights";
