@@ -43,6 +43,7 @@ struct Training {
   std::vector<Distiller*> distillers;
   ExitMethod* exit = nullptr;
   std::vector<double> class_weights;  // by label id, see spec/class_weights.h; empty: all the same
+  int sampler_window = Sampler::kWindow;  // batches whose rows are sorted by length together
 };
 
 class Trainer : public Session {
