@@ -10,7 +10,7 @@
 namespace espalier {
 namespace {
 
-constexpr double kShareSlack = 1e-9;
+constexpr double kWidestSlack = 1e-9;
 
 // [L, most units of a layer]: from which width on a unit is there. The one of rank r among n, by
 // falling importance, is among the first round(width n) where width n >= r + 1/2.
@@ -126,7 +126,7 @@ Gates Subnetworks::widest(double depth, const Cost& cost, double gone) const {
   int64_t low = 0, high = place.gt(0).sum().item<int64_t>();
   while (low < high) {
     const int64_t middle = (low + high) / 2;
-    if (cost.share_gone(without(middle)) >= gone - kShareSlack) {
+    if (cost.share_gone(without(middle)) >= gone - kWidestSlack) {
       high = middle;
     } else {
       low = middle + 1;
@@ -216,7 +216,7 @@ Gates DynaBert::target(const Model& model) const {
   const Cost cost = aim_.cost_of(model.config);
   double depth_of_most = 1, most = -1;
   for (double depth : evenly_down_to(options_.shallowest, options_.depths)) {
-    if (cost.share_gone(family.at(options_.narrowest, depth)) >= aim_.sparsity - kShareSlack)
+    if (cost.share_gone(family.at(options_.narrowest, depth)) >= aim_.sparsity - kWidestSlack)
       return gates_to_walk(family.widest(depth, cost, aim_.sparsity), model.device());
     const double gone = cost.share_gone(family.at(0, depth));
     if (gone > most) {
