@@ -3,6 +3,7 @@
 #include "core/prune/block_movement.h"
 #include "core/prune/cofi.h"
 #include "core/prune/drop_layers.h"
+#include "core/prune/fisher.h"
 #include "core/prune/flop.h"
 #include "core/prune/magnitude.h"
 #include "core/prune/movement.h"
@@ -63,6 +64,11 @@ const PrunerRegistry& pruners() {
                            "Xia, Zhong & Chen 2022, arXiv 2204.00408"),
        {"drop_layers", "Whole layers from the top, before the first step: a baseline.",
         "Sajjad et al. 2020, arXiv 2004.03844", make_drop_layers},
+       entry<Pruner, Fisher>("fisher",
+                             "Heads and neurons by the gradients of a sample, and the values of "
+                             "what stays by least squares: minutes, without training; smaller "
+                             "shapes.",
+                             "Kwon et al. 2022, arXiv 2204.09656"),
        entry<Pruner, Flop>("flop",
                            "Every matrix as two factors, whose components are gated under a "
                            "constraint on the size.",
