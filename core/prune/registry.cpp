@@ -4,6 +4,7 @@
 #include "core/prune/cofi.h"
 #include "core/prune/drop_layers.h"
 #include "core/prune/dynabert.h"
+#include "core/prune/fisher.h"
 #include "core/prune/flop.h"
 #include "core/prune/magnitude.h"
 #include "core/prune/movement.h"
@@ -68,6 +69,11 @@ const PrunerRegistry& pruners() {
                                "Narrower and shallower subnetworks of one set of weights, trained "
                                "together; the one that meets the target is left.",
                                "Hou et al. 2020, arXiv 2004.04037"),
+       entry<Pruner, Fisher>("fisher",
+                             "Heads and neurons by the gradients of a sample, and the values of "
+                             "what stays by least squares: minutes, without training; smaller "
+                             "shapes.",
+                             "Kwon et al. 2022, arXiv 2204.09656"),
        entry<Pruner, Flop>("flop",
                            "Every matrix as two factors, whose components are gated under a "
                            "constraint on the size.",

@@ -22,7 +22,7 @@ Json pruning(const Json& target, const char* pruner, const Json& distillers = {}
 }
 
 class Target : public SmallJob, public ::testing::WithParamInterface<const char*> {};
-INSTANTIATE_TEST_SUITE_P(Pruners, Target, ::testing::Values("taylor", "cofi"));
+INSTANTIATE_TEST_SUITE_P(Pruners, Target, ::testing::Values("taylor", "cofi", "fisher"));
 
 TEST_P(Target, OfMultiplyAccumulatesIsReached) {
   const double dense = count(testing::tiny_config(), 32).macs;
@@ -153,6 +153,21 @@ TEST_F(SmallJob, ReachesItsSparsityWithWhatDistillersLearnt) {
       pruning({{"sparsity", 0.5}}, "cofi", {{{"name", "layer_match"}}, {{"name", "soft_labels"}}}));
   EXPECT_GE(report.at("compressed").at("sparsity").get<double>(), 0.5 - 1e-9);
   EXPECT_LT(report.at("phases")[1].at("fold_gap").get<double>(), 1e-4);
+}
+
+TEST_F(SmallJob, PrunesWithoutATrainingStep) {
+  Json written = {{"recipe", "auto"},
+                  {"target", {{"sparsity", 0.5}}},
+                  {"pruner", {{"name", "fisher"}, {"options", {{"batches", 8}}}}},
+                  {"distillers", Json::array({Json{{"name", "none"}}})},
+                  {"exit", {{"name", "none"}}}};
+  for (const char* phase : {"finetune", "prune", "recover"}) written[phase] = {{"epochs", 0}};
+  const Json report = run(resolved(written));
+  EXPECT_GE(report.at("compressed").at("sparsity").get<double>(), 0.5 - 1e-9);
+  const Json& prune = report.at("phases")[1];
+  EXPECT_EQ(prune.at("name").get<std::string>(), "prune");
+  EXPECT_EQ(prune.at("steps").get<int>(), 0);
+  EXPECT_LT(prune.at("fold_gap").get<double>(), 1e-4);
 }
 
 TEST(BatchLatency, IsLongerForMore) {
