@@ -7,6 +7,7 @@
 #include "core/base/guard.h"
 #include "core/job/job.h"
 #include "core/model/walk.h"
+#include "core/picture/pictures.h"
 #include "core/runtime/engine.h"
 #include "core/runtime/packed_backend.h"
 
@@ -146,9 +147,12 @@ JobOutput Job::publish() {
 
   JobOutput out;
   save_artifacts();
+  const std::vector<Picture> pictures = pictures_of(report);
   for (const std::string& role : roles()) {
     throw_if_error(write_file(folder(role) + "/report.json", report.dump(2) + "\n"));
     throw_if_error(write_file(folder(role) + "/README.md", model_card(report, role)));
+    for (const Picture& one : pictures)
+      throw_if_error(write_file(absl::StrCat(folder(role), "/", one.file), one.svg));
     out.artifacts.push_back({folder(role), task_->name(), summary_of(report, role)});
   }
   return out;
