@@ -192,8 +192,11 @@ void Job::evaluate() {
   for (size_t i = 0; i < dense; ++i) {
     Json& own = facts[subjects[i].name];
     if (labelled_) {
-      own["paired_test"] = test_json(
-          task_->paired_test(subjects[i].predictions, subjects[dense].predictions, splits_.report));
+      const PairedTest test =
+          task_->paired_test(subjects[i].predictions, subjects[dense].predictions, splits_.report);
+      own["paired_test"] = test_json(test);
+      own["paired_test"].update(
+          {{"drop", test.difference}, {"low", test.low}, {"high", test.high}});
     }
     if (!recipe_.pruner.name.empty())
       own["target"] = reached_target(subjects[i].role, own, *timed[i], *timed[dense]);

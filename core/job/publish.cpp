@@ -194,6 +194,12 @@ JobOutput Job::publish() {
     const std::string about = role == kDense ? roles().front() : role;
     Json own = report;
     if (compresses()) own.update(about_compressed(measured.at(about)));
+    // Judged and compared was the first alone.
+    if (milestone_of(role)) {
+      for (const char* of_first :
+           {"constraint", kInFp32, "precision_test", "precision_cost", "precision_gap"})
+        own.erase(of_first);
+    }
     const std::string column = role == kDense ? kDense : kCompressed;
     throw_if_error(write_file(folder(role) + "/report.json", own.dump(2) + "\n"));
     throw_if_error(write_file(folder(role) + "/README.md", model_card(own, column)));

@@ -143,7 +143,7 @@ std::string target_text(const Json& target) {
     return absl::StrFormat("Asked for: an encoder sparsity of %.1f %%; reached: %.1f %%.",
                            100 * asked.at("sparsity").get<double>(), 100 * reached);
   }
-  for (const char* size : {"parameters", "macs"}) {
+  for (const char* size : {"parameters", "macs", "bytes"}) {
     if (asked.contains("size") && asked.at("size").contains(size)) {
       return absl::StrFormat(
           "Asked for: at most %.0f %s; reached: %.0f.", asked.at("size").at(size).get<double>(),
@@ -161,6 +161,23 @@ std::string target_text(const Json& target) {
   }
   return absl::StrFormat("Asked for: %g ms; reached: %s.",
                          asked.at("latency").at("milliseconds").get<double>(), times);
+}
+
+// The models of one run beside each other, from the largest on.
+std::string family_table(const Json& report) {
+  std::string out =
+      "\nAlso made by this run:\n\n| asked | encoder sparsity | metric | one row | a batch |\n"
+      "|---|---|---|---|---|\n";
+  for (const Json& one : report.at("milestones")) {
+    absl::StrAppend(&out,
+                    absl::StrFormat("| %g | %.1f %% | %s | %.2f ms | %.2f ms |\n",
+                                    one.at("target").at("milestone").get<double>(),
+                                    100 * one.at("sparsity").get<double>(),
+                                    one.contains("metric") ? metric_cell(one.at("metric")) : "",
+                                    one.at("latency_ms").at("median").get<double>(),
+                                    one.at("batch_latency_ms").at("median").get<double>()));
+  }
+  return out;
 }
 
 }  // namespace
@@ -233,8 +250,14 @@ std::string model_card(const Json& report, const std::string& role) {
   card += card_table(report);
   if (report.contains("paired_test")) {
     const Json& test = report.at("paired_test");
-    card += absl::StrFormat("\nAre the metrics of the two different? %s test, p = %.2g.\n",
+    card += absl::StrFormat("\nAre the metrics of the two different? %s test, p = %.2g.",
                             test.at("name").get<std::string>(), test.at("p").get<double>());
+    if (test.contains("drop")) {
+      card += absl::StrFormat(" The drop is %.2f points (95 %% interval %.2f to %.2f).",
+                              test.at("drop").get<double>(), test.at("low").get<double>(),
+                              test.at("high").get<double>());
+    }
+    card += "\n";
   }
   if (report.contains("target")) card += absl::StrCat("\n", target_text(report.at("target")), "\n");
   if (report.contains("constraint")) {
@@ -243,6 +266,7 @@ std::string model_card(const Json& report, const std::string& role) {
         "\nOn the select split the metric was allowed to drop by %g points; it dropped by %.2f.\n",
         constraint.at("asked").get<double>(), constraint.at("drop").get<double>());
   }
+  if (report.contains("milestones")) card += family_table(report);
   card +=
       absl::StrFormat("\nLatency was measured on: %s.\n", report.at("machine").get<std::string>());
   for (const Picture& one : pictures_of(report))

@@ -165,9 +165,13 @@ Gates Job::meet_target(double value, Trainer& trainer, Pruner& pruner) {
 
 Json Job::reached_target(const std::string& role, const Json& column, runtime::Engine& engine,
                          runtime::Engine& dense) const {
-  const std::optional<size_t> milestone = milestone_of(role);
-  Json out = milestone ? Json{{"milestone", recipe_.target.milestones[*milestone]}}
-                       : Json{{"asked", input_.recipe.value("target", Json::object())}};
+  TargetSpec asked = recipe_.target;
+  Json out = Json::object();
+  if (const std::optional<size_t> milestone = milestone_of(role)) {
+    asked.value = recipe_.target.milestones[*milestone];
+    out["milestone"] = asked.value;
+  }
+  out["asked"] = goal_json(asked);
   switch (recipe_.target.kind) {
     case TargetKind::kSparsity:
       out["reached"] = column.at("sparsity");

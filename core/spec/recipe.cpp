@@ -133,32 +133,8 @@ absl::StatusOr<TargetSpec> read_target(const Json& json) {
   return out;
 }
 
-Json write_goal(const TargetSpec& target) {
-  const auto timed = [&](const char* name, const char* field) {
-    return Json{{name,
-                 {{field, target.value},
-                  {"profile", {{"batch", target.rows}, {"length", target.tokens}}}}}};
-  };
-  switch (target.kind) {
-    case TargetKind::kSparsity:
-      return {{"sparsity", target.value}};
-    case TargetKind::kSpeedup:
-      return timed("speedup", "factor");
-    case TargetKind::kLatency:
-      return timed("latency", "milliseconds");
-    case TargetKind::kParameters:
-      return {{"size", {{"parameters", target.value}}}};
-    case TargetKind::kMacs:
-      return {{"size", {{"macs", target.value}}}};
-    case TargetKind::kBytes:
-      return {{"size", {{"bytes", target.value}}}};
-    default:
-      return Json::object();
-  }
-}
-
 Json write_target(const TargetSpec& target) {
-  Json out = write_goal(target);
+  Json out = goal_json(target);
   if (!target.milestones.empty()) out["milestones"] = target.milestones;
   return out;
 }
@@ -436,6 +412,30 @@ absl::StatusOr<RecipeSpec> read_recipe_checked(const Json& resolved) {
 }
 
 }  // namespace
+
+Json goal_json(const TargetSpec& target) {
+  const auto timed = [&](const char* name, const char* field) {
+    return Json{{name,
+                 {{field, target.value},
+                  {"profile", {{"batch", target.rows}, {"length", target.tokens}}}}}};
+  };
+  switch (target.kind) {
+    case TargetKind::kSparsity:
+      return {{"sparsity", target.value}};
+    case TargetKind::kSpeedup:
+      return timed("speedup", "factor");
+    case TargetKind::kLatency:
+      return timed("latency", "milliseconds");
+    case TargetKind::kParameters:
+      return {{"size", {{"parameters", target.value}}}};
+    case TargetKind::kMacs:
+      return {{"size", {{"macs", target.value}}}};
+    case TargetKind::kBytes:
+      return {{"size", {{"bytes", target.value}}}};
+    default:
+      return Json::object();
+  }
+}
 
 absl::StatusOr<Json> resolve_recipe(const Json& written, const Catalogue& catalogue,
                                     const std::optional<TaskKind>& task) {

@@ -33,6 +33,9 @@ struct TargetSpec {
   }
 };
 
+// As a recipe's `target` says it, without milestones.
+Json goal_json(const TargetSpec& target);
+
 struct RecipeSpec {
   std::string recipe = "auto";
   TargetSpec target;
