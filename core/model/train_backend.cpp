@@ -95,6 +95,7 @@ Tensor TrainBackend::attended(int layer, const Tensor& x, const TokenRows& rows,
     context = context.view({context.size(0), heads, -1}) * gates.head.view({1, heads, 1});
     context = context.flatten(1);
   }
+  if (watch_) watch_(layer, /*ffn=*/false, context);
   Tensor y = w.output.forward(context, gates.weight(output), gates.rank(output), precision_);
   const Tensor stream = queries == Queries::kFirst ? x.index_select(0, rows.first) : x;
   return write(stream, y, gates.attention, w.attention_norm, gates);
@@ -147,7 +148,9 @@ Tensor TrainBackend::fed(int layer, const Tensor& x, const LayerGates& gates) co
   Tensor in = read(x, w.ffn_norm, gates), y;
   const std::string& activation = model_.config.activation;
   const char* gelu = gelu_form(activation);
-  if (gelu != nullptr && !gates.neuron.defined() && !w.up.factored() && !w.down.factored()) {
+  const bool fused = gelu != nullptr && !gates.neuron.defined() && !watch_ && !w.up.factored() &&
+                     !w.down.factored();
+  if (fused) {
     auto weight = [&](const Linear& linear, const std::string& name) {
       return precision_.weight(linear.gated_weight(gates.weight(name)));
     };
@@ -157,8 +160,9 @@ Tensor TrainBackend::fed(int layer, const Tensor& x, const LayerGates& gates) co
   } else {
     Tensor inner =
         activate(activation, w.up.forward(in, gates.weight(up), gates.rank(up), precision_));
-    y = w.down.forward(gated(inner, gates.neuron), gates.weight(down), gates.rank(down),
-                       precision_);
+    inner = gated(inner, gates.neuron);
+    if (watch_) watch_(layer, /*ffn=*/true, inner);
+    y = w.down.forward(inner, gates.weight(down), gates.rank(down), precision_);
   }
   return write(x, y, gates.ffn, w.ffn_norm, gates);
 }

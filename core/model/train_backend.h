@@ -12,6 +12,8 @@
 // model and gates must then live and stay as they are until backward.
 #pragma once
 
+#include <functional>
+
 #include "core/kernels/ragged_attention.h"
 #include "core/model/recompute.h"
 #include "core/model/rows_backend.h"
@@ -30,6 +32,11 @@ class TrainBackend : public RowsBackend {
   // frozen.
   void set_precision(Precision precision);
   void set_checkpointing(bool checkpointing) { checkpointing_ = checkpointing; }
+  // Called with the rows [N, inputs] that a layer's `output` or, of the FFN, `down` multiplies, the
+  // gates of its heads or neurons applied: statistics for methods that walk without gradients. With
+  // checkpointing a backward pass shows them again.
+  using Watch = std::function<void(int layer, bool ffn, const Tensor& inputs)>;
+  void watch(Watch watch) { watch_ = std::move(watch); }
   // To be called before the first walk after weights have moved.
   void weights_moved() { precision_.forget_weights(); }
 
@@ -63,6 +70,7 @@ class TrainBackend : public RowsBackend {
   double hidden_dropout_, attention_dropout_, head_dropout_;
   MatmulPrecision precision_;
   bool training_ = false, checkpointing_ = false;
+  Watch watch_;  // may be empty
 };
 
 }  // namespace espalier
