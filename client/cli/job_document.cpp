@@ -22,8 +22,9 @@ using google::protobuf::Descriptor;
 using google::protobuf::FieldDescriptor;
 
 // What a user may say about a job beside its recipe; the other fields of v1.Job are the service's.
-const std::vector<std::string> kJobFields = {"model",  "dataset", "artifact_id",   "display_name",
-                                             "labels", "after",   "worker_labels", "priority"};
+const std::vector<std::string> kJobFields = {"model",         "dataset",  "artifact_id",
+                                             "display_name",  "labels",   "after",
+                                             "worker_labels", "priority", "teachers"};
 
 bool is_job_field(const std::string& name) {
   return std::find(kJobFields.begin(), kJobFields.end(), name) != kJobFields.end();
@@ -160,6 +161,20 @@ void set_target(const JobFlags& flags, Json& recipe) {
   if (flags.latency_ms) recipe["target"] = {{"latency", {{"milliseconds", *flags.latency_ms}}}};
   if (flags.size_bytes) recipe["target"] = {{"size", {{"bytes", *flags.size_bytes}}}};
   if (flags.max_drop) recipe["constraint"]["max_metric_drop"] = *flags.max_drop;
+  if (flags.search) recipe["constraint"]["search"] = true;
+}
+
+absl::Status set_milestones(const std::vector<std::string>& milestones, Json& recipe) {
+  if (milestones.empty()) return absl::OkStatus();
+  Json values = Json::array();
+  for (const std::string& text : milestones) {
+    double value = 0;
+    if (!absl::SimpleAtod(text, &value) || !std::isfinite(value))
+      return usage_error(absl::StrCat("--milestone is ", text, "; it must be a finite number"));
+    values.push_back(value);
+  }
+  recipe["target"]["milestones"] = std::move(values);
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -180,7 +195,7 @@ absl::StatusOr<Json> read_recipe_document(const std::string& yaml, const std::st
     } else {
       auto known = field_names(*v1::Recipe::descriptor());
       known.insert(known.begin(), {"model", "dataset", "artifact", "display_name", "labels",
-                                   "after", "worker_labels", "priority"});
+                                   "after", "worker_labels", "priority", "teachers"});
       auto status = unknown_field(key, known);
       return usage_error(absl::StrCat(origin, ": ", std::string(status.message())));
     }
@@ -228,6 +243,8 @@ absl::Status apply_flags(const JobFlags& flags, Json& document) {
         pair.second.is_string() ? pair.second : Json(pair.second.dump());
   }
   set_target(flags, recipe);
+  ESPALIER_RETURN_IF_ERROR(set_milestones(flags.milestones, recipe));
+  if (!flags.teachers.empty()) document["teachers"] = flags.teachers;
   if (!flags.pruner.empty()) recipe["pruner"] = {{"name", flags.pruner}};
   if (!flags.exit.empty()) recipe["exit"] = {{"name", flags.exit}};
   if (!flags.distillers.empty()) recipe["distillers"] = flags.distillers;

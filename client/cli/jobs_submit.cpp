@@ -33,10 +33,18 @@ void add_job_flags(CLI::App& command, JobFlags& flags) {
                      "recipe.target.speedup.profile.batch=32 (and .length)");
   target->add_option("--latency-ms", flags.latency_ms,
                      "Measured milliseconds, likewise (recipe.target.latency.profile)");
-  target->add_option("--size-bytes", flags.size_bytes,
-                     "Size of the published weights; refused so far");
+  target->add_option("--size-bytes", flags.size_bytes, "Bytes of the published weights, e.g. 20e6");
   target->require_option(0, 1);
+  add_list(
+      "--milestone", flags.milestones,
+      "Value of the target that is passed on the way, nearest to the dense model first; may be "
+      "repeated: a model is published for each");
   command.add_option("--max-drop", flags.max_drop, "Points of the metric that it may cost");
+  command.add_flag("--search", flags.search,
+                   "Publish the smallest model that keeps --max-drop, of the milestones and the "
+                   "target; without these sparsities from 0.5 to 0.95 are tried");
+  add_list("--teacher", flags.teachers,
+           "Model that teaches; may be repeated; dense: the job's own, which is the default");
   command.add_option("--pruner", flags.pruner,
                      "Pruner, see 'espalier methods'; none: removes nothing, with --sparsity 0");
   add_list("--pruner-option", flags.pruner_options, "key=value");

@@ -102,6 +102,8 @@ absl::StatusOr<v1::Job> Client::create_job(const std::string& id, v1::Job job, b
   job.set_model(name("models", job.model()));
   if (!job.dataset().empty()) job.set_dataset(name("datasets", job.dataset()));
   for (auto& earlier : *job.mutable_after()) earlier = name("jobs", earlier);
+  for (auto& teacher : *job.mutable_teachers())
+    if (teacher != "dense") teacher = name("models", teacher);
   *request.mutable_job() = std::move(job);
   v1::CreateJobResponse response;
   ESPALIER_RETURN_IF_ERROR(

@@ -14,8 +14,6 @@
 namespace espalier {
 namespace {
 
-constexpr int64_t kWindow = 32;  // batches that are sorted by length together
-
 absl::StatusOr<std::vector<Features>> no_label(std::string_view split, Objective objective) {
   return absl::InvalidArgumentError(absl::StrCat(
       objective == Objective::kSpan
@@ -243,10 +241,12 @@ Batch make_drawn_batch(const ExamplePool& examples, std::span<const int64_t> inp
   return batch;
 }
 
-Sampler::Sampler(const ExamplePool& examples, int batch_size, uint64_t seed, std::string phase)
+Sampler::Sampler(const ExamplePool& examples, int batch_size, uint64_t seed, std::string phase,
+                 int window)
     : examples_(examples),
       batch_size_(std::min<int64_t>(batch_size, examples.size())),
       batches_(examples.size() / batch_size_),
+      window_(window),
       seed_(seed),
       phase_(std::move(phase)) {}
 
@@ -255,7 +255,7 @@ void Sampler::shuffle(int64_t epoch) {
   std::vector<int64_t> order =
       permutation(examples_.size(), derive_seed(seed_, phase_, epoch, 0, "rows"));
   // The rest goes before rows are sorted: else it would be the longest ones in every epoch.
-  int64_t used = batches_ * batch_size_, window = kWindow * batch_size_;
+  int64_t used = batches_ * batch_size_, window = window_ * batch_size_;
   order.resize(used);
   for (int64_t begin = 0; begin < used; begin += window) {
     auto first = order.begin() + begin;

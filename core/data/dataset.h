@@ -34,13 +34,15 @@ Batch make_drawn_batch(const ExamplePool& examples, std::span<const int64_t> inp
                        const Task& task, const Reading& reading, uint64_t seed);
 
 // The batches of one epoch. Rows are shuffled, cut into windows of some batches, sorted by length
-// inside a window (so that a batch wastes little padding) and the batches shuffled again: a
-// function of (seed, phase, epoch) alone, so a resumed run needs no sampler state. Every batch is
-// full; the rest of the rows waits for another epoch, or is dealt out when there are fewer rows
-// than one batch.
+// inside a window (so that a batch wastes little padding; a window of 1 leaves batches as they are
+// drawn) and the batches shuffled again: a function of (seed, phase, epoch) alone, so a resumed run
+// needs no sampler state. Every batch is full; the rest of the rows waits for another epoch, or is
+// dealt out when there are fewer rows than one batch.
 class Sampler {
  public:
-  Sampler(const ExamplePool& examples, int batch_size, uint64_t seed, std::string phase);
+  static constexpr int kWindow = 32;
+  Sampler(const ExamplePool& examples, int batch_size, uint64_t seed, std::string phase,
+          int window = kWindow);
   int64_t batches_per_epoch() const { return batches_; }
   int64_t batch_size() const { return batch_size_; }  // of every batch
   // Rows of the batch at a global step, shuffled lengths and all.
@@ -50,7 +52,7 @@ class Sampler {
   void shuffle(int64_t epoch);
 
   ExamplePool examples_;
-  int64_t batch_size_, batches_;
+  int64_t batch_size_, batches_, window_;
   uint64_t seed_;
   std::string phase_;
   int64_t epoch_ = -1;

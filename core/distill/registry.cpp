@@ -2,6 +2,8 @@
 
 #include "core/distill/layer_match.h"
 #include "core/distill/pkd.h"
+#include "core/distill/reptile.h"
+#include "core/distill/skdbert.h"
 #include "core/distill/soft_labels.h"
 #include "core/distill/tinybert.h"
 #include "core/distill/token_hidden.h"
@@ -23,7 +25,12 @@ const DistillerRegistry& distillers() {
                                     "that is left.",
                                     "Xia et al. 2022, arXiv 2204.00408"),
        entry<Distiller, TokenHidden>("token_hidden", "Each layer's states token by token.",
-                                     "Kurtic et al. 2023, arXiv 2302.04089")});
+                                     "Kurtic et al. 2023, arXiv 2302.04089"),
+       entry<Distiller, SkdBert>("skdbert", "Soft labels of a teacher that is drawn in each step.",
+                                 "Ding et al. 2023, arXiv 2211.14466"),
+       entry<Distiller, Reptile>("reptile",
+                                 "Soft labels of a copy of the teacher that learns to be followed.",
+                                 "Ma et al. 2022, COLING")});
   return registry;
 }
 

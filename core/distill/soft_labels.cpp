@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "absl/strings/str_cat.h"
+#include "core/base/guard.h"
 #include "core/method/shares.h"
 #include "core/model/task_loss.h"
 
@@ -37,6 +39,44 @@ Tensor word_kl_with_temperature(const Trace& student, const Trace& teacher, cons
   return loss + sentences * known.sum() * share;
 }
 
+Tensor soft_answer_loss(Objective objective, const Trace& student, const Trace& teacher,
+                        const Batch& batch, double temperature) {
+  const Tensor &ours = student.logits, &theirs = teacher.logits;
+  switch (objective) {
+    case Objective::kValue:
+      return at::mse_loss(ours.to(at::kFloat), theirs.to(at::kFloat));
+    case Objective::kLabels:
+      return binary_kl_with_temperature(ours, theirs, temperature);
+    case Objective::kTokenClasses: {
+      Tensor counts = batch.labels.ne(kUncounted).to(ours.device());
+      return kl_with_temperature(ours, theirs, temperature, counts);
+    }
+    case Objective::kSpan:
+      return kl_with_temperature(span_logits(ours, batch), span_logits(theirs, batch), temperature);
+    case Objective::kWords:
+      return word_kl_with_temperature(student, teacher, batch, temperature);
+    case Objective::kClass:
+      break;
+  }
+  return kl_with_temperature(ours, theirs, temperature);
+}
+
+void check_same_answers(Session& session, const std::string& owner) {
+  const bool words = session.task().objective() == Objective::kWords;
+  const auto answers = [&](const Model& model) {
+    return words ? model.config.vocabulary : model.config.classes;
+  };
+  const int wanted = answers(session.model());
+  for (size_t i = 0; i < session.teachers(); ++i) {
+    const Teacher& teacher = session.teacher(i);
+    if (answers(teacher.model) == wanted) continue;
+    throw StatusError(absl::InvalidArgumentError(absl::StrCat(
+        owner, " compares answers one by one: the student gives ", wanted,
+        words ? " words" : " classes", ", the teacher \"", teacher.name, "\" ",
+        answers(teacher.model), "; a teacher that was trained for the same labels would work")));
+  }
+}
+
 Tensor cosine_distance(const Tensor& student, const Tensor& teacher) {
   return 1 - at::cosine_similarity(student, teacher, /*dim=*/-1).mean();
 }
@@ -55,36 +95,13 @@ void SoftLabels::prepare(Session& session) {
 }
 
 Tensor SoftLabels::loss(const Pass& pass) {
-  const Tensor answers = answer_loss(pass) * options_.weight;
+  const Tensor answers = soft_answer_loss(objective_, pass.student, pass.teachers.trace(0),
+                                          pass.batch, options_.temperature) *
+                         options_.weight;
   if (options_.cosine == 0) return answers;
   const Tensor states = cosine_distance(projection_.forward(pass.student.hidden.back()),
                                         pass.teachers.trace(0).hidden.back());
   return answers + states * (options_.cosine * token_share(pass));
-}
-
-Tensor SoftLabels::answer_loss(const Pass& pass) const {
-  const Trace& taught = pass.teachers.trace(0);
-  const Tensor& teacher = taught.logits;
-  const Tensor& student = pass.student.logits;
-  const double t = options_.temperature;
-  switch (objective_) {
-    case Objective::kValue:
-      return at::mse_loss(student.to(at::kFloat), teacher.to(at::kFloat));
-    case Objective::kLabels:
-      return binary_kl_with_temperature(student, teacher, t);
-    case Objective::kTokenClasses: {
-      Tensor counts = pass.batch.labels.ne(kUncounted).to(student.device());
-      return kl_with_temperature(student, teacher, t, counts);
-    }
-    case Objective::kSpan:
-      return kl_with_temperature(span_logits(student, pass.batch), span_logits(teacher, pass.batch),
-                                 t);
-    case Objective::kWords:
-      return word_kl_with_temperature(pass.student, taught, pass.batch, t);
-    case Objective::kClass:
-      break;
-  }
-  return kl_with_temperature(student, teacher, t);
 }
 
 Needs SoftLabels::needs() const {

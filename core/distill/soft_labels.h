@@ -11,6 +11,8 @@
 // masked words.
 #pragma once
 
+#include <string>
+
 #include "core/distill/projection.h"
 
 namespace espalier {
@@ -28,6 +30,15 @@ Tensor binary_kl_with_temperature(const Tensor& student, const Tensor& teacher, 
 // add up.
 Tensor word_kl_with_temperature(const Trace& student, const Trace& teacher, const Batch& batch,
                                 double temperature);
+
+// What the student should learn of a teacher's answers, by the task's objective: the losses above,
+// of numbers the squared error. Scalar, a mean over the answers.
+Tensor soft_answer_loss(Objective objective, const Trace& student, const Trace& teacher,
+                        const Batch& batch, double temperature);
+
+// Throws INVALID_ARGUMENT, naming the distiller, where a teacher's answers and the student's do not
+// stand beside each other: another number of classes or, of masked language models, of words.
+void check_same_answers(Session& session, const std::string& owner);
 
 // Mean over tokens of 1 - cos; [N,D] both, scalar.
 Tensor cosine_distance(const Tensor& student, const Tensor& teacher);
@@ -53,8 +64,6 @@ class SoftLabels : public Distiller {
   void load(const State& state) override { projection_.load(state); }
 
  private:
-  Tensor answer_loss(const Pass& pass) const;
-
   Options options_;
   Projection projection_;  // of the cosine term, where widths differ
   Objective objective_ = Objective::kClass;

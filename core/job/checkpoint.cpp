@@ -11,10 +11,29 @@ namespace espalier {
 namespace fs = std::filesystem;
 namespace {
 
-// A state's numbers go into the checkpoint's own JSON, its tensors into a file.
-std::string tensors_of(const std::string& folder, size_t distiller) {
-  return absl::StrCat(folder, "/distiller-", distiller, ".safetensors");
+// States' numbers go into the checkpoint's own JSON, their tensors into files.
+absl::StatusOr<Json> save_states(const std::string& prefix, const std::vector<State>& states) {
+  Json numbers = Json::array();
+  for (size_t i = 0; i < states.size(); ++i) {
+    numbers.push_back(states[i].json);
+    ESPALIER_RETURN_IF_ERROR(
+        save_tensors(absl::StrCat(prefix, i, ".safetensors"), states[i].tensors));
+  }
+  return numbers;
 }
+
+absl::StatusOr<std::vector<State>> load_states(const std::string& prefix, const Json& numbers) {
+  std::vector<State> out;
+  for (const Json& one : numbers) {
+    ESPALIER_ASSIGN_OR_RETURN(auto tensors,
+                              load_tensors(absl::StrCat(prefix, out.size(), ".safetensors")));
+    out.push_back({std::move(tensors), one});
+  }
+  return out;
+}
+
+constexpr char kDistiller[] = "distiller-";
+std::string milestone_name(size_t i) { return absl::StrCat("milestone-", i); }
 
 absl::Status save_model(const std::string& folder, const std::string& name, const Model& model) {
   Json config = write_model_config(model.config);
@@ -45,10 +64,16 @@ absl::Status save_checkpoint(const std::string& folder, const JobState& state) {
     json["trainer"] = state.trainer->json;
     ESPALIER_RETURN_IF_ERROR(save_tensors(aside + "/trainer.safetensors", state.trainer->tensors));
   }
-  json["distillers"] = Json::array();
-  for (size_t i = 0; i < state.distillers.size(); ++i) {
-    json["distillers"].push_back(state.distillers[i].json);
-    ESPALIER_RETURN_IF_ERROR(save_tensors(tensors_of(aside, i), state.distillers[i].tensors));
+  ESPALIER_ASSIGN_OR_RETURN(json["distillers"],
+                            save_states(absl::StrCat(aside, "/", kDistiller), state.distillers));
+  json["milestones"] = Json::array();
+  for (size_t i = 0; i < state.milestones.size(); ++i) {
+    const std::string name = milestone_name(i);
+    ESPALIER_RETURN_IF_ERROR(save_model(aside, name, state.milestones[i].model));
+    ESPALIER_ASSIGN_OR_RETURN(Json numbers,
+                              save_states(absl::StrCat(aside, "/", name, "-", kDistiller),
+                                          state.milestones[i].distillers));
+    json["milestones"].push_back(std::move(numbers));
   }
   ESPALIER_RETURN_IF_ERROR(write_file(aside + "/state.json", json.dump()));
   std::error_code error;
@@ -79,11 +104,15 @@ absl::StatusOr<JobState> load_checkpoint(const std::string& path) {
     ESPALIER_ASSIGN_OR_RETURN(state.trainer->tensors,
                               load_tensors(folder + "/trainer.safetensors"));
   }
-  for (const Json& numbers : json.value("distillers", Json::array())) {
-    State& one = state.distillers.emplace_back();
-    one.json = numbers;
-    ESPALIER_ASSIGN_OR_RETURN(one.tensors,
-                              load_tensors(tensors_of(folder, state.distillers.size() - 1)));
+  ESPALIER_ASSIGN_OR_RETURN(state.distillers, load_states(absl::StrCat(folder, "/", kDistiller),
+                                                          json.value("distillers", Json::array())));
+  for (const Json& numbers : json.value("milestones", Json::array())) {
+    const std::string name = milestone_name(state.milestones.size());
+    Milestone one;
+    ESPALIER_ASSIGN_OR_RETURN(one.model, load_model(folder, name));
+    ESPALIER_ASSIGN_OR_RETURN(
+        one.distillers, load_states(absl::StrCat(folder, "/", name, "-", kDistiller), numbers));
+    state.milestones.push_back(std::move(one));
   }
   return state;
 }

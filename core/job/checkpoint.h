@@ -13,6 +13,12 @@
 
 namespace espalier {
 
+// A model that was taken on the way to the target, and what its distillers had learnt by then.
+struct Milestone {
+  Model model;
+  std::vector<State> distillers;
+};
+
 struct JobState {
   int next_phase = 0;            // index into the plan of phases
   Model model;                   // what is being made
@@ -20,7 +26,8 @@ struct JobState {
   std::optional<State> trainer;  // set in the middle of a phase
   // What the recipe's distillers had learnt when the model was folded, in their order.
   std::vector<State> distillers;
-  Json facts = Json::object();  // figures and seconds of finished phases, by phase
+  std::vector<Milestone> milestones;  // those of the recipe's target that were passed
+  Json facts = Json::object();        // figures and seconds of finished phases, by phase
 };
 
 // Replaces the checkpoint in `folder` as a whole: a reader sees the old one or the new one.

@@ -83,26 +83,36 @@ std::string Job::place() const {
   return absl::StrCat("phase ", reporter_->phase(), ", step ", reporter_->at_step());
 }
 
-std::vector<Job::Phase> Job::plan() const {
+std::vector<Job::Phase> Job::plan() {
   const bool prunes = !recipe_.pruner.name.empty();
   auto steps = [&](const TrainingSpec& spec) {
     return labelled_ && training_steps(spec, splits_.train.size()) > 0;
   };
   std::vector<Phase> phases;
   // Times first: a target that cannot be reached shows before anything is trained.
-  if (prunes && aims_at_time()) phases.push_back({"measure", &Job::measure});
+  if (prunes && aims_at_time()) phases.push_back({"measure", [this] { measure(); }});
   // The dense model is made ready: it is the baseline of the report and the teacher.
-  phases.push_back({"finetune", &Job::finetune});
+  phases.push_back({"finetune", [this] { finetune(); }});
   // Units leave while what stays learns to do without them; then the shapes really shrink.
-  if (prunes) phases.push_back({"prune", &Job::prune});
+  if (prunes) phases.push_back({"prune", [this] { prune(); }});
   // The smaller model, trained on.
-  if (prunes && steps(recipe_.recover)) phases.push_back({"recover", &Job::recover});
+  if (prunes && steps(recipe_.recover)) {
+    for (size_t i = 0; i < recipe_.target.milestones.size(); ++i) {
+      const std::string name = absl::StrCat("recover_", recipe_.target.milestones[i]);
+      phases.push_back({name, [this, name, i] {
+                          Milestone& one = state_.milestones.at(i);
+                          recover(name, one.model, one.distillers);
+                        }});
+    }
+    phases.push_back({"recover", [this] { recover("recover", state_.model, state_.distillers); }});
+  }
+  if (recipe_.search) phases.push_back({"choose", [this] { choose(); }});
   // Exits are trained on the final backbone.
-  if (!recipe_.exit.name.empty()) phases.push_back({"exits", &Job::train_exits});
+  if (!recipe_.exit.name.empty()) phases.push_back({"exits", [this] { train_exits(); }});
   // Thresholds are chosen in the published precision, on rows that nothing was trained on.
-  if (!recipe_.exit.name.empty()) phases.push_back({"calibrate", &Job::calibrate});
+  if (!recipe_.exit.name.empty()) phases.push_back({"calibrate", [this] { calibrate(); }});
   // The figures, on rows that nothing was chosen on.
-  phases.push_back({"evaluate", &Job::evaluate});
+  phases.push_back({"evaluate", [this] { evaluate(); }});
   return phases;
 }
 
@@ -151,6 +161,7 @@ void Job::prepare() {
   }
   Json& ran_on = state_.facts["compute_classes"];
   if (ran_on.empty() || ran_on.back() != compute_class()) ran_on.push_back(compute_class());
+  load_teachers();
   if (!resumed_ && !recipe_.pruner.name.empty()) check_pruning();
   if (!recipe_.exit.name.empty()) {
     throw_if_error(check_exit_method(task_->kind(), recipe_.exit.name));
@@ -172,7 +183,7 @@ JobOutput Job::run() {
   for (int i = state_.next_phase; i < static_cast<int>(phases.size()); ++i) {
     auto start = std::chrono::steady_clock::now();
     reporter_->begin_phase(phases[i].name, i + 1, std::exchange(opening_word_, ""));
-    (this->*phases[i].run)();
+    phases[i].run();
     trainer_.reset();
     state_.trainer.reset();
     Json& facts = state_.facts[phases[i].name];  // null when the phase had nothing to say
@@ -205,17 +216,17 @@ void Job::checkpoint(const Trainer* trainer, bool due_now) {
         absl::AbortedError("preempted: a checkpoint is written, the job can go on elsewhere"));
 }
 
-Trainer* Job::train(Training training) {
+Trainer* Job::train(Training training, Model& model, const std::function<void(Trainer&)>& stepped) {
   training.seed = recipe_.seed;
   training.task = task_.get();
   training.reading = reading();
   training.train = &splits_.train;
   training.unlabelled = &splits_.unlabelled;
   training.class_weights = class_weights_;
-  trainer_ = std::make_unique<Trainer>(state_.model, training,
-                                       state_.trainer ? &*state_.trainer : nullptr);
+  trainer_ =
+      std::make_unique<Trainer>(model, training, state_.trainer ? &*state_.trainer : nullptr);
   state_.trainer.reset();
-  if (training.spec.precision == Precision::kBf16 && !multiplies_bf16(state_.model.device())) {
+  if (training.spec.precision == Precision::kBf16 && !multiplies_bf16(model.device())) {
     reporter_->say(
         "this CPU has no bf16 instructions (AMX or AVX512_BF16): they are emulated, and fp32 would "
         "be faster");
@@ -223,8 +234,10 @@ Trainer* Job::train(Training training) {
   while (!trainer_->done()) {
     trainer_->step();
     reporter_->step(trainer_->step_index(), trainer_->total_steps(), trainer_->metrics());
+    if (stepped && !trainer_->done()) stepped(*trainer_);
     if (!trainer_->done()) checkpoint(trainer_.get(), false);
   }
+  if (stepped) stepped(*trainer_);
   trainer_->finish();
   state_.facts[training.phase]["steps"] = trainer_->step_index();
   state_.facts[training.phase]["rows"] = trainer_->rows();
@@ -276,7 +289,7 @@ void Job::finetune() {
     training.phase = "finetune";
     training.spec = recipe_.finetune;
     training.select = &splits_.select;
-    train(training);
+    train(training, state_.model);
     trainer_.reset();
   }
   state_.dense = state_.model.clone();
@@ -287,7 +300,7 @@ void Job::train_exits() {
   training.phase = "exits";
   training.spec = recipe_.exits;
   training.exit = exit_.get();
-  train(training);
+  train(training, state_.model);
   trainer_.reset();
 }
 

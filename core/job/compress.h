@@ -16,15 +16,22 @@
 
 namespace espalier {
 
+// A model that teaches.
+struct TeacherInput {
+  std::string name;
+  std::string folder;  // a Hugging Face folder; empty: the job's own dense model
+};
+
 struct JobInput {
   std::string model_folder;  // a Hugging Face folder
   std::optional<DatasetSpec>
-      dataset;                    // not set: the dense recipe of a model that is fine-tuned already
-  Json recipe;                    // resolved, see spec/recipe.h
-  std::string checkpoint_folder;  // where checkpoints go; holds the one to resume from, if any
-  std::string output_folder;      // artifacts go to <output_folder>/0, /1, ...
-  std::string cache_folder;       // encoded examples between jobs; empty: none are kept
-  std::string job_name;           // only written into report.json
+      dataset;  // not set: the dense recipe of a model that is fine-tuned already
+  std::vector<TeacherInput> teachers;  // none: the job's own dense model
+  Json recipe;                         // resolved, see spec/recipe.h
+  std::string checkpoint_folder;       // where checkpoints go; holds the one to resume from, if any
+  std::string output_folder;           // artifacts go to <output_folder>/0, /1, ...
+  std::string cache_folder;            // encoded examples between jobs; empty: none are kept
+  std::string job_name;                // only written into report.json
 };
 
 struct JobProgress {

@@ -28,12 +28,21 @@ std::string advice_for(const MetricDrop& drop) {
 
 }  // namespace
 
+Json MetricDrop::to_json() const {
+  return {{"metric", metric}, {"before", before}, {"after", after},  {"drop", drop()},
+          {"low", low},       {"high", high},     {"holds", holds()}};
+}
+
 absl::Status check_drop(const MetricDrop& drop) {
-  if (drop.drop() <= drop.allowed) return absl::OkStatus();
+  if (drop.holds()) return absl::OkStatus();
+  const std::string surely =
+      drop.confidence > 0 ? absl::StrCat(" (", drop.low, " to ", drop.high, " at a confidence of ",
+                                         drop.confidence, ", all of which has to hold)")
+                          : "";
   return absl::FailedPreconditionError(absl::StrCat(
-      "the constraint is broken: ", drop.metric, " on the select split fell from ", drop.before,
-      " to ", drop.after, ", by ", drop.drop(), " points where at most ", drop.allowed,
-      " were allowed", blame_of(drop), "; ", advice_for(drop), ", or allow more"));
+      "the constraint is broken: ", drop.metric, " on the ", drop.split, " split fell from ",
+      drop.before, " to ", drop.after, ", by ", drop.drop(), surely, " points where at most ",
+      drop.allowed, " were allowed", blame_of(drop), "; ", advice_for(drop), ", or allow more"));
 }
 
 }  // namespace espalier

@@ -4,19 +4,24 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "core/base/options.h"
 #include "core/spec/precision.h"
 
 namespace espalier {
 
 struct MetricDrop {
-  std::string metric;
-  double before = 0, after = 0;  // on the select split, in points
+  std::string metric, split = "select";
+  double before = 0, after = 0;  // on the split, in points
+  double low = 0, high = 0;      // of the drop: the paired interval
   double allowed = 0;            // points
+  double confidence = 0;  // at which the interval's high end has to keep it; 0: the drop does
   bool prunes = false, exits = false;
   Precision precision = Precision::kFp32;
   double drop_in_fp32 = 0;  // of the same model with weights and products in fp32
 
   double drop() const { return before - after; }
+  bool holds() const { return (confidence > 0 ? high : drop()) <= allowed; }
+  Json to_json() const;
 };
 
 // OK, or FAILED_PRECONDITION with what is to blame, the precision or what was done before it, and

@@ -20,6 +20,7 @@ constexpr int kBatchRows = 32, kBatchTokens = 128;
 // Of the report split: enough to see one answer in some hundreds change, and little beside an
 // evaluation.
 constexpr int64_t kGapRows = 512;
+constexpr double kUsualConfidence = 0.95;
 constexpr int kThresholds = 20;  // candidates that calibration tries
 
 // What the model says to these rows as what is right; without the rows, which no figure needs.
@@ -98,27 +99,51 @@ Job::Subject Job::subject(const std::string& name, const std::string& role,
   return out;
 }
 
+MetricDrop Job::drop_between(const std::vector<Prediction>& dense,
+                             const std::vector<Prediction>& made, const Examples& examples) const {
+  MetricDrop out;
+  out.metric = recipe_.constraint_metric.empty() ? task_->metric() : recipe_.constraint_metric;
+  out.before = task_->figure(dense, examples, out.metric);
+  out.after = task_->figure(made, examples, out.metric);
+  const double confidence = recipe_.confidence > 0 ? recipe_.confidence : kUsualConfidence;
+  const PairedTest test = task_->paired_test(made, dense, examples, out.metric, confidence);
+  out.low = test.low;
+  out.high = test.high;
+  out.allowed = recipe_.max_metric_drop;
+  out.confidence = recipe_.confidence;
+  out.prunes = !recipe_.pruner.name.empty();
+  out.exits = exit_ != nullptr;
+  out.precision = recipe_.precision;
+  return out;
+}
+
 void Job::check_constraint(const std::vector<Subject>& subjects) {
-  if (!labelled_ || recipe_.max_metric_drop < 0 || subjects.size() < 2) return;
-  MetricDrop drop;
-  drop.metric = recipe_.constraint_metric.empty() ? task_->metric() : recipe_.constraint_metric;
-  auto figure = [&](const Subject& subject) {
+  if (!labelled_ || recipe_.max_metric_drop < 0 || !compresses()) return;
+  const Subject& made = subjects.front();
+  const Subject& dense = *std::find_if(subjects.begin(), subjects.end(),
+                                       [](const Subject& one) { return one.role == kDense; });
+  const Subject* wide = subjects.back().name == kInFp32 ? &subjects.back() : nullptr;
+  const auto answers = [&](const Subject& subject) {
     const double own = std::numeric_limits<double>::quiet_NaN();
-    auto predictions =
-        value_or_throw(predict_all(*subject.engine, splits_.select, *task_, own, [] {}));
-    return task_->figure(predictions, splits_.select, drop.metric);
+    return value_or_throw(predict_all(*subject.engine, splits_.select, *task_, own, [] {}));
   };
-  drop.after = figure(subjects[0]);
-  drop.before = figure(subjects[1]);
-  drop.allowed = recipe_.max_metric_drop;
-  drop.prunes = !recipe_.pruner.name.empty();
-  drop.exits = exit_ != nullptr;
-  drop.precision = recipe_.precision;
-  state_.facts["evaluate"]["constraint"] = {{"asked", drop.allowed}, {"drop", drop.drop()}};
-  const bool narrow = subjects.back().name == kInFp32;
-  if (narrow && drop.drop() > drop.allowed)
-    drop.drop_in_fp32 = drop.before - figure(subjects.back());
-  throw_if_error(check_drop(drop));
+  Json& said = state_.facts["evaluate"]["constraint"];
+  said = {{"asked", recipe_.max_metric_drop}};
+  const auto check = [&](MetricDrop drop, const char* split, const auto& in_fp32) {
+    drop.split = split;
+    said[split] = drop.to_json();
+    if (wide != nullptr && !drop.holds()) drop.drop_in_fp32 = drop.before - in_fp32(drop.metric);
+    throw_if_error(check_drop(drop));
+  };
+  const MetricDrop selected = drop_between(answers(dense), answers(made), splits_.select);
+  said["drop"] = selected.drop();
+  check(selected, "select", [&](const std::string& metric) {
+    return task_->figure(answers(*wide), splits_.select, metric);
+  });
+  check(drop_between(dense.predictions, made.predictions, splits_.report), "report",
+        [&](const std::string& metric) {
+          return task_->figure(wide->predictions, splits_.report, metric);
+        });
 }
 
 void Job::evaluate() {
@@ -162,11 +187,17 @@ void Job::evaluate() {
     own["batch_latency_ms"] = {
         {"median", batch[i]}, {"rows", kBatchRows}, {"tokens", batch_tokens}};
   }
-  if (labelled_ && compresses()) {
-    facts["paired_test"] = test_json(
-        task_->paired_test(subjects[0].predictions, subjects[1].predictions, splits_.report));
+  // What each compressed one is beside the dense one, which is the last of the artifacts.
+  const size_t dense = roles().size() - 1;
+  for (size_t i = 0; i < dense; ++i) {
+    Json& own = facts[subjects[i].name];
+    if (labelled_) {
+      own["paired_test"] = test_json(
+          task_->paired_test(subjects[i].predictions, subjects[dense].predictions, splits_.report));
+    }
+    if (!recipe_.pruner.name.empty())
+      own["target"] = reached_target(subjects[i].role, own, *timed[i], *timed[dense]);
   }
-  if (!recipe_.pruner.name.empty()) facts["target"] = reached_target(facts, timed);
   if (subjects.back().name == kInFp32) facts.update(beside_fp32(subjects.front(), subjects.back()));
   state_.facts["evaluate"].update(facts);
   if (std::error_code ignored; recipe_.precision != Precision::kFp32)

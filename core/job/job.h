@@ -2,7 +2,9 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,6 +12,7 @@
 #include "core/data/dataset.h"
 #include "core/job/checkpoint.h"
 #include "core/job/compress.h"
+#include "core/job/constraint.h"
 #include "core/job/latency.h"
 #include "core/job/progress.h"
 #include "core/job/report.h"
@@ -19,7 +22,7 @@
 
 namespace espalier {
 
-// Roles, and columns of the report.
+// Roles, and columns of the report. Milestones of the target stand between the two, by number.
 inline constexpr char kCompressed[] = "compressed", kDense[] = "dense";
 // The column of the first role's model with fp32's weights: what its precision cost. It is measured
 // like an artifact and not published.
@@ -34,36 +37,57 @@ class Job {
 
  private:
   struct Phase {
-    const char* name;
-    void (Job::*run)();
+    std::string name;
+    std::function<void()> run;
   };
   // --- compress.cpp: the plan and the trainings
   void prepare();
   void load_data();  // load_data.cpp: task, splits and class weights
-  std::vector<Phase> plan() const;
+  std::vector<Phase> plan();
   void fit_head();
   Reading reading() const;
   bool finetunes() const;
   void finetune();
   void train_exits();
-  Trainer* train(Training training);
+  // `stepped`: called after each step, before a checkpoint may be written, and once at the end.
+  Trainer* train(Training training, Model& model,
+                 const std::function<void(Trainer&)>& stepped = {});
   void checkpoint(const Trainer* trainer, bool due_now);
   // --- prune.cpp: what a dense model teaches
+  using Distillers = std::vector<std::unique_ptr<Distiller>>;
+  // `states`: what the same ones had learnt in an earlier phase, or none.
+  Distillers make_distillers(const std::vector<State>& states) const;
   void check_pruning();
+  // --- teachers.cpp
+  // Those of the input. INVALID_ARGUMENT where one cannot teach this job.
+  void load_teachers();
+  // All of them in their order, with the job's own, which is there once it is fine-tuned.
+  const std::vector<Teacher>& teachers();
+  Training taught(const std::string& phase, const TrainingSpec& spec, const Distillers& distillers);
   void prune();
-  void recover();
+  // The model without what the gates closed, proven to answer as it did with them.
+  Model fold_proven(const Gates& gates, FoldMap& map);
+  // Trains on what a fold left.
+  void recover(const std::string& phase, Model& model, const std::vector<State>& learnt);
+  // --- milestones.cpp: models on the way to the target
+  // Takes the model as it is for each milestone that the pruner has come by.
+  void pass_milestones(Trainer& trainer, Pruner& pruner, const Distillers& distillers);
+  void take_milestone(double value, Trainer& trainer, Pruner& pruner, const Distillers& distillers);
+  // Of the constraint's search: the smallest that keeps it stays, alone.
+  void choose();
   // --- target.cpp: what the pruner aims at
   void measure();
   bool aims_at_time() const;
   LatencyProfile latency_profile(Precision precision) const;
-  Aim aim() const;
+  Aim aim(double value) const;  // of the target's kind
+  double wanted_milliseconds(double value) const;
   // INVALID_ARGUMENT where the pruner cannot reach the aim, or nothing has to go for it.
   void check_aim();
-  // The gates to fold, which meet a target that is a time (meet_time.h).
-  Gates meet_target(Aim aim, Trainer& trainer, Pruner& pruner);
-  // For the report: what was asked for, and what the first of the artifacts has. `facts`: columns
-  // of the artifacts, `engines` theirs.
-  Json reached_target(const Json& facts, const std::vector<runtime::Engine*>& engines) const;
+  // The gates to fold, which meet a goal of the target's kind that is a time (meet_time.h).
+  Gates meet_target(double value, Trainer& trainer, Pruner& pruner);
+  // For the report: what was asked for, and what an artifact has, whose column and engine it is.
+  Json reached_target(const std::string& role, const Json& column, runtime::Engine& engine,
+                      runtime::Engine& dense) const;
   // --- evaluate.cpp: what is measured, through the Engine
   void calibrate();
   void evaluate();
@@ -82,8 +106,11 @@ class Job {
   // What the report says of the two together.
   Json beside_fp32(const Subject& published, const Subject& in_fp32) const;
   // FAILED_PRECONDITION when the recipe's constraint on the metric does not hold on the select
-  // split, between what is published, the first, and what it is to be compared with, the second.
+  // split and on the report split, between the compressed model and the dense one.
   void check_constraint(const std::vector<Subject>& subjects);
+  // Of the constraint's metric, from what the two say to the examples.
+  MetricDrop drop_between(const std::vector<Prediction>& dense, const std::vector<Prediction>& made,
+                          const Examples& examples) const;
   // --- publish.cpp: what is published
   void save_artifacts();
   // As the artifact of a role, in any precision.
@@ -99,8 +126,11 @@ class Job {
   JobOutput publish();
 
   bool compresses() const { return !recipe_.pruner.name.empty() || !recipe_.exit.name.empty(); }
-  // Roles in the order of the artifacts: the compressed model first.
+  // Roles in the order of the artifacts: the compressed model first, the dense one last.
   std::vector<std::string> roles() const;
+  // Which of the milestones that were taken has this role, and that role.
+  std::optional<size_t> milestone_of(const std::string& role) const;
+  std::string milestone_role(size_t milestone) const;
 
   const JobInput& input_;
   const JobHooks& hooks_;
@@ -112,6 +142,7 @@ class Job {
   std::vector<double> class_weights_;  // by label id; empty: all the same
   bool labelled_ = false;
   std::unique_ptr<ExitMethod> exit_;
+  std::vector<Teacher> teachers_;  // but for the weights of the job's own, from the start
   std::unique_ptr<Reporter> reporter_;
   JobState state_;
   std::unique_ptr<Trainer> trainer_;  // of the phase that just trained

@@ -14,29 +14,16 @@ namespace {
 // What fold may change, on real rows, before the job refuses to go on.
 constexpr double kFoldTolerance = 1e-4;
 
-using Distillers = std::vector<std::unique_ptr<Distiller>>;
+}  // namespace
 
-// `states`: what the same ones had learnt in an earlier phase, or none.
-Distillers make_distillers(const RecipeSpec& recipe, const std::vector<State>& states) {
+Job::Distillers Job::make_distillers(const std::vector<State>& states) const {
   Distillers out;
-  for (const MethodChoice& choice : recipe.distillers) {
+  for (const MethodChoice& choice : recipe_.distillers) {
     out.push_back(value_or_throw(distillers().make(choice.name, choice.options)));
     if (!states.empty()) out.back()->load(states.at(out.size() - 1));
   }
   return out;
 }
-
-Training taught(const char* phase, const TrainingSpec& spec, const Teacher& teacher,
-                const Distillers& distillers) {
-  Training out;
-  out.phase = phase;
-  out.spec = spec;
-  out.teachers = {&teacher};
-  for (const auto& distiller : distillers) out.distillers.push_back(distiller.get());
-  return out;
-}
-
-}  // namespace
 
 // What would cost an hour to find out.
 void Job::check_pruning() {
@@ -55,7 +42,7 @@ void Job::check_pruning() {
   if (recipe_.distillers.empty()) return;
   double first = 1, last = 1;
   bool answers = false;
-  for (const auto& distiller : make_distillers(recipe_, {})) {
+  for (const auto& distiller : make_distillers({})) {
     first *= distiller->task_weight(Step{0, 1000, {}});
     last *= distiller->task_weight(Step{999, 1000, {}});
     answers = answers || distiller->needs().answers;
@@ -66,35 +53,28 @@ void Job::check_pruning() {
       "labels out; add soft_labels, or give them a task_weight above 0"));
 }
 
+Training Job::taught(const std::string& phase, const TrainingSpec& spec,
+                     const Distillers& distillers) {
+  Training out;
+  out.phase = phase;
+  out.spec = spec;
+  for (const Teacher& teacher : teachers()) out.teachers.push_back(&teacher);
+  for (const auto& distiller : distillers) out.distillers.push_back(distiller.get());
+  return out;
+}
+
 void Job::prune() {
   auto pruner = value_or_throw(pruners().make(recipe_.pruner.name, recipe_.pruner.options));
-  const Aim aim = this->aim();
-  pruner->aim(aim);
-  auto owned = make_distillers(recipe_, {});
-  const Teacher teacher{*state_.dense, "dense"};
-  Training training = taught("prune", recipe_.prune, teacher, owned);
+  pruner->aim(aim(recipe_.target.value));
+  const Distillers owned = make_distillers({});
+  Training training = taught("prune", recipe_.prune, owned);
   training.select = &splits_.select;
   training.pruner = pruner.get();
-  Trainer* trainer = train(training);
-  Gates gates = meet_target(aim, *trainer, *pruner);
-
-  // The proof that folding changed nothing, on rows of the select split.
-  torch::NoGradGuard no_grad;
-  std::vector<int64_t> rows;
-  for (int64_t i = 0; i < std::min<int64_t>(64, splits_.select.size()); ++i) rows.push_back(i);
-  Batch batch = make_batch(splits_.select, rows, false);
-  TrainBackend gated(state_.model);
-  Tensor before = walk(gated, batch, gates).logits;
+  Trainer* trainer = train(training, state_.model,
+                           [&](Trainer& running) { pass_milestones(running, *pruner, owned); });
+  const Gates gates = meet_target(recipe_.target.value, *trainer, *pruner);
   FoldMap map;
-  Model folded = fold(state_.model, gates, &map);
-  TrainBackend plain(folded);
-  double gap = (walk(plain, batch).logits - before).abs().max().item<double>();
-  if (!(gap <= kFoldTolerance)) {
-    throw StatusError(absl::InternalError(absl::StrCat(
-        "folding changed the logits by ", gap, "; at most ", kFoldTolerance, " is allowed")));
-  }
-  state_.facts["prune"]["fold_gap"] = gap;
-  state_.model = std::move(folded);
+  state_.model = fold_proven(gates, map);
   // What distillers have learnt goes on in recovery.
   trainer->folded(map);
   state_.distillers.clear();
@@ -102,12 +82,30 @@ void Job::prune() {
   trainer_.reset();
 }
 
-void Job::recover() {
-  auto owned = make_distillers(recipe_, state_.distillers);
-  const Teacher teacher{*state_.dense, "dense"};
-  Training training = taught("recover", recipe_.recover, teacher, owned);
+Model Job::fold_proven(const Gates& gates, FoldMap& map) {
+  torch::NoGradGuard no_grad;
+  std::vector<int64_t> rows;  // of the select split
+  for (int64_t i = 0; i < std::min<int64_t>(64, splits_.select.size()); ++i) rows.push_back(i);
+  const Batch batch = make_batch(splits_.select, rows, false);
+  TrainBackend gated(state_.model);
+  const Tensor before = walk(gated, batch, gates).logits;
+  Model folded = fold(state_.model, gates, &map);
+  TrainBackend plain(folded);
+  const double gap = (walk(plain, batch).logits - before).abs().max().item<double>();
+  if (!(gap <= kFoldTolerance)) {
+    throw StatusError(absl::InternalError(absl::StrCat(
+        "folding changed the logits by ", gap, "; at most ", kFoldTolerance, " is allowed")));
+  }
+  Json& facts = state_.facts["prune"];
+  facts["fold_gap"] = std::max(gap, facts.value("fold_gap", 0.0));
+  return folded;
+}
+
+void Job::recover(const std::string& phase, Model& model, const std::vector<State>& learnt) {
+  const Distillers owned = make_distillers(learnt);
+  Training training = taught(phase, recipe_.recover, owned);
   training.select = &splits_.select;
-  train(training);
+  train(training, model);
   trainer_.reset();
 }
 

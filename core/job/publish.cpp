@@ -23,25 +23,64 @@ Json class_weights_json(const ClassWeights& asked, const std::vector<double>& we
   return {{"balanced", asked.balanced}, {"weights", by_name}};
 }
 
+// A compressed model's own part of a report: its column, and what stands beside the columns.
+Json about_compressed(Json column) {
+  Json out = Json::object();
+  for (const char* beside : {"target", "paired_test"}) {
+    const auto found = column.find(beside);
+    if (found == column.end()) continue;
+    out[beside] = *found;
+    column.erase(found);
+  }
+  out[kCompressed] = std::move(column);
+  return out;
+}
+
+// A milestone as the family's other reports show it.
+Json short_column(const Json& column) {
+  Json out = Json::object();
+  for (const char* key : {"target", "parameters", "sparsity", "macs", "bytes", "metric",
+                          "paired_test", "latency_ms", "batch_latency_ms"})
+    if (column.contains(key)) out[key] = column[key];
+  return out;
+}
+
 }  // namespace
 
 std::vector<std::string> Job::roles() const {
-  return compresses() ? std::vector<std::string>{kCompressed, kDense}
-                      : std::vector<std::string>{kDense};
+  if (!compresses()) return {kDense};
+  std::vector<std::string> out = {kCompressed};
+  for (size_t i = 0; i < state_.milestones.size(); ++i) out.push_back(milestone_role(i));
+  out.push_back(kDense);
+  return out;
+}
+
+std::string Job::milestone_role(size_t milestone) const {
+  return absl::StrCat("milestone_", recipe_.target.milestones.at(milestone));
+}
+
+std::optional<size_t> Job::milestone_of(const std::string& role) const {
+  for (size_t i = 0; i < state_.milestones.size(); ++i)
+    if (role == milestone_role(i)) return i;
+  return std::nullopt;
 }
 
 std::string Job::folder(const std::string& role) const {
   if (role == kInFp32) return absl::StrCat(input_.output_folder, "/", kInFp32);
-  bool first = role == roles().front();
-  return absl::StrCat(input_.output_folder, "/", first ? 0 : 1);
+  const std::vector<std::string> all = roles();
+  return absl::StrCat(input_.output_folder, "/",
+                      std::find(all.begin(), all.end(), role) - all.begin());
 }
 
 const Model& Job::model(const std::string& role) const {
-  return role == kCompressed ? state_.model : *state_.dense;
+  if (role == kDense) return *state_.dense;
+  const std::optional<size_t> milestone = milestone_of(role);
+  return milestone ? state_.milestones[*milestone].model : state_.model;
 }
 
 Precision Job::precision(const std::string& role) const {
-  return role == roles().front() ? recipe_.precision : Precision::kFp32;
+  const bool made = role != kDense || !compresses();
+  return made ? recipe_.precision : Precision::kFp32;
 }
 
 ArtifactSpec Job::artifact_spec(const std::string& role, Precision precision) const {
@@ -131,6 +170,8 @@ JobOutput Job::publish() {
     truncated += examples->truncated;
     left_out += examples->left_out;
   }
+  if (const Json teachers = state_.facts.value("teachers", Json()); !teachers.empty())
+    report["teachers"] = teachers;  // what each has on the select split
   if (measured.contains("constraint")) report["constraint"] = measured["constraint"];
   report["data"] = {{"splits", splits},          {"sha256", digests},
                     {"max_length", max_length_}, {"truncated", truncated},
@@ -139,17 +180,23 @@ JobOutput Job::publish() {
     report["data"]["class_weights"] =
         class_weights_json(input_.dataset->class_weights, class_weights_, splits_.label_names);
   }
-  for (const std::string& role : roles()) report[role] = measured.at(role);
-  for (const char* also :
-       {kInFp32, "target", "paired_test", "precision_test", "precision_cost", "precision_gap"})
+  report[kDense] = measured.at(kDense);
+  for (const char* also : {kInFp32, "precision_test", "precision_cost", "precision_gap"})
     if (measured.contains(also)) report[also] = measured[also];
+  for (size_t i = 0; i < state_.milestones.size(); ++i)
+    report["milestones"].push_back(short_column(measured.at(milestone_role(i))));
 
   JobOutput out;
   save_artifacts();
   for (const std::string& role : roles()) {
-    throw_if_error(write_file(folder(role) + "/report.json", report.dump(2) + "\n"));
-    throw_if_error(write_file(folder(role) + "/README.md", model_card(report, role)));
-    out.artifacts.push_back({folder(role), task_->name(), summary_of(report, role)});
+    // Each compressed model's report is about itself; the dense one's is about the first of them.
+    const std::string about = role == kDense ? roles().front() : role;
+    Json own = report;
+    if (compresses()) own.update(about_compressed(measured.at(about)));
+    const std::string column = role == kDense ? kDense : kCompressed;
+    throw_if_error(write_file(folder(role) + "/report.json", own.dump(2) + "\n"));
+    throw_if_error(write_file(folder(role) + "/README.md", model_card(own, column)));
+    out.artifacts.push_back({folder(role), task_->name(), summary_of(own, column)});
   }
   return out;
 }

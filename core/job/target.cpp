@@ -78,7 +78,7 @@ void Job::measure() {
       table.rest.front(), " ms without any layer; ask for more than that")));
 }
 
-Aim Job::aim() const {
+Aim Job::aim(double value) const {
   const ModelConfig& config = state_.model.config;
   const TargetSpec& target = recipe_.target;
   const auto of = [&](std::shared_ptr<const CostFunction> cost, double left) {
@@ -86,33 +86,48 @@ Aim Job::aim() const {
   };
   switch (target.kind) {
     case TargetKind::kParameters:
-      return of(parameters_cost(config, /*all=*/true), target.value);
+      return of(parameters_cost(config, /*all=*/true), value);
+    case TargetKind::kBytes:
+      return of(bytes_cost(config, recipe_.precision), value);
     case TargetKind::kMacs:
-      return of(macs_cost(config, max_length_), target.value);
+      return of(macs_cost(config, max_length_), value);
     case TargetKind::kSpeedup:
     case TargetKind::kLatency: {
       const Json& facts = state_.facts.at("measure");
       return of(latency_cost(LatencyTable::from_json(facts.at("table")),
                              static_cast<int>(config.layers.size())),
-                facts.at("wanted_ms").get<double>());
+                wanted_milliseconds(value));
     }
     default:
-      return {target.value, nullptr};
+      return {value, nullptr};
   }
+}
+
+double Job::wanted_milliseconds(double value) const {
+  if (recipe_.target.kind == TargetKind::kLatency) return value;
+  return state_.facts.at("measure").at("dense_ms").get<double>() / value;
 }
 
 void Job::check_aim() {
   auto pruner = value_or_throw(pruners().make(recipe_.pruner.name, recipe_.pruner.options));
-  const Aim aim = this->aim();
+  const TargetSpec& target = recipe_.target;
+  const Aim aim = this->aim(target.value);
   pruner->aim(aim);
   throw_if_error(pruner->check(state_.model.config));
-  if (aim.sparsity > 0 || recipe_.target.kind == TargetKind::kSparsity) return;
+  const bool time_or_size = target.kind != TargetKind::kSparsity;
+  if (time_or_size && aim.sparsity <= 0) {
+    throw StatusError(absl::InvalidArgumentError(
+        absl::StrCat("the model meets the target as it is: ", input_.recipe.at("target").dump(),
+                     "; ask for less, or leave the pruner out")));
+  }
+  if (target.milestones.empty() || this->aim(target.milestones.front()).sparsity > 0) return;
   throw StatusError(absl::InvalidArgumentError(
-      absl::StrCat("the model meets the target as it is: ", input_.recipe.at("target").dump(),
-                   "; ask for less, or leave the pruner out")));
+      absl::StrCat("the model meets the milestone ", target.milestones.front(),
+                   " of the target as it is; leave it out")));
 }
 
-Gates Job::meet_target(Aim aim, Trainer& trainer, Pruner& pruner) {
+Gates Job::meet_target(double value, Trainer& trainer, Pruner& pruner) {
+  Aim aim = this->aim(value);
   if (!aims_at_time()) return trainer.final_gates();
   const auto tick = [&] { reporter_->step(trainer.step_index(), trainer.total_steps(), {}); };
   const MachineLock lock(tick);
@@ -125,8 +140,7 @@ Gates Job::meet_target(Aim aim, Trainer& trainer, Pruner& pruner) {
     const auto times =
         batch_latency({&folded, &*state_.dense},
                       {latency_profile(recipe_.precision), latency_profile(Precision::kFp32)});
-    return TimeTaken{times[0],
-                     target.kind == TargetKind::kSpeedup ? times[1] / target.value : target.value};
+    return TimeTaken{times[0], target.kind == TargetKind::kSpeedup ? times[1] / value : value};
   };
   search.expect = [&](const Gates& gates) { return cost.actual(gates); };
   search.ask = [&](double milliseconds) -> std::optional<Gates> {
@@ -139,18 +153,21 @@ Gates Job::meet_target(Aim aim, Trainer& trainer, Pruner& pruner) {
   search.reopens = pruner.reopens();
   std::vector<TimeTry> tries;
   Gates gates = meet_time(trainer.final_gates(), search, tries);
-  Json& told = state_.facts["prune"]["times"] = Json::array();
+  Json& told = state_.facts["prune"]["times"];  // of the milestones, then of the target
   for (const TimeTry& one : tries) {
-    told.push_back({{"expected_ms", one.expected},
+    told.push_back({{"goal", value},
+                    {"expected_ms", one.expected},
                     {"measured_ms", one.time.taken},
                     {"wanted_ms", one.time.wanted}});
   }
   return gates;
 }
 
-Json Job::reached_target(const Json& facts, const std::vector<runtime::Engine*>& engines) const {
-  const Json& column = facts.at(roles().front());
-  Json out = {{"asked", input_.recipe.value("target", Json::object())}};
+Json Job::reached_target(const std::string& role, const Json& column, runtime::Engine& engine,
+                         runtime::Engine& dense) const {
+  const std::optional<size_t> milestone = milestone_of(role);
+  Json out = milestone ? Json{{"milestone", recipe_.target.milestones[*milestone]}}
+                       : Json{{"asked", input_.recipe.value("target", Json::object())}};
   switch (recipe_.target.kind) {
     case TargetKind::kSparsity:
       out["reached"] = column.at("sparsity");
@@ -159,13 +176,16 @@ Json Job::reached_target(const Json& facts, const std::vector<runtime::Engine*>&
       out["reached"] = column.at("parameters");
       break;
     case TargetKind::kMacs:
-      out["reached"] = count(state_.model.config, max_length_).macs;
+      out["reached"] = count(model(role).config, max_length_).macs;
+      break;
+    case TargetKind::kBytes:
+      out["reached"] = column.at("bytes");
       break;
     case TargetKind::kSpeedup:
     case TargetKind::kLatency: {
       const LatencyProfile profile = latency_profile(recipe_.precision);
       const auto times =
-          value_or_throw(batch_times({engines[0], engines[1]}, profile.rows, profile.tokens));
+          value_or_throw(batch_times({&engine, &dense}, profile.rows, profile.tokens));
       const bool speedup = recipe_.target.kind == TargetKind::kSpeedup;
       out["reached"] = speedup ? times[1] / times[0] : times[0];
       out["milliseconds"] = times[0];

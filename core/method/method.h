@@ -62,6 +62,9 @@ struct Pass {
   Teachers& teachers;
 };
 
+// Sees a model whose weights hold gradients.
+using Look = std::function<void(const Model&)>;
+
 // What a method may reach. Implemented in train.
 class Session {
  public:
@@ -72,9 +75,10 @@ class Session {
   virtual const Teacher& teacher(size_t teacher) const = 0;
   virtual uint64_t seed(const std::string& purpose, int64_t step) const = 0;
   // Gradients of the task loss on a batch of the train split, for calibration before training; they
-  // land in the .grad of the gates' tensors that require grad. `draw` numbers the batch.
-  //
-  virtual void task_gradients(const Gates& gates, int64_t draw) = 0;
+  // land in the .grad of the gates' tensors that require grad. `draw` numbers the batch. `look`, if
+  // there is one, is called once behind the batch, with the gradients of its weights, which are
+  // gone afterwards.
+  virtual void task_gradients(const Gates& gates, int64_t draw, const Look& look = {}) = 0;
   // Rows that steps draw from, for a method that looks at inputs and walks the model itself
   // (statistics of activations): one batch in micro-batches, the same ones for the same draw.
   virtual std::vector<Batch> sample(int64_t draw) const = 0;
@@ -147,6 +151,9 @@ class Pruner : public Method {
   virtual bool eligible() const { return true; }
   // Whether a unit that was closed may open again.
   virtual bool reopens() const { return false; }
+  // Whether models of all sizes are trained at once, so that milestones are taken at the end and
+  // not on the way.
+  virtual bool has_all_sizes() const { return false; }
 };
 
 class Distiller : public Method {};

@@ -55,6 +55,43 @@ class ParametersCost : public CostFunction {
   Line rest_;
 };
 
+class BytesCost : public CostFunction {
+ public:
+  BytesCost(const ModelConfig& config, Precision precision)
+      : config_(config),
+        rest_(
+            config, [](const Counts& counts) { return counts.parameters; }, 1) {
+    if (precision == Precision::kBf16) weight_ = 2;
+    if (precision == Precision::kInt8) {
+      weight_ = 1;
+      scale_ = kWhole;
+    }
+  }
+  // Weights and, in int8, a scale for each output; biases and norms are whole. Of q, k, v and o.
+  Tensor attention(int layer, const Tensor& heads, const Tensor& hidden) const override {
+    const Tensor width = heads * config_.layers[layer].head_dim;
+    return weight_ * 4 * hidden * width + scale_ * (3 * width + hidden) +
+           kWhole * (3 * width + 3 * hidden) + kAttentionTensors * described();
+  }
+  Tensor ffn(int, const Tensor& neurons, const Tensor& hidden) const override {
+    return weight_ * 2 * hidden * neurons + scale_ * (neurons + hidden) +
+           kWhole * (neurons + 3 * hidden) + kFfnTensors * described();
+  }
+  Tensor rest(const Tensor& hidden) const override { return kWhole * rest_.at(hidden) + kHeader; }
+
+ private:
+  static constexpr double kWhole = 4;
+  // Of the file's header: a line of JSON a tensor, and those beside the layers.
+  static constexpr double kLine = 110, kHeader = 4096;
+  static constexpr double kAttentionTensors = 10, kFfnTensors = 6;
+  // An int8 weight has its scale beside it: about half as many tensors again.
+  double described() const { return scale_ > 0 ? 1.5 * kLine : kLine; }
+
+  ModelConfig config_;
+  Line rest_;
+  double weight_ = kWhole, scale_ = 0;
+};
+
 class MacsCost : public CostFunction {
  public:
   MacsCost(const ModelConfig& config, int tokens)
@@ -82,6 +119,10 @@ class MacsCost : public CostFunction {
 
 std::shared_ptr<const CostFunction> parameters_cost(const ModelConfig& config, bool all) {
   return std::make_shared<ParametersCost>(config, all);
+}
+
+std::shared_ptr<const CostFunction> bytes_cost(const ModelConfig& config, Precision precision) {
+  return std::make_shared<BytesCost>(config, precision);
 }
 
 std::shared_ptr<const CostFunction> macs_cost(const ModelConfig& config, int tokens) {

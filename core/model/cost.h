@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "core/model/gates.h"
+#include "core/spec/precision.h"
 
 namespace espalier {
 
@@ -59,6 +60,8 @@ class Cost {
 // Parameters: of the layers alone, which single weights count among, or, with `all`, those that the
 // whole model is stored with, whose embeddings and heads shrink with the hidden dimension.
 std::shared_ptr<const CostFunction> parameters_cost(const ModelConfig& config, bool all = false);
+// Bytes that the whole model takes in model.safetensors in a precision (spec/stored_weights.h).
+std::shared_ptr<const CostFunction> bytes_cost(const ModelConfig& config, Precision precision);
 // Multiply-accumulates of one example of so many tokens, as count() has them.
 std::shared_ptr<const CostFunction> macs_cost(const ModelConfig& config, int tokens);
 

@@ -19,7 +19,9 @@
 //   Cost).
 // * A neuron is one gate on its activation, whose gradient is that of W_2's column alone; the
 //   released code adds that of W_1's row. For ReLU without bias these two are equal, so its scores
-//   see about twice ours, which AdamW divides out.
+//   see about twice ours, which AdamW divides out. Of a closed neuron it sees nothing, for both
+//   matrices have closed it; ours sees what the neuron would do, as a weight's score does, so that
+//   it can come back.
 // * A block never spans two heads: its side along them divides a head's dimensions.
 // * An empty slice of o closes a head, too: such a head adds nothing. The released code looks at q,
 //   k and v. It also masks the bias of a row that is all closed; ours goes with its head.

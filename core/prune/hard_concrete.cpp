@@ -11,7 +11,7 @@ Tensor HardConcrete::sample(const Tensor& log_alpha, const Tensor& uniform) cons
 }
 
 Tensor HardConcrete::open_probability(const Tensor& log_alpha) const {
-  return at::sigmoid(log_alpha - temperature * std::log(-low / high)).clamp(eps, 1 - eps);
+  return at::sigmoid(log_alpha - temperature * std::log(-low / high));
 }
 
 Tensor HardConcrete::soft_value(const Tensor& log_alpha) const {

@@ -15,11 +15,12 @@ using torch::Tensor;
 struct HardConcrete {
   double low = -0.1, high = 1.1;
   double temperature = 2.0 / 3;  // CoFi's; FLOP's is 1
-  double eps = 1e-6;             // uniforms and probabilities stay so far from 0 and 1
+  double eps = 1e-6;             // uniforms stay so far from 0 and 1
 
   // One draw for each logit, differentiable. `uniform` in [0,1], of the logits' shape.
   Tensor sample(const Tensor& log_alpha, const Tensor& uniform) const;
-  // P(gate is not 0), differentiable.
+  // P(gate is not 0), differentiable. CoFi's code clamps it to [1e-6, 1 - 1e-6], where its clamped
+  // logits never are; FLOP's logits are free, and beyond such a clamp would have no gradient.
   Tensor open_probability(const Tensor& log_alpha) const;
   // What an open gate is set to where nothing is sampled: sigmoid(0.8 log_alpha / temperature). The
   // factor is an empirical constant of FLOP's code, which CoFi's keeps.

@@ -3,6 +3,8 @@
 #include "core/prune/block_movement.h"
 #include "core/prune/cofi.h"
 #include "core/prune/drop_layers.h"
+#include "core/prune/dynabert.h"
+#include "core/prune/fisher.h"
 #include "core/prune/flop.h"
 #include "core/prune/magnitude.h"
 #include "core/prune/movement.h"
@@ -64,6 +66,15 @@ const PrunerRegistry& pruners() {
                            "Xia, Zhong & Chen 2022, arXiv 2204.00408"),
        {"drop_layers", "Whole layers from the top, before the first step: a baseline.",
         "Sajjad et al. 2020, arXiv 2004.03844", make_drop_layers},
+       entry<Pruner, DynaBert>("dynabert",
+                               "Narrower and shallower subnetworks of one set of weights, trained "
+                               "together; the one that meets the target is left.",
+                               "Hou et al. 2020, arXiv 2004.04037"),
+       entry<Pruner, Fisher>("fisher",
+                             "Heads and neurons by the gradients of a sample, and the values of "
+                             "what stays by least squares: minutes, without training; smaller "
+                             "shapes.",
+                             "Kwon et al. 2022, arXiv 2204.09656"),
        entry<Pruner, Flop>("flop",
                            "Every matrix as two factors, whose components are gated under a "
                            "constraint on the size.",

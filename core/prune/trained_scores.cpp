@@ -1,7 +1,5 @@
 #include "core/prune/trained_scores.h"
 
-#include <algorithm>
-
 #include "absl/strings/str_cat.h"
 #include "core/base/guard.h"
 
@@ -42,7 +40,7 @@ std::vector<Tensor> top_masks(const std::vector<Tensor>& scores, int64_t count) 
 Tensor threshold_mask(const Tensor& scores, double threshold, double least) {
   torch::NoGradGuard no_grad;
   const auto share = static_cast<int64_t>(least * static_cast<double>(scores.numel()));
-  const int64_t fewest = std::max<int64_t>(share, 1);
+  const int64_t fewest = share + 1;
   const Tensor open = at::sigmoid(scores.detach()).gt(threshold);
   if (open.sum().item<int64_t>() < fewest) return top_mask(scores, fewest);
   return open.to(scores.scalar_type());

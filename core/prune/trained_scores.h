@@ -25,8 +25,8 @@ namespace espalier {
 Tensor top_mask(const Tensor& scores, int64_t count);
 // The same over several tensors together.
 std::vector<Tensor> top_masks(const std::vector<Tensor>& scores, int64_t count);
-// 1 where sigmoid(score) > threshold. Where these are less than a share `least` of all, or none, as
-// many of the largest as that share is, at least one.
+// 1 where sigmoid(score) > threshold. Where these are no more than int(`least` of all), the largest
+// ones, one more than that (so the released code counts).
 Tensor threshold_mask(const Tensor& scores, double threshold, double least);
 
 // The mask to the bit, with the identity as gradient into the scores: mask + (s - s), and s - s is

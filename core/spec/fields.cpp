@@ -99,6 +99,19 @@ void Fields::strings(const std::string& name, std::vector<std::string>& out) {
   out = value->get<std::vector<std::string>>();
 }
 
+void Fields::numbers(const std::string& name, std::vector<double>& out, Range range) {
+  const Json* value = find(name);
+  if (value == nullptr) return;
+  const bool fits =
+      value->is_array() && std::all_of(value->begin(), value->end(), [&](const Json& x) {
+        return x.is_number() && range.holds(x.get<double>());
+      });
+  if (!fits)
+    return fail(absl::StrCat(path(name), " must be a list of numbers, each ", range.text(),
+                             ", found ", shown(*value)));
+  out = value->get<std::vector<double>>();
+}
+
 void Fields::require(std::initializer_list<const char*> names) {
   for (const char* name : names) {
     if (!has(name)) fail(absl::StrCat(path(name), " is missing"));

@@ -43,6 +43,7 @@ class Fields {
   void boolean(const std::string& name, bool& out);
   void string(const std::string& name, std::string& out);
   void strings(const std::string& name, std::vector<std::string>& out);
+  void numbers(const std::string& name, std::vector<double>& out, Range range);
 
   void require(std::initializer_list<const char*> names);
   // Refuses every field that is not among `names`.

@@ -80,11 +80,8 @@ absl::StatusOr<TargetSpec> read_size(const Json& json) {
   return read_goal(json, "target.size", "macs", TargetKind::kMacs, positive);
 }
 
-absl::StatusOr<TargetSpec> read_target(const Json& json) {
+absl::StatusOr<TargetSpec> read_goal_of(const Json& json) {
   Fields fields(json, "target");
-  fields.refuse_unknown({"sparsity", "speedup", "latency", "size"});
-  ESPALIER_RETURN_IF_ERROR(fields.status());
-  if (json.empty()) return TargetSpec{};
   if (json.size() != 1)
     return absl::InvalidArgumentError(
         "target must hold one goal: sparsity, speedup, latency or size");
@@ -101,14 +98,42 @@ absl::StatusOr<TargetSpec> read_target(const Json& json) {
   return read_size(child(fields, "size"));
 }
 
-absl::Status check_reachable(const TargetSpec& target) {
-  if (target.kind != TargetKind::kBytes) return absl::OkStatus();
-  return absl::UnimplementedError(
-      "target.size.bytes is a goal that this build cannot aim at yet; use target.size.parameters, "
-      "of which each takes 4 bytes in fp32, 2 in bf16 and, in the layers, 1 in int8");
+constexpr size_t kMostMilestones = 8;
+
+// Each is harder than the one before and easier than the goal.
+absl::Status check_milestones(const TargetSpec& target) {
+  if (target.milestones.size() > kMostMilestones) {
+    return absl::InvalidArgumentError(absl::StrCat("target.milestones has ",
+                                                   target.milestones.size(), " values; at most ",
+                                                   kMostMilestones, " models are made on the way"));
+  }
+  for (size_t i = 0; i < target.milestones.size(); ++i) {
+    const double one = target.milestones[i];
+    const double next = i + 1 < target.milestones.size() ? target.milestones[i + 1] : target.value;
+    if (target.falls() ? one > next : one < next) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        "target.milestones has ", one, " before ", next,
+        i + 1 < target.milestones.size() ? "" : ", the goal itself", "; they must be ",
+        target.falls() ? "falling" : "rising", " towards the goal, and none may reach it"));
+  }
+  return absl::OkStatus();
 }
 
-Json write_target(const TargetSpec& target) {
+absl::StatusOr<TargetSpec> read_target(const Json& json) {
+  Fields fields(json, "target");
+  fields.refuse_unknown({"sparsity", "speedup", "latency", "size", "milestones"});
+  ESPALIER_RETURN_IF_ERROR(fields.status());
+  Json goal = json;
+  if (goal.is_object()) goal.erase("milestones");
+  if (goal.empty() && !fields.has("milestones")) return TargetSpec{};
+  ESPALIER_ASSIGN_OR_RETURN(TargetSpec out, read_goal_of(goal));
+  fields.numbers("milestones", out.milestones, {0, kInfinity, true, true});
+  ESPALIER_RETURN_IF_ERROR(fields.status());
+  ESPALIER_RETURN_IF_ERROR(check_milestones(out));
+  return out;
+}
+
+Json write_goal(const TargetSpec& target) {
   const auto timed = [&](const char* name, const char* field) {
     return Json{{name,
                  {{field, target.value},
@@ -125,9 +150,17 @@ Json write_target(const TargetSpec& target) {
       return {{"size", {{"parameters", target.value}}}};
     case TargetKind::kMacs:
       return {{"size", {{"macs", target.value}}}};
+    case TargetKind::kBytes:
+      return {{"size", {{"bytes", target.value}}}};
     default:
       return Json::object();
   }
+}
+
+Json write_target(const TargetSpec& target) {
+  Json out = write_goal(target);
+  if (!target.milestones.empty()) out["milestones"] = target.milestones;
+  return out;
 }
 
 // --- training ---
@@ -220,8 +253,10 @@ absl::Status read_plain(const Json& json, RecipeSpec& spec) {
   ESPALIER_ASSIGN_OR_RETURN(spec.target, read_target(child(fields, "target")));
 
   Fields constraint(child(fields, "constraint"), "constraint");
-  constraint.refuse_unknown({"max_metric_drop", "metric"});
+  constraint.refuse_unknown({"max_metric_drop", "metric", "search", "confidence"});
   constraint.number("max_metric_drop", spec.max_metric_drop, {0, 100});
+  constraint.boolean("search", spec.search);
+  constraint.number("confidence", spec.confidence, {0, 1, false, true});
   constraint.string("metric", spec.constraint_metric);  // the task's to check, see deciding_metrics
   fields.check(constraint.status());
   Fields calibration(child(fields, "calibration"), "calibration");
@@ -274,6 +309,8 @@ Json write_resolved(const RecipeSpec& spec, Json pruner, Json distillers, Json e
               {"seed", spec.seed}};
   if (spec.target.kind != TargetKind::kNone) out["target"] = write_target(spec.target);
   if (spec.max_metric_drop >= 0) out["constraint"] = {{"max_metric_drop", spec.max_metric_drop}};
+  if (spec.search) out["constraint"]["search"] = true;
+  if (spec.confidence > 0) out["constraint"]["confidence"] = spec.confidence;
   if (!spec.constraint_metric.empty()) out["constraint"]["metric"] = spec.constraint_metric;
   if (spec.max_length) out["max_length"] = *spec.max_length;
   return out;
@@ -294,22 +331,53 @@ const char* usual_exit(const std::optional<TaskKind>& task) {
   return !task || check_exit_method(*task, kUsual).ok() ? kUsual : kNone;
 }
 
+// A search for the smallest model that keeps a drop tries some sizes, which may be named.
+absl::Status fill_search(RecipeSpec& spec) {
+  if (!spec.search) return absl::OkStatus();
+  if (spec.max_metric_drop < 0) {
+    return absl::InvalidArgumentError(
+        "constraint.search looks for the smallest model that keeps constraint.max_metric_drop, "
+        "which is not set; say how many points may be lost, 1 for example");
+  }
+  if (spec.target.kind == TargetKind::kNone) {
+    spec.target = {TargetKind::kSparsity, 0.95};
+    spec.target.milestones = {0.5, 0.6, 0.7, 0.8, 0.9};
+  }
+  if (!spec.target.milestones.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      "constraint.search chooses among target.milestones and the target, but there are no "
+      "milestones; name some, or leave the target out to try sparsities from 0.5 to 0.95");
+}
+
 absl::StatusOr<Json> resolve_auto(const Json& written, RecipeSpec spec, const Catalogue& catalogue,
                                   const std::optional<TaskKind>& task) {
+  ESPALIER_RETURN_IF_ERROR(fill_search(spec));
   if (spec.target.kind == TargetKind::kNone) {
     return absl::InvalidArgumentError(
         "recipe \"auto\" needs a target, for example target.sparsity 0.6 (remove 60 % of the "
-        "encoder's parameters); recipe \"dense\" needs none");
+        "encoder's parameters), or a constraint with search, which finds one; recipe \"dense\" "
+        "needs none");
   }
-  ESPALIER_RETURN_IF_ERROR(check_reachable(spec.target));
+  if (spec.confidence > 0 && spec.max_metric_drop < 0) {
+    return absl::InvalidArgumentError(
+        "constraint.confidence says how surely constraint.max_metric_drop has to hold, which is "
+        "not set");
+  }
+  // Several models are published then, and exits would be trained for one of them.
+  const bool family = !spec.target.milestones.empty() && !spec.search;
   Fields fields(written);
   const bool prunes = spec.target.value > 0;
   ESPALIER_ASSIGN_OR_RETURN(Json pruner, resolve_choice(catalogue, "pruner", fields.find("pruner"),
                                                         prunes ? "taylor" : kNone));
   ESPALIER_ASSIGN_OR_RETURN(
       Json distillers, resolve_distillers(catalogue, fields.find("distillers"), "soft_labels"));
-  ESPALIER_ASSIGN_OR_RETURN(
-      Json exit, resolve_choice(catalogue, "exit", fields.find("exit"), usual_exit(task)));
+  ESPALIER_ASSIGN_OR_RETURN(Json exit, resolve_choice(catalogue, "exit", fields.find("exit"),
+                                                      family ? kNone : usual_exit(task)));
+  if (family && !is_none(exit)) {
+    return absl::InvalidArgumentError(
+        "target.milestones publishes several models, and exits are trained for one; leave the "
+        "milestones or the exit method out, or let constraint.search choose one model");
+  }
   if (prunes && is_none(pruner)) {
     return absl::InvalidArgumentError(
         absl::StrCat("the target is ", write_target(spec.target).dump(),

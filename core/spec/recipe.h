@@ -24,6 +24,13 @@ struct TargetSpec {
   double value = 0;
   // Of times: the batch that is timed. 0 tokens: the data set's median.
   int rows = 1, tokens = 0;
+  // Values of the same goal that the run passes on its way, the nearest to the dense model first.
+  std::vector<double> milestones;
+  // Whether a smaller value is the harder goal.
+  bool falls() const {
+    return kind == TargetKind::kLatency || kind == TargetKind::kParameters ||
+           kind == TargetKind::kBytes || kind == TargetKind::kMacs;
+  }
 };
 
 struct RecipeSpec {
@@ -31,6 +38,10 @@ struct RecipeSpec {
   TargetSpec target;
   double max_metric_drop = -1;    // points; < 0: no limit
   std::string constraint_metric;  // of the drop; empty: the one that decides on the data set
+  // Publish the smallest of the milestones and the target that keeps the constraint.
+  bool search = false;
+  // That the drop's interval, not its estimate alone, has to keep it: 0.95, say; 0: the estimate.
+  double confidence = 0;
   MethodChoice pruner, exit;
   std::vector<MethodChoice> distillers;
   TrainingSpec finetune, prune, recover, exits;
@@ -44,7 +55,7 @@ struct RecipeSpec {
 // task can leave early or is not known, an exit method; recipe "dense" leaves them out. Checks
 // everything that needs no weights; messages say what was asked and what would work
 // ("target.sparsity is 1.5; it must be at least 0 and less than 1"). Unknown fields are refused by
-// name. What this build cannot aim at yet (bytes, a named machine) is UNIMPLEMENTED, said so.
+// name. What this build cannot aim at yet (a named machine) is UNIMPLEMENTED, said so.
 // Returns the resolved JSON, in which methods carry their "digest"; a method that is left out
 // stands there as {"name": "none"}, which users may write too. Resolving twice changes nothing.
 absl::StatusOr<Json> resolve_recipe(const Json& written, const Catalogue& catalogue,

@@ -135,28 +135,35 @@ std::vector<Metric> Task::evaluate(std::span<const Prediction> predictions,
   return out;
 }
 
-double Task::figure(std::span<const Prediction> predictions, const Examples& examples,
-                    const std::string& metric) const {
-  const Scores scores = sorted_scores(predictions, examples);
+const Task::Score* Task::find(const Scores& scores, const std::string& metric) {
   const auto found = std::find_if(scores.list.begin(), scores.list.end(), [&](const Score& score) {
     return metric.empty() || score.name == metric;
   });
-  if (found == scores.list.end()) return 0;
-  return found->scale * value_of(found->statistic, scores.examples);
+  return found == scores.list.end() ? nullptr : &*found;
+}
+
+double Task::figure(std::span<const Prediction> predictions, const Examples& examples,
+                    const std::string& metric) const {
+  const Scores scores = sorted_scores(predictions, examples);
+  const Score* score = find(scores, metric);
+  return score == nullptr ? 0 : score->scale * value_of(score->statistic, scores.examples);
 }
 
 PairedTest Task::paired_test(std::span<const Prediction> first, std::span<const Prediction> second,
-                             const Examples& examples) const {
+                             const Examples& examples, const std::string& metric,
+                             double confidence) const {
   const Scores one = sorted_scores(first, examples), other = sorted_scores(second, examples);
+  const Score *score = find(one, metric), *others = find(other, metric);
+  if (score == nullptr || others == nullptr) return {};
   const auto count = static_cast<size_t>(one.examples);
-  const RowStatistic &a = one.list.front().statistic, &b = other.list.front().statistic;
-  const PairedResult drawn = paired_bootstrap(one.examples, a, b);
+  const RowStatistic &a = score->statistic, &b = others->statistic;
+  const PairedResult drawn = paired_bootstrap(one.examples, a, b, {.confidence = confidence});
   PairedTest out{"paired bootstrap", drawn.p_value};
-  if (one.list.front().kind == Score::Kind::kShare) {
+  if (score->kind == Score::Kind::kShare) {
     const auto right = right_answers(a, one.examples), theirs = right_answers(b, one.examples);
     out = {"mcnemar exact", mcnemar_exact({right.get(), count}, {theirs.get(), count})};
   }
-  const double scale = one.list.front().scale;
+  const double scale = score->scale;
   const double difference = value_of(b, one.examples) - value_of(a, one.examples);
   // Without examples, or defined for no resample, it has no interval.
   const bool known = !std::isnan(drawn.interval.low);

@@ -36,7 +36,7 @@ struct Prediction {
 struct PairedTest {
   std::string name;
   double p_value = 1;  // two-sided
-  // Second - first, in points, with the 95 % interval of a paired bootstrap whatever the test.
+  // Second - first, in points, with the interval of a paired bootstrap whatever the test.
   double difference = 0, low = 0, high = 0;
 };
 
@@ -82,9 +82,11 @@ class Task {
   // the first for "". 0 for a name that the task does not have.
   double figure(std::span<const Prediction> predictions, const Examples& examples,
                 const std::string& metric = "") const;
-  // By the first metric: exact McNemar for an accuracy, else the paired bootstrap.
+  // By the metric of this name, the first for "": exact McNemar for an accuracy, else the paired
+  // bootstrap.
   PairedTest paired_test(std::span<const Prediction> first, std::span<const Prediction> second,
-                         const Examples& examples) const;
+                         const Examples& examples, const std::string& metric = "",
+                         double confidence = 0.95) const;
 
  protected:
   // encode() before the types of the tokens are the model's. Here: one window, the text or the pair
@@ -112,6 +114,8 @@ class Task {
  private:
   // The deciding one first.
   Scores sorted_scores(std::span<const Prediction> predictions, const Examples& examples) const;
+  // Null where the task has no metric of this name; the first for "".
+  static const Score* find(const Scores& scores, const std::string& metric);
   static Metric measure(const Score& score, int64_t examples);
 
   TaskKind kind_;

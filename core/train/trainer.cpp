@@ -82,7 +82,8 @@ Trainer::Trainer(Model& model, const Training& training, const State* resume)
       needs_(needs_of(methods_)),
       pool_(*training.train, needs_.teachers ? training.unlabelled : nullptr),
       backend_(model, training.spec.dropout),
-      sampler_(pool_, training.spec.batch_size, training.seed, training.phase),
+      sampler_(pool_, training.spec.batch_size, training.seed, training.phase,
+               training.sampler_window),
       total_(training_steps(training.spec, pool_.size())),
       micro_batch_size_(training.spec.micro_batch_size),
       on_cuda_(model.device().is_cuda()),
@@ -148,7 +149,7 @@ void Trainer::rewritten(const std::vector<Tensor>& tensors) {
   if (average_ != nullptr) average_->restart(tensors);  // before the first step there is none
 }
 
-void Trainer::task_gradients(const Gates& gates, int64_t draw) {
+void Trainer::task_gradients(const Gates& gates, int64_t draw, const Look& look) {
   Sampler sampler(*training_.train, training_.spec.batch_size, training_.seed,
                   training_.phase + ".calibrate");
   const std::vector<int64_t> rows = sampler.rows(draw);
@@ -157,8 +158,12 @@ void Trainer::task_gradients(const Gates& gates, int64_t draw) {
   const std::vector<Tensor> open = gates.tensors();
   std::vector<Tensor> before;  // an earlier draw's gradients
   for (const Tensor& t : open) before.push_back(t.grad().defined() ? t.grad().clone() : Tensor());
+  const auto forget = [&] {
+    model_.for_each([](const std::string&, Tensor& tensor) { tensor.mutable_grad() = Tensor(); });
+  };
   auto pass = [&] {
     backend_.weights_moved();
+    forget();  // what a pass that ran out of memory left
     for (size_t i = 0; i < open.size(); ++i)
       open[i].mutable_grad() = before[i].defined() ? before[i].clone() : Tensor();
     const std::vector<Batch> micro = micro_batches(rows, draw);
@@ -173,7 +178,8 @@ void Trainer::task_gradients(const Gates& gates, int64_t draw) {
   while (!fits(pass)) {
   }
   backend_.set_training(training);
-  model_.for_each([](const std::string&, Tensor& tensor) { tensor.mutable_grad() = Tensor(); });
+  if (look) look(model_);
+  forget();
 }
 
 Tensor Trainer::run_micro(const Step& step, const Batch& batch, int64_t micro,
@@ -320,9 +326,9 @@ void Trainer::step() {
   if (step_ % every == 0 || step_ == total_) select_best();
 }
 
-Gates Trainer::final_gates() {
+Gates Trainer::gates_at(int64_t step) const {
   if (training_.pruner == nullptr) return {};
-  Gates gates = training_.pruner->gates(Step{step_, total_, {}}, Mode::kEval).front();
+  Gates gates = training_.pruner->gates(Step{step, total_, {}}, Mode::kEval).front();
   gates = gates.map([](const Tensor& t) { return t.detach(); });
   gates.seal(model_.config);
   return gates;
@@ -331,7 +337,7 @@ Gates Trainer::final_gates() {
 void Trainer::select_best() {
   if (training_.select == nullptr) return;
   const Model candidate = average_->of(model_);
-  double metric = first_metric(candidate, final_gates(), *training_.select, *training_.task);
+  double metric = first_metric(candidate, current_gates(), *training_.select, *training_.task);
   metrics_.erase("select_metric");
   if (std::isfinite(metric)) metrics_["select_metric"] = metric;  // JSON knows no other numbers
   // States of different sizes are not compared.

@@ -43,6 +43,7 @@ struct Training {
   std::vector<Distiller*> distillers;
   ExitMethod* exit = nullptr;
   std::vector<double> class_weights;  // by label id, see spec/class_weights.h; empty: all the same
+  int sampler_window = Sampler::kWindow;  // batches whose rows are sorted by length together
 };
 
 class Trainer : public Session {
@@ -78,8 +79,10 @@ class Trainer : public Session {
   // Figures of the last step: loss, learning_rate, examples (so far), micro_batch_size, and
   // select_metric of the last evaluation.
   const std::map<std::string, double>& metrics() const { return metrics_; }
-  // The pruner's evaluation gates, sealed; empty without one.
-  Gates final_gates();
+  // The pruner's evaluation gates after the last step, sealed; empty without one.
+  Gates final_gates() const { return gates_at(total_); }
+  // The same as this step would leave them.
+  Gates current_gates() const { return gates_at(step_); }
   // Optimiser, averaged weights, methods and the best state so far; all but the model.
   void save(State& state) const;
 
@@ -88,7 +91,7 @@ class Trainer : public Session {
   size_t teachers() const override { return training_.teachers.size(); }
   const Teacher& teacher(size_t teacher) const override { return *training_.teachers.at(teacher); }
   uint64_t seed(const std::string& purpose, int64_t step) const override;
-  void task_gradients(const Gates& gates, int64_t draw) override;
+  void task_gradients(const Gates& gates, int64_t draw, const Look& look = {}) override;
   std::vector<Batch> sample(int64_t draw) const override;
   void rewritten(const std::vector<Tensor>& tensors) override;
 
@@ -105,6 +108,7 @@ class Trainer : public Session {
   // Runs `pass`, a walk forward and backward over micro_batches(). False: memory ran out, and
   // micro-batches are half as large from now on; RESOURCE_EXHAUSTED is thrown when they cannot be.
   bool fits(const std::function<void()>& pass);
+  Gates gates_at(int64_t step) const;
   void halve_micro_batch(const absl::Status& status);
   void check_loss(double loss);
   void select_best();

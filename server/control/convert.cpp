@@ -197,6 +197,11 @@ void write_claim(const Claim& claim, const std::string& worker, double lease_sec
   out.mutable_token()->set_worker(worker);
   *out.mutable_job() = claim.job;
   write_files(project, claim.model.files, *out.mutable_model_files());
+  for (const Resource& teacher : claim.teachers) {
+    auto* one = out.add_teachers();
+    one->set_model(make_name(teacher.key, "models"));
+    write_files(project, teacher.files, *one->mutable_files());
+  }
   if (claim.dataset) *out.mutable_dataset() = dataset_of(*claim.dataset);
   write_files(project, claim.checkpoint.files, *out.mutable_checkpoint_files());
   out.set_checkpoint_compute_class(claim.checkpoint.files.empty() ? ""

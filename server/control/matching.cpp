@@ -43,6 +43,9 @@ std::string mismatch(const espalier::v1::Job& job, int checkpoint_format,
     if (found == worker.methods().end()) return absl::StrCat("the worker has no ", method);
     if (found->second != digest) return absl::StrCat("the worker has another version of ", method);
   }
+  // Workers of protocol 1 would not see the field, and let the job's own model teach alone.
+  if (!job.teachers().empty() && worker.protocol_version() < 2)
+    return "the worker is of a build that knows no teachers";
   for (const auto& [name, value] : job.worker_labels()) {
     auto found = worker.labels().find(name);
     if (found == worker.labels().end() || found->second != value) {

@@ -1,7 +1,9 @@
 #include "server/worker/prepare_job.h"
 
 #include <filesystem>
+#include <map>
 
+#include "absl/strings/str_cat.h"
 #include "core/base/files.h"
 #include "core/base/status_macros.h"
 #include "server/worker/proto_json.h"
@@ -37,6 +39,16 @@ absl::StatusOr<JobInput> prepare_job(const worker::v1::Lease& lease, const std::
   ESPALIER_RETURN_IF_ERROR(
       fetch_files(lease.checkpoint_files(), input.checkpoint_folder, cache, read));
   ESPALIER_RETURN_IF_ERROR(make_folders(input.output_folder));
+  std::map<std::string, std::string> folders;
+  for (const auto& teacher : lease.teachers()) {
+    const std::string into = absl::StrCat(folder, "/teacher-", folders.size());
+    ESPALIER_RETURN_IF_ERROR(fetch_files(teacher.files(), into, cache, read));
+    folders[teacher.model()] = into;
+  }
+  for (const std::string& name : lease.job().teachers()) {
+    const auto found = folders.find(name);
+    input.teachers.push_back({name, found == folders.end() ? "" : found->second});
+  }
   if (lease.has_dataset()) {
     std::string data = folder + "/dataset";
     ESPALIER_RETURN_IF_ERROR(fetch_files(lease.dataset().files(), data, cache, read));

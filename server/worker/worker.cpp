@@ -12,7 +12,7 @@
 namespace espalier::server {
 namespace {
 
-constexpr uint32_t kProtocolVersion = 1;
+constexpr uint32_t kProtocolVersion = 2;
 constexpr uint32_t kCheckpointFormat = 1;
 constexpr std::chrono::minutes kSayAwayEvery{1};
 

@@ -210,8 +210,32 @@ class Service(unittest.TestCase):
         recipes = sorted((ROOT / "deploy/recipes").glob("*.yaml"))
         self.assertGreater(len(recipes), 3)
         for recipe in recipes:
+            teachers = ["--teacher", "dense"] if "teachers:" in recipe.read_text() else []  # for names that users put there
             self.cluster.cli("jobs", "submit", "--model", "tiny", "--dataset", "reviews", "--name",
-                             recipe.stem.replace("_", "-"), "--recipe", recipe, "--dry-run")
+                             recipe.stem.replace("_", "-"), "--recipe", recipe, *teachers, "--dry-run")
+
+    def test_one_run_publishes_a_model_for_each_milestone_taught_by_two(self):
+        self.cluster.cli("artifacts", "download", self.dense, self.folder / "teacher")
+        self.cluster.cli("models", "upload", "tiny-teacher", self.folder / "teacher")
+        self.submit("family", "--sparsity", 0.6, "--milestone", 0.3, "--pruner", "magnitude", "--pruner-option",
+                    "scope=structure", "--distiller", "skdbert", "--teacher", "dense", "--teacher", "tiny-teacher",
+                    "--exit", "none", "--exit-epochs", 0, "--watch")
+        names = [name.rsplit("/", 1)[1] for name in self.cluster.json("jobs", "get", "family")["artifacts"]]
+        self.assertEqual(len(names), 3)
+        small, middle, dense = (self.cluster.json("artifacts", "report", name) for name in names)
+        self.assertGreaterEqual(small["compressed"]["sparsity"], 0.6 - 1e-9)
+        self.assertGreaterEqual(middle["compressed"]["sparsity"], 0.3 - 1e-9)
+        self.assertLess(middle["compressed"]["sparsity"], 0.6)
+        self.assertEqual(set(small["teachers"]), {"dense", "projects/default/models/tiny-teacher"})
+        self.assertEqual(middle["target"]["milestone"], 0.3)
+        self.assertEqual(dense["dense"], small["dense"])
+
+    def test_a_model_that_teaches_cannot_be_unknown_or_of_other_labels(self):
+        self.refused("jobs", "submit", "--model", "tiny", "--dataset", "reviews", "--name", "refused", "--sparsity", 0.5,
+                     "--teacher", "nobody", words=["models/nobody"], code=NOT_FOUND)
+        done = self.submit("untaught", "--sparsity", 0.5, "--teacher", "tiny", "--watch", check=False)
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        self.assertIn("the teacher projects/default/models/tiny", self.cluster.json("jobs", "get", "untaught")["failure"]["message"])
 
     def test_a_job_may_aim_at_a_speed_up(self):
         self.submit("in-less-time", "--speedup", 1.2, "--set", "recipe.target.speedup.profile.batch=256", "--pruner", "cofi",

@@ -5,6 +5,7 @@
 #include "core/spec/recipe.h"
 #include "server/common/status.h"
 #include "server/control/convert.h"
+#include "server/control/job_store.h"
 #include "server/control/services/user_fields.h"
 
 namespace espalier::server {
@@ -26,6 +27,7 @@ absl::Status check_reference(const std::string& name, const std::string& collect
 }
 
 constexpr int kMostAfter = 64;
+constexpr int kMostTeachers = 8;  // all of them are in a worker's memory
 constexpr int kMostWorkerLabels = 64;
 constexpr size_t kLongestWorkerLabel = 256;
 
@@ -38,6 +40,8 @@ absl::Status check_lists(const Job& job) {
                        "TOO_MANY", field);
   };
   if (job.after_size() > kMostAfter) return too_many("job.after", job.after_size(), kMostAfter);
+  if (job.teachers_size() > kMostTeachers)
+    return too_many("job.teachers", job.teachers_size(), kMostTeachers);
   if (job.worker_labels_size() > kMostWorkerLabels) {
     return too_many("job.worker_labels", job.worker_labels_size(), kMostWorkerLabels);
   }
@@ -86,6 +90,7 @@ absl::StatusOr<Job> new_job(const espalier::v1::CreateJobRequest& request,
   *job.mutable_recipe() = asked.recipe();
   job.set_priority(asked.priority());
   *job.mutable_after() = asked.after();
+  *job.mutable_teachers() = asked.teachers();
   *job.mutable_worker_labels() = asked.worker_labels();
   job.set_artifact_id(asked.artifact_id().empty() ? id : asked.artifact_id());
 
@@ -96,7 +101,18 @@ absl::StatusOr<Job> new_job(const espalier::v1::CreateJobRequest& request,
   for (const std::string& name : job.after()) {
     ESPALIER_RETURN_IF_ERROR(check_reference(name, "jobs", key.project, "job.after"));
   }
+  for (const std::string& name : job.teachers()) {
+    if (name == kOwnTeacher) continue;
+    ESPALIER_RETURN_IF_ERROR(check_reference(name, "models", key.project, "job.teachers"));
+  }
   ESPALIER_ASSIGN_OR_RETURN(const RecipeSpec recipe, resolve(catalogue, task, job));
+  if (!job.teachers().empty() && recipe.distillers.empty()) {
+    return with_reason(
+        absl::InvalidArgumentError(
+            "job.teachers names models that teach, but no distiller of the recipe learns from "
+            "them; name a distiller, soft_labels for example, or leave the teachers out"),
+        "NO_DISTILLER", "job.teachers");
+  }
   if (!job.dataset().empty()) {
     ESPALIER_RETURN_IF_ERROR(
         check_reference(job.dataset(), "datasets", key.project, "job.dataset"));

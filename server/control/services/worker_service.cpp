@@ -56,10 +56,12 @@ absl::Status check_worker(const WorkerInfo& worker) {
   }
   ESPALIER_RETURN_IF_ERROR(check_offered(worker.labels(), kMostOfferedLabels, "worker.labels"));
   ESPALIER_RETURN_IF_ERROR(check_offered(worker.methods(), kMostOfferedMethods, "worker.methods"));
-  if (worker.protocol_version() == kWorkerProtocol) return absl::OkStatus();
+  const uint32_t spoken = worker.protocol_version();
+  if (spoken == kWorkerProtocol || spoken + 1 == kWorkerProtocol) return absl::OkStatus();
   return with_reason(absl::FailedPreconditionError(absl::StrCat(
-                         "the worker speaks protocol version ", worker.protocol_version(),
-                         ", espalierd speaks ", kWorkerProtocol, "; install builds that agree")),
+                         "the worker speaks protocol version ", spoken, ", espalierd speaks ",
+                         kWorkerProtocol - 1, " and ", kWorkerProtocol,
+                         "; install builds that agree")),
                      "PROTOCOL_VERSION", "worker.protocol_version");
 }
 

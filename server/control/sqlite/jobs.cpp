@@ -55,6 +55,12 @@ absl::Status SqliteJobStore::check_new_job(const Job& job, const Key& key, bool&
     ESPALIER_RETURN_IF_ERROR(
         need_ready(load_resource(ResourceKind::kDataset, dataset), "job.dataset"));
   }
+  for (const std::string& name : job.teachers()) {
+    if (name == kOwnTeacher) continue;
+    ESPALIER_ASSIGN_OR_RETURN(const Key teacher, parse_name(name, "models"));
+    ESPALIER_RETURN_IF_ERROR(
+        need_ready(load_resource(ResourceKind::kModel, teacher), "job.teachers"));
+  }
   for (const std::string& name : job.after()) {
     ESPALIER_ASSIGN_OR_RETURN(const Key before, parse_name(name, "jobs"));
     auto row = load_job(before);
@@ -107,6 +113,10 @@ absl::StatusOr<Job> SqliteJobStore::create_job(Job job, const Request& request, 
     for (const std::string& name : job.after()) {
       ESPALIER_ASSIGN_OR_RETURN(const Key before, parse_name(name, "jobs"));
       db_->run("INSERT OR IGNORE INTO job_after VALUES (?, ?, ?)", key.project, key.id, before.id);
+    }
+    for (const std::string& name : job.teachers()) {
+      if (name == kOwnTeacher) continue;
+      db_->run("INSERT OR IGNORE INTO job_teachers VALUES (?, ?, ?)", key.project, key.id, name);
     }
     remember(key, "jobs", request);
     add_event(row, "created", blocked ? "submitted; waits for other jobs" : "submitted");
@@ -181,6 +191,7 @@ absl::Status SqliteJobStore::delete_job(const Key& key) {
                             "DELETE FROM job_progress WHERE project = ? AND job = ?",
                             "DELETE FROM checkpoint_files WHERE project = ? AND job = ?",
                             "DELETE FROM job_after WHERE project = ? AND job = ?",
+                            "DELETE FROM job_teachers WHERE project = ? AND job = ?",
                             "DELETE FROM jobs WHERE project = ? AND id = ?"}) {
       db_->run(sql, key.project, key.id);
     }

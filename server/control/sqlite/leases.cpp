@@ -1,5 +1,6 @@
 // Leases: claims, and every write that a worker makes under one.
 #include <algorithm>
+#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "core/base/status_macros.h"
@@ -49,6 +50,13 @@ absl::StatusOr<std::optional<Claim>> SqliteJobStore::claim(const WorkerInfo& wor
     if (!row.spec.dataset().empty()) {
       ESPALIER_ASSIGN_OR_RETURN(const Key dataset, parse_name(row.spec.dataset(), "datasets"));
       ESPALIER_ASSIGN_OR_RETURN(claim.dataset, load_resource(ResourceKind::kDataset, dataset));
+    }
+    std::set<std::string> teachers;
+    for (const std::string& name : row.spec.teachers()) {
+      if (name == kOwnTeacher || !teachers.insert(name).second) continue;
+      ESPALIER_ASSIGN_OR_RETURN(const Key teacher, parse_name(name, "models"));
+      ESPALIER_ASSIGN_OR_RETURN(Resource one, load_resource(ResourceKind::kModel, teacher));
+      claim.teachers.push_back(std::move(one));
     }
     claim.checkpoint = load_checkpoint(row);
     return claim;
@@ -140,9 +148,12 @@ absl::StatusOr<bool> SqliteJobStore::commit_checkpoint(const LeaseHold& hold,
 absl::Status SqliteJobStore::check_read(const LeaseHold& hold, const std::string& sha256) {
   return read("checking a read", [&]() -> absl::Status {
     ESPALIER_ASSIGN_OR_RETURN(JobRow row, held(hold));
-    for (const auto& [kind, name] : {std::pair{ResourceKind::kModel, row.spec.model()},
-                                     std::pair{ResourceKind::kDataset, row.spec.dataset()}}) {
-      if (name.empty()) continue;
+    std::vector<std::pair<ResourceKind, std::string>> read = {
+        {ResourceKind::kModel, row.spec.model()}, {ResourceKind::kDataset, row.spec.dataset()}};
+    for (const std::string& name : row.spec.teachers())
+      read.emplace_back(ResourceKind::kModel, name);
+    for (const auto& [kind, name] : read) {
+      if (name.empty() || name == kOwnTeacher) continue;
       ESPALIER_ASSIGN_OR_RETURN(const Key key, parse_name(name, collection_of(kind)));
       auto file = db_->query(
           "SELECT 1 FROM resource_files WHERE project = ? AND kind = ? AND id = ? AND sha256 = ?",

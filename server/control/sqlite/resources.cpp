@@ -104,8 +104,9 @@ absl::Status SqliteJobStore::delete_resource(ResourceKind kind, const Key& key) 
     ESPALIER_RETURN_IF_ERROR(load_resource(kind, key).status());
     auto user = db_->query(
         kind == ResourceKind::kModel
-            ? "SELECT id FROM jobs WHERE project = ? AND model = ? AND end_ms = 0 LIMIT 1"
-            : "SELECT id FROM jobs WHERE project = ? AND dataset = ? AND end_ms = 0 LIMIT 1",
+            ? "SELECT id FROM jobs WHERE project = ?1 AND end_ms = 0 AND (model = ?2 OR id IN "
+              "(SELECT job FROM job_teachers WHERE project = ?1 AND model = ?2)) LIMIT 1"
+            : "SELECT id FROM jobs WHERE project = ?1 AND dataset = ?2 AND end_ms = 0 LIMIT 1",
         key.project, make_name(key, collection_of(kind)));
     if (user.step()) {
       return with_reason(absl::FailedPreconditionError(

@@ -101,7 +101,15 @@ CREATE TABLE endpoint_routes (
 constexpr const char* kVersion2 =
     "CREATE INDEX IF NOT EXISTS job_after_by_job ON job_after (project, job)";
 
-constexpr std::array kVersions{kVersion1, kVersion2};
+// Models that teach in a job, beside the one that it makes smaller.
+constexpr const char* kVersion3 = R"sql(
+CREATE TABLE job_teachers (
+  project TEXT NOT NULL, job TEXT NOT NULL, model TEXT NOT NULL,
+  PRIMARY KEY (project, model, job)) WITHOUT ROWID;
+CREATE INDEX job_teachers_by_job ON job_teachers (project, job);
+)sql";
+
+constexpr std::array kVersions{kVersion1, kVersion2, kVersion3};
 
 int64_t version_of(Database& db) {
   auto rows = db.query("SELECT version FROM schema_version");

@@ -1,10 +1,12 @@
 // espalier-bench-finetune MODEL TSV [key=value ...]: fine-tunes a Hugging Face folder on the first
 // rows of a TSV file (columns named sentence and label, or by text=, pair=, label=) and prints one
-// JSON line: seconds, tokens, longest row and matrix-product GFLOP of every step, the GFLOP/s that
-// one large product reaches here, and peak memory.
-// Keys: steps=50 batch=32 max_length=128 threads=2 dropout=-1 order=bucketed|shuffled pad=0 (rows
-// are filled with [PAD] up to `pad` tokens, to time full rows) precision=fp32|bf16 checkpointing=0
-// (1: activations are computed again in the backward pass).
+// JSON line: seconds, rows, tokens, longest row, loss and matrix-product GFLOP (those of plain
+// fine-tuning) of every step, the GFLOP/s that one large product reaches here, and peak memory.
+// Keys: steps=50 batch=32 max_length=128 threads=2 dropout=-1 order=bucketed|shuffled (whether the
+// rows of a batch are of about one length) pad=0 (rows are filled with [PAD] up to `pad` tokens, to
+// time full rows) precision=fp32|bf16 checkpointing=0 (1: activations are computed again in the
+// backward pass) recipe={} (JSON: the target's sparsity, the pruner, distillers and prune of a
+// recipe; its steps are timed in place of fine-tuning's, and the model as it is teaches).
 #include <ATen/Parallel.h>
 #include <sys/resource.h>
 
@@ -12,7 +14,9 @@
 #include <iostream>
 #include <map>
 
+#include "core/distill/registry.h"
 #include "core/model/load.h"
+#include "core/prune/registry.h"
 #include "core/train/trainer.h"
 
 namespace espalier {
@@ -21,11 +25,11 @@ namespace {
 using Settings = std::map<std::string, std::string>;
 
 Settings read_settings(int argc, char** argv) {
-  Settings out = {{"steps", "50"},       {"batch", "32"},    {"max_length", "128"},
-                  {"threads", "2"},      {"dropout", "-1"},  {"text", "sentence"},
-                  {"pair", ""},          {"label", "label"}, {"pad", "0"},
-                  {"seed", "1"},         {"rate", "2e-5"},   {"precision", "fp32"},
-                  {"checkpointing", "0"}};
+  Settings out = {{"steps", "50"},        {"batch", "32"},    {"max_length", "128"},
+                  {"threads", "2"},       {"dropout", "-1"},  {"text", "sentence"},
+                  {"pair", ""},           {"label", "label"}, {"pad", "0"},
+                  {"seed", "1"},          {"rate", "2e-5"},   {"precision", "fp32"},
+                  {"checkpointing", "0"}, {"recipe", "{}"},   {"order", "bucketed"}};
   for (int i = 3; i < argc; ++i) {
     const std::string word = argv[i];
     const size_t equals = word.find('=');
@@ -95,6 +99,30 @@ double gflop_of(const ModelConfig& config, const Batch& batch) {
   return 6e-9 * macs;
 }
 
+// What prunes, and what the model as it was teaches while it does; nothing without a pruner.
+struct Compression {
+  Compression(const Json& recipe, const Model& model) {
+    if (!recipe.contains("pruner")) return;
+    teacher = {model.clone(), "dense"};
+    const auto options = [](const Json& choice) { return choice.value("options", Json::object()); };
+    const Json& choice = recipe.at("pruner");
+    pruner = or_die(pruners().make(choice.at("name"), options(choice)));
+    pruner->aim({recipe.at("target").at("sparsity"), nullptr});
+    for (const Json& one : recipe.at("distillers"))
+      owned.push_back(or_die(distillers().make(one.at("name"), options(one))));
+  }
+  void join(Training& training) const {
+    if (pruner == nullptr) return;
+    training.pruner = pruner.get();
+    training.teachers = {&teacher};
+    for (const auto& distiller : owned) training.distillers.push_back(distiller.get());
+  }
+
+  Teacher teacher;
+  std::unique_ptr<Pruner> pruner;
+  std::vector<std::unique_ptr<Distiller>> owned;
+};
+
 // The best of several products of 1024 x 1024 x 1024.
 double peak_gflops() {
   constexpr int64_t kSide = 1024;
@@ -122,12 +150,13 @@ int run(int argc, char** argv) {
   const Examples examples = read_examples(argv[2], set, *task, reading);
 
   Training training;
-  training.phase = "finetune";
+  const Json recipe = Json::parse(set.at("recipe"));
+  training.phase = recipe.contains("pruner") ? "prune" : "finetune";
   training.seed = std::stoull(set.at("seed"));
-  training.spec =
-      or_die(read_training(Json{{"precision", set.at("precision")},
-                                {"gradient_checkpointing", set.at("checkpointing") == "1"}},
-                           training.phase, {}));
+  Json options = recipe.value("prune", Json::object());
+  options["precision"] = set.at("precision");
+  options["gradient_checkpointing"] = set.at("checkpointing") == "1";
+  training.spec = or_die(read_training(options, training.phase, {}));
   training.spec.steps = std::stoll(set.at("steps"));
   training.spec.batch_size = training.spec.micro_batch_size = std::stoi(set.at("batch"));
   training.spec.dropout = std::stod(set.at("dropout"));
@@ -135,13 +164,18 @@ int run(int argc, char** argv) {
   training.task = task.get();
   training.reading = reading;
   training.train = &examples;
+  training.sampler_window = set.at("order") == "shuffled" ? 1 : Sampler::kWindow;
+  const Compression compression(recipe, model);
+  compression.join(training);
   Trainer trainer(model, training);
-  Sampler sampler(examples, training.spec.batch_size, training.seed, training.phase);
+  Sampler sampler(examples, training.spec.batch_size, training.seed, training.phase,
+                  training.sampler_window);
   Json seconds = Json::array(), tokens = Json::array(), longest = Json::array(),
-       losses = Json::array(), gflop = Json::array();
+       losses = Json::array(), gflop = Json::array(), rows = Json::array();
   const double peak = peak_gflops();
   while (!trainer.done()) {
-    const Batch batch = make_batch(examples, sampler.rows(trainer.step_index()));
+    const std::vector<int64_t> drawn = sampler.rows(trainer.step_index());
+    const Batch batch = make_batch(examples, drawn);
     const auto start = std::chrono::steady_clock::now();
     trainer.step();
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
@@ -150,17 +184,16 @@ int run(int argc, char** argv) {
     longest.push_back(batch.longest());
     losses.push_back(trainer.metrics().at("loss"));
     gflop.push_back(gflop_of(model.config, batch));
+    rows.push_back(drawn);
   }
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
-  std::cout << Json{{"seconds", seconds},
-                    {"tokens", tokens},
-                    {"longest", longest},
-                    {"losses", losses},
-                    {"gflop", gflop},
-                    {"peak_gflops", peak},
-                    {"peak_rss_mib", static_cast<double>(usage.ru_maxrss) / 1024}}
-            << "\n";
+  std::cout
+      << Json{{"seconds", seconds},  {"tokens", tokens},
+              {"longest", longest},  {"losses", losses},
+              {"gflop", gflop},      {"rows", rows},
+              {"peak_gflops", peak}, {"peak_rss_mib", static_cast<double>(usage.ru_maxrss) / 1024}}
+      << "\n";
   return 0;
 }
 

@@ -15,11 +15,11 @@ import os
 import pathlib
 import platform
 import statistics
-import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
+from last_json import last_json  # noqa: E402
 from machine import ROOT, commit, machine  # noqa: E402
 
 BATCH, THREADS, WARM = 32, 2, 3
@@ -27,13 +27,6 @@ BATCH, THREADS, WARM = 32, 2, 3
 MODELS = {"minilm": ROOT / ".cache/quickstart/minilm", "mpnet": ROOT / ".cache/mpnet"}
 COLUMNS = {"sst2": ["sentence", "", "label"], "mrpc": ["#1 String", "#2 String", "Quality"]}
 SETTINGS = {"rows as they are": {"pad": "dynamic", "fill": 0, "share": 1}, "full rows": {"pad": "full", "fill": 128, "share": 3}}
-
-
-def last_json(command, environment):
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
-    if done.returncode != 0:
-        sys.exit(f"{' '.join(map(str, command))} failed:\n{done.stderr[-2000:]}")
-    return json.loads(done.stdout.strip().splitlines()[-1])
 
 
 def one_round(options, setting, steps):

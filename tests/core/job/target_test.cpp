@@ -22,7 +22,7 @@ Json pruning(const Json& target, const char* pruner, const Json& distillers = {}
 }
 
 class Target : public SmallJob, public ::testing::WithParamInterface<const char*> {};
-INSTANTIATE_TEST_SUITE_P(Pruners, Target, ::testing::Values("taylor", "cofi"));
+INSTANTIATE_TEST_SUITE_P(Pruners, Target, ::testing::Values("taylor", "cofi", "fisher"));
 
 TEST_P(Target, OfMultiplyAccumulatesIsReached) {
   const double dense = count(testing::tiny_config(), 32).macs;
@@ -38,6 +38,21 @@ TEST_P(Target, OfParametersIsReachedEmbeddingsAndAll) {
   EXPECT_LE(report.at("target").at("reached").get<double>(), dense * 0.6);
   EXPECT_GE(report.at("target").at("reached").get<double>(), dense * 0.5);
   EXPECT_EQ(report.at("target").at("reached"), report.at("compressed").at("parameters"));
+}
+
+TEST_P(Target, OfBytesIsReachedByTheFileInItsPrecision) {
+  const Json dense = run(pruning({{"sparsity", 0.1}}, "taylor")).at("dense");
+  const double asked = dense.at("bytes").get<double>() * 0.7;
+  for (const char* precision : {"fp32", "int8"}) {
+    Json recipe = pruning({{"size", {{"bytes", asked}}}}, GetParam());
+    recipe["precision"] = precision;
+    const Json report = run(resolved(recipe));
+    const double reached = report.at("target").at("reached");
+    EXPECT_EQ(reached, report.at("compressed").at("bytes").get<double>());
+    EXPECT_LE(reached, asked) << precision;
+    EXPECT_EQ(reached, static_cast<double>(std::filesystem::file_size(
+                           output_.artifacts.front().folder + "/model.safetensors")));
+  }
 }
 
 // Batches large enough to take milliseconds; how near the times come is meet_time_test's.
@@ -138,6 +153,21 @@ TEST_F(SmallJob, ReachesItsSparsityWithWhatDistillersLearnt) {
       pruning({{"sparsity", 0.5}}, "cofi", {{{"name", "layer_match"}}, {{"name", "soft_labels"}}}));
   EXPECT_GE(report.at("compressed").at("sparsity").get<double>(), 0.5 - 1e-9);
   EXPECT_LT(report.at("phases")[1].at("fold_gap").get<double>(), 1e-4);
+}
+
+TEST_F(SmallJob, PrunesWithoutATrainingStep) {
+  Json written = {{"recipe", "auto"},
+                  {"target", {{"sparsity", 0.5}}},
+                  {"pruner", {{"name", "fisher"}, {"options", {{"batches", 8}}}}},
+                  {"distillers", Json::array({Json{{"name", "none"}}})},
+                  {"exit", {{"name", "none"}}}};
+  for (const char* phase : {"finetune", "prune", "recover"}) written[phase] = {{"epochs", 0}};
+  const Json report = run(resolved(written));
+  EXPECT_GE(report.at("compressed").at("sparsity").get<double>(), 0.5 - 1e-9);
+  const Json& prune = report.at("phases")[1];
+  EXPECT_EQ(prune.at("name").get<std::string>(), "prune");
+  EXPECT_EQ(prune.at("steps").get<int>(), 0);
+  EXPECT_LT(prune.at("fold_gap").get<double>(), 1e-4);
 }
 
 TEST(BatchLatency, IsLongerForMore) {

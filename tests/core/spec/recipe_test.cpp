@@ -180,8 +180,7 @@ TEST(Recipe, RefusesWithWhatWouldWork) {
 
 TEST(Recipe, SaysWhatThisBuildCannotDoYet) {
   for (const char* written :
-       {R"({"target": {"size": {"bytes": 1e9}}})",
-        R"({"target": {"latency": {"milliseconds": 5, "profile": {"name": "gpu"}}}})"}) {
+       {R"({"target": {"latency": {"milliseconds": 5, "profile": {"name": "gpu"}}}})"}) {
     EXPECT_TRUE(absl::IsUnimplemented(refuse(written))) << written;
   }
 }
@@ -200,6 +199,49 @@ TEST(Recipe, KnowsTargetsOtherThanSparsity) {
   EXPECT_EQ(run(R"({"target": {"size": {"macs": 1e9}}})").target.kind, TargetKind::kMacs);
   EXPECT_EQ(run(R"({"target": {"size": {"parameters": 5e6}}})").target.kind,
             TargetKind::kParameters);
+}
+
+TEST(Recipe, PassesMilestonesTowardsItsGoal) {
+  const RecipeSpec up = run(
+      R"({"target": {"sparsity": 0.9, "milestones": [0.6, 0.8]}, "pruner": {"name": "taylor"}})");
+  EXPECT_EQ(up.target.milestones, (std::vector<double>{0.6, 0.8}));
+  EXPECT_EQ(up.exit.name, "") << "exits are trained for one model";
+  const RecipeSpec down = run(R"({"target": {"size": {"bytes": 1e6}, "milestones": [3e6, 2e6]}})");
+  EXPECT_EQ(down.target.kind, TargetKind::kBytes);
+  EXPECT_EQ(down.target.milestones, (std::vector<double>{3e6, 2e6}));
+  for (const auto& [written, message] : std::vector<std::pair<const char*, const char*>>{
+           {R"({"target": {"sparsity": 0.9, "milestones": [0.8, 0.6]}})", "has 0.8 before 0.6"},
+           {R"({"target": {"sparsity": 0.9, "milestones": [0.9]}})", "the goal itself"},
+           {R"({"target": {"size": {"macs": 1e6}, "milestones": [1e5]}})", "must be falling"},
+           {R"({"target": {"sparsity": 0.9, "milestones": [0]}})", "each above 0"},
+           {R"({"target": {"sparsity": 0.9, "milestones": 0.5}})", "must be a list of numbers"},
+           {R"({"target": {"milestones": [0.5]}})", "one goal"},
+           {R"({"target": {"sparsity": 0.9, "milestones": [0.5]}, "exit": {"name": "deebert"}})",
+            "exits are trained for one"}}) {
+    EXPECT_THAT(refuse(written), Refuses(message)) << written;
+  }
+}
+
+TEST(Recipe, SearchesForTheSmallestModelThatKeepsADrop) {
+  const RecipeSpec spec = run(R"({"constraint": {"max_metric_drop": 1, "search": true}})");
+  EXPECT_TRUE(spec.search);
+  EXPECT_EQ(spec.target.kind, TargetKind::kSparsity);
+  EXPECT_EQ(spec.target.value, 0.95);
+  EXPECT_EQ(spec.target.milestones.size(), 5u);
+  EXPECT_EQ(spec.exit.name, "deebert") << "one model is published";
+  EXPECT_EQ(run(R"({"target": {"sparsity": 0.5},
+                    "constraint": {"max_metric_drop": 1, "confidence": 0.9}})")
+                .confidence,
+            0.9);
+  for (
+      const auto& [written, message] : std::vector<std::pair<const char*, const char*>>{
+          {R"({"constraint": {"search": true}})", "which is not set; say how many points"},
+          {R"({"target": {"sparsity": 0.5}, "constraint": {"max_metric_drop": 1, "search": true}})",
+           "there are no milestones"},
+          {R"({"target": {"sparsity": 0.5}, "constraint": {"confidence": 0.9}})",
+           "constraint.confidence says how surely"}}) {
+    EXPECT_THAT(refuse(written), Refuses(message)) << written;
+  }
 }
 
 TEST(Recipe, ReadsTextsAsLongAsTheModelCan) {

@@ -90,9 +90,13 @@ struct Probing : Distiller {
       return gradient;
     });
     gates.seal(session.model().config);
-    session.task_gradients(gates, step.index);
+    session.task_gradients(gates, step.index, [this](const Model& model) {
+      seen.push_back(model.layers[1].down.weight.grad().abs().sum().item<double>());
+    });
+    EXPECT_FALSE(session.model().layers[1].down.weight.grad().defined());
   }
   int failures;
+  std::vector<double> seen;  // of a weight's gradients, one number a call
 };
 
 // The weights that five steps leave; all of them take micro-batches of 4.
@@ -113,6 +117,8 @@ TEST(Memory, AStepBeginsWithWhatFittedBeforeIt) {
   const auto fours = weights_of_fours(4, {});
   expect_equal(fours, weights_of_fours(4, {&calm}));  // it changes nothing, dropout included
   expect_equal(fours, weights_of_fours(8, {&failing}));
+  EXPECT_EQ(calm.seen.size(), 5u);
+  EXPECT_EQ(failing.seen, calm.seen);  // without what the first try left
 }
 
 absl::Status train_hungry(Hungry& hungry) {

@@ -241,13 +241,15 @@ TEST(Trainer, SaysAtWhichStepItDiverged) {
 
 TEST(Sampler, SeesEveryRowOnceAnEpoch) {
   Examples examples = testing::tiny_examples(96);
-  Sampler sampler(examples, 8, 1, "train");
-  std::vector<int64_t> seen;
-  for (int64_t step = 0; step < sampler.batches_per_epoch(); ++step) {
-    for (int64_t row : sampler.rows(step)) seen.push_back(row);
+  for (int window : {1, Sampler::kWindow}) {
+    Sampler sampler(examples, 8, 1, "train", window);
+    std::vector<int64_t> seen;
+    for (int64_t step = 0; step < sampler.batches_per_epoch(); ++step) {
+      for (int64_t row : sampler.rows(step)) seen.push_back(row);
+    }
+    std::sort(seen.begin(), seen.end());
+    for (int64_t i = 0; i < 96; ++i) EXPECT_EQ(seen[i], i) << window;
   }
-  std::sort(seen.begin(), seen.end());
-  for (int64_t i = 0; i < 96; ++i) EXPECT_EQ(seen[i], i);
 }
 
 TEST(Sampler, LeavesNoRowOutForLong) {

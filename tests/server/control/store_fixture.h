@@ -45,7 +45,7 @@ class ScratchFolder {
 inline espalier::worker::v1::WorkerInfo worker(const std::string& id) {
   espalier::worker::v1::WorkerInfo info;
   info.set_id(id);
-  info.set_protocol_version(1);
+  info.set_protocol_version(2);
   info.set_checkpoint_format(1);
   return info;
 }

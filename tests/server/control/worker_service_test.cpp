@@ -57,6 +57,39 @@ TEST_F(Workers, AnIncapableWorkerAndAnotherProtocolGetNothing) {
   EXPECT_EQ(reason(lease(future).status()), "PROTOCOL_VERSION");
 }
 
+TEST_F(Workers, ALeaseCarriesTheTeachersAndTheirFilesOnce) {
+  add_material();
+  ASSERT_EQ(add_model("large", {{"config.json", "{ }"}}).state(), espalier::v1::Model::STATE_READY);
+  auto request = job_request("a");
+  for (const char* name :
+       {"projects/default/models/large", "dense", "projects/default/models/large"})
+    request.mutable_job()->add_teachers(name);
+  submit(request).value();
+  auto old = able_worker();
+  old.set_protocol_version(1);
+  EXPECT_FALSE(lease(old)->has_token()) << "would not know what teaches";
+  const Lease lease = this->lease(able_worker()).value();
+  ASSERT_EQ(lease.teachers_size(), 1);
+  EXPECT_EQ(lease.teachers(0).model(), "projects/default/models/large");
+  ASSERT_EQ(lease.teachers(0).files_size(), 1);
+  EXPECT_EQ(*read(lease.token(), lease.teachers(0).files(0).sha256()), "{ }");
+  EXPECT_EQ(lease.job().teachers_size(), 3);
+}
+
+TEST_F(Workers, TeachersAreCheckedAtSubmission) {
+  add_material();
+  auto request = job_request("a");
+  request.mutable_job()->add_teachers("projects/default/models/nobody");
+  EXPECT_EQ(reason(submit(request).status()), "NOT_FOUND");
+  request.mutable_job()->set_teachers(0, "projects/other/models/m");
+  EXPECT_EQ(reason(submit(request).status()), "OTHER_PROJECT");
+  request.mutable_job()->set_teachers(0, "dense");
+  request.mutable_job()->mutable_recipe()->add_distillers()->set_name("none");
+  EXPECT_EQ(reason(submit(request).status()), "NO_DISTILLER");
+  for (int i = 0; i < 8; ++i) request.mutable_job()->add_teachers("dense");
+  EXPECT_EQ(reason(submit(request).status()), "TOO_MANY");
+}
+
 TEST_F(Workers, WhatAWorkerSaysOfItselfIsBounded) {
   const auto refused = [&](const WorkerInfo& info) { return reason(lease(info).status()); };
   EXPECT_EQ(refused(worker("a\nb")), "BAD_WORKER");

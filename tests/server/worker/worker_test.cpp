@@ -73,7 +73,7 @@ TEST_F(WorkerTest, ItSaysWhatItIsAndCan) {
   start({});
   ASSERT_TRUE(control_.wait([&] { return !control_.workers.empty(); }));
   const auto& info = control_.workers[0];
-  EXPECT_EQ(info.protocol_version(), 1u);
+  EXPECT_EQ(info.protocol_version(), 2u);
   EXPECT_EQ(info.compute_class(), "cpu-test");
   EXPECT_EQ(info.methods().at("pruner/magnitude"), schema_digest(Json::array()));
   EXPECT_EQ(info.labels().at("zone"), "a");
