@@ -89,7 +89,8 @@ void add_artifacts(CLI::App& app, Context& context) {
   });
 
   auto* reported = add_command(*artifacts, "report",
-                               "What an artifact costs and is worth, against the dense model",
+                               "What an artifact costs and is worth against the dense model, and "
+                               "what is left of each layer",
                                "espalier artifacts report first");
   reported->add_option("NAME", flags->id, "The artifact")->required();
   reported->callback([&context, flags] {

@@ -8,6 +8,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "client/cli/table.h"
+#include "core/picture/shape.h"
 
 namespace espalier::cli {
 namespace {
@@ -74,6 +75,7 @@ struct Row {
 constexpr Row kRows[] = {
     {"parameters", "parameters", count_cell},
     {"encoder_parameters", "encoder parameters", count_cell},
+    {"hidden", "hidden size", count_cell},
     {"macs", "MACs an example", count_cell},
     {"bytes", "size", size_cell},
     {"latency_ms", "latency, median", latency_text},
@@ -149,16 +151,30 @@ Json without_rows(Json side) {
   return side;
 }
 
+// The curve of a training is hundreds of points, which nobody reads and a picture shows.
+void shorten_curves(Json& report) {
+  if (!member(report, "phases").is_array()) return;
+  for (Json& phase : report["phases"]) {
+    const Json& curve = member(phase, "curve");
+    if (!curve.is_array() || curve.empty() || member(curve[0], "loss").is_null()) continue;
+    phase["curve"] = absl::StrCat(curve.size(), " points, drawn in curves.svg");
+  }
+}
+
 }  // namespace
 
 std::string report_text(const Json& report) {
   std::string text = side_by_side(report);
+  const std::string drawing = shape_text(report);
+  if (!drawing.empty()) absl::StrAppend(&text, text.empty() ? "" : "\n", drawing);
   Json rest = report;
   for (const auto& [side, title] : kSides) {
     if (!member(rest, side).is_object()) continue;
     rest[side] = without_rows(rest[side]);
+    if (!drawing.empty()) rest[side].erase("layers");
     if (rest[side].empty()) rest.erase(side);
   }
+  shorten_curves(rest);
   if (!text.empty() && !rest.empty()) text += "\n";
   append_tree(rest, 0, text);
   return text;

@@ -9,6 +9,7 @@
 #include "core/base/guard.h"
 #include "core/base/random.h"
 #include "core/exit/registry.h"
+#include "core/job/curve.h"
 #include "core/job/job.h"
 #include "core/model/load.h"
 #include "core/spec/labels.h"
@@ -233,6 +234,8 @@ Trainer* Job::train(Training training, Model& model, const std::function<void(Tr
   }
   while (!trainer_->done()) {
     trainer_->step();
+    add_to_curve(state_.facts[training.phase]["curve"], trainer_->step_index(), trainer_->metrics(),
+                 trainer_->evaluated());
     reporter_->step(trainer_->step_index(), trainer_->total_steps(), trainer_->metrics());
     if (stepped && !trainer_->done()) stepped(*trainer_);
     if (!trainer_->done()) checkpoint(trainer_.get(), false);

@@ -7,6 +7,7 @@
 #include "core/base/guard.h"
 #include "core/job/job.h"
 #include "core/model/walk.h"
+#include "core/picture/pictures.h"
 #include "core/runtime/engine.h"
 #include "core/runtime/packed_backend.h"
 
@@ -196,6 +197,8 @@ JobOutput Job::publish() {
     const std::string column = role == kDense ? kDense : kCompressed;
     throw_if_error(write_file(folder(role) + "/report.json", own.dump(2) + "\n"));
     throw_if_error(write_file(folder(role) + "/README.md", model_card(own, column)));
+    for (const Picture& one : pictures_of(own))
+      throw_if_error(write_file(absl::StrCat(folder(role), "/", one.file), one.svg));
     out.artifacts.push_back({folder(role), task_->name(), summary_of(own, column)});
   }
   return out;

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "core/picture/pictures.h"
 
 namespace espalier {
 namespace {
@@ -36,6 +37,130 @@ std::vector<std::pair<std::string, std::string>> precision_rows(const Json& repo
             : logits);
   }
   return out;
+}
+
+// The models that a card has side by side, the dense one first.
+std::vector<const char*> card_columns(const Json& report) {
+  std::vector<const char*> out;
+  for (const char* role : {"dense", "compressed"})
+    if (report.contains(role)) out.push_back(role);
+  return out;
+}
+
+std::string metric_cell(const Json& metric) {
+  return absl::StrFormat("%.2f (95 %% interval %.2f to %.2f, %d examples)",
+                         metric.at("value").get<double>(), metric.at("low").get<double>(),
+                         metric.at("high").get<double>(), metric.at("count").get<int64_t>());
+}
+
+std::string latency_cell(const Json& column, const char* key) {
+  const std::string precision = column.value("precision", "fp32");
+  const std::string products = column.at("latency_ms").value("products", precision);
+  return absl::StrFormat("%.2f ms%s", column.at(key).at("median").get<double>(),
+                         products == precision
+                             ? ""
+                             : absl::StrCat(", with products in ", products,
+                                            ", which is faster there than ", precision));
+}
+
+// One column of figures for each model. What a report has of one model alone leaves the cell of the
+// other empty.
+std::string card_table(const Json& report) {
+  const std::vector<const char*> columns = card_columns(report);
+  std::string table = "| |", rule = "|---|";
+  for (const char* role : columns) {
+    absl::StrAppend(&table, " ", role, " |");
+    rule += "---|";
+  }
+  absl::StrAppend(&table, "\n", rule, "\n");
+  // Without a row where no model has the key.
+  const auto row = [&](const std::string& name, const char* key, const auto& cell) {
+    std::string cells;
+    bool any = false;
+    for (const char* role : columns) {
+      const bool has = report.at(role).contains(key);
+      absl::StrAppend(&cells, " ", has ? cell(report.at(role)) : "", " |");
+      any = any || has;
+    }
+    if (any) absl::StrAppend(&table, "| ", name, " |", cells, "\n");
+  };
+  const auto number = [&](const std::string& name, const char* key) {
+    row(name, key,
+        [&](const Json& column) { return absl::StrFormat("%.0f", column.at(key).get<double>()); });
+  };
+  number("parameters", "parameters");
+  number("of these in the layers", "encoder_parameters");
+  row("encoder sparsity", "sparsity", [](const Json& column) {
+    return absl::StrFormat("%.1f %%", 100 * column.at("sparsity").get<double>());
+  });
+  row("weights", "bytes", [](const Json& column) {
+    return absl::StrFormat("%s, %.0f bytes", column.value("precision", "fp32"),
+                           column.at("bytes").get<double>());
+  });
+  number("MACs an example, all layers", "macs");
+  number("with early exits", "macs_with_exits");
+  row("median latency, one row", "latency_ms",
+      [](const Json& column) { return latency_cell(column, "latency_ms"); });
+  const Json& first = report.at(columns.back());
+  if (first.contains("batch_latency_ms")) {
+    const Json& batch = first.at("batch_latency_ms");
+    row(absl::StrFormat("median latency, %d x %d tokens", batch.at("rows").get<int64_t>(),
+                        batch.at("tokens").get<int64_t>()),
+        "batch_latency_ms",
+        [](const Json& column) { return latency_cell(column, "batch_latency_ms"); });
+  }
+  if (first.contains("metric")) {
+    row(first.at("metric").at("name").get<std::string>(), "metric",
+        [](const Json& column) { return metric_cell(column.at("metric")); });
+  }
+  // Of the first artifact, which is the last column.
+  const auto only = [&](const std::string& name, const std::string& cell) {
+    absl::StrAppend(&table, "| ", name, " |", columns.size() > 1 ? "  | " : " ", cell, " |\n");
+  };
+  if (report.contains("in_fp32")) {
+    const Json& exact = report.at("in_fp32");
+    if (exact.contains("metric")) {
+      only(exact.at("metric").at("name").get<std::string>() + " with weights in fp32",
+           metric_cell(exact.at("metric")));
+    }
+    for (const auto& [name, value] : precision_rows(report)) only(name, value);
+  }
+  if (!first.contains("exit_threshold")) return table;
+  only("mean exit layer", absl::StrFormat("%.2f", first.at("mean_exit_layer").get<double>()));
+  only("exit threshold", absl::StrFormat("%.4f", first.at("exit_threshold").get<double>()));
+  for (const Json& phase : report.at("phases")) {
+    if (phase.value("judged_by", "") == kAgreement)
+      only("chosen by", absl::StrCat(kAgreement, ", without labels"));
+  }
+  return table;
+}
+
+// What the pruner was to reach, and what it reached.
+std::string target_text(const Json& target) {
+  const Json& asked = target.at("asked");
+  const double reached = target.value("reached", 0.0);
+  if (asked.contains("sparsity")) {
+    return absl::StrFormat("Asked for: an encoder sparsity of %.1f %%; reached: %.1f %%.",
+                           100 * asked.at("sparsity").get<double>(), 100 * reached);
+  }
+  for (const char* size : {"parameters", "macs"}) {
+    if (asked.contains("size") && asked.at("size").contains(size)) {
+      return absl::StrFormat(
+          "Asked for: at most %.0f %s; reached: %.0f.", asked.at("size").at(size).get<double>(),
+          size == std::string("macs") ? "MACs of the longest input" : size, reached);
+    }
+  }
+  if (!target.contains("milliseconds")) return absl::StrCat("Asked for: ", asked.dump(), ".");
+  const std::string times = absl::StrFormat(
+      "%.2f ms where the dense model takes %.2f ms, for %d x %d tokens",
+      target.at("milliseconds").get<double>(), target.at("dense_milliseconds").get<double>(),
+      target.at("rows").get<int64_t>(), target.at("tokens").get<int64_t>());
+  if (asked.contains("speedup")) {
+    return absl::StrFormat("Asked for: %g times the dense model's speed; reached: %.2f times, %s.",
+                           asked.at("speedup").at("factor").get<double>(), reached, times);
+  }
+  return absl::StrFormat("Asked for: %g ms; reached: %s.",
+                         asked.at("latency").at("milliseconds").get<double>(), times);
 }
 
 }  // namespace
@@ -81,6 +206,7 @@ Json column_json(const Column& column, double dense_encoder_parameters) {
               {"encoder_nonzero", column.nonzero_parameters},
               {"sparsity", 1 - column.nonzero_parameters / dense_encoder_parameters},
               {"macs", column.macs},
+              {"hidden", column.config.hidden},
               {"layers", layers}});
   if (column.exit_threshold >= 0) out["exit_threshold"] = column.exit_threshold;
   return out;
@@ -99,53 +225,28 @@ Json summary_of(const Json& report, const std::string& role) {
 }
 
 std::string model_card(const Json& report, const std::string& role) {
-  const Json& column = report.at(role);
   std::string card = absl::StrFormat(
       "---\npipeline_tag: %s\nlibrary_name: espalier\n---\n\n# %s model of job %s\n\n"
       "Made by Espalier. `report.json` holds the recipe, every figure and how it was measured; "
-      "`espalier.json` says how to serve it.\n\n| | |\n|---|---|\n",
+      "`espalier.json` says how to serve it.\n\n",
       report.at("task").get<std::string>(), role, report.at("job").get<std::string>());
-  auto row = [&](const std::string& name, const std::string& value) {
-    card += absl::StrCat("| ", name, " | ", value, " |\n");
-  };
-  row("parameters", absl::StrFormat("%.0f", column.at("parameters").get<double>()));
-  row("of these in the layers",
-      absl::StrFormat("%.0f", column.at("encoder_parameters").get<double>()));
-  row("encoder sparsity", absl::StrFormat("%.1f %%", 100 * column.at("sparsity").get<double>()));
-  row("weights", absl::StrFormat("%s, %.0f bytes", column.value("precision", "fp32"),
-                                 column.at("bytes").get<double>()));
-  auto metric_row = [&](const Json& of, const char* where) {
-    if (!of.contains("metric")) return;
-    const Json& metric = of.at("metric");
-    row(metric.at("name").get<std::string>() + where,
-        absl::StrFormat("%.2f (95 %% interval %.2f to %.2f, %d examples)",
-                        metric.at("value").get<double>(), metric.at("low").get<double>(),
-                        metric.at("high").get<double>(), metric.at("count").get<int64_t>()));
-  };
-  metric_row(column, "");
-  const std::string precision = column.value("precision", "fp32");
-  if (report.contains("in_fp32") && precision != "fp32") {
-    metric_row(report.at("in_fp32"), " with weights in fp32");
-    for (const auto& [name, value] : precision_rows(report)) row(name, value);
+  card += card_table(report);
+  if (report.contains("paired_test")) {
+    const Json& test = report.at("paired_test");
+    card += absl::StrFormat("\nAre the metrics of the two different? %s test, p = %.2g.\n",
+                            test.at("name").get<std::string>(), test.at("p").get<double>());
   }
-  const Json& latency = column.at("latency_ms");
-  const std::string products = latency.value("products", precision);
-  row("median latency, one row",
-      absl::StrFormat("%.2f ms%s", latency.at("median").get<double>(),
-                      products == precision
-                          ? ""
-                          : absl::StrCat(", with products in ", products,
-                                         ", which is faster there than ", precision)));
-  if (column.contains("exit_threshold")) {
-    row("mean exit layer", absl::StrFormat("%.2f", column.at("mean_exit_layer").get<double>()));
-    row("exit threshold", absl::StrFormat("%.4f", column.at("exit_threshold").get<double>()));
-    for (const Json& phase : report.at("phases")) {
-      if (phase.value("judged_by", "") == kAgreement)
-        row("chosen by", absl::StrCat(kAgreement, ", without labels"));
-    }
+  if (report.contains("target")) card += absl::StrCat("\n", target_text(report.at("target")), "\n");
+  if (report.contains("constraint")) {
+    const Json& constraint = report.at("constraint");
+    card += absl::StrFormat(
+        "\nOn the select split the metric was allowed to drop by %g points; it dropped by %.2f.\n",
+        constraint.at("asked").get<double>(), constraint.at("drop").get<double>());
   }
   card +=
       absl::StrFormat("\nLatency was measured on: %s.\n", report.at("machine").get<std::string>());
+  for (const Picture& one : pictures_of(report))
+    absl::StrAppend(&card, "\n![", one.caption, "](", one.file, ")\n");
   return card;
 }
 

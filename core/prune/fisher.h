@@ -52,6 +52,7 @@ class Fisher : public Pruner {
   bool eligible() const override;
   // For another aim, among those that the first one kept.
   bool reopens() const override { return true; }
+  bool has_all_sizes() const override { return true; }
   void save(State& state) const override;
   void load(const State& state) override;
 

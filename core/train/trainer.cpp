@@ -321,9 +321,7 @@ void Trainer::step() {
   metrics_["learning_rate"] = training_.spec.learning_rate * factor;
   metrics_["examples"] = static_cast<double>(step_ * sampler_.batch_size());
   metrics_["micro_batch_size"] = static_cast<double>(micro.front().rows());
-  const int64_t every = training_.spec.evaluate_every > 0 ? training_.spec.evaluate_every
-                                                          : sampler_.batches_per_epoch();
-  if (step_ % every == 0 || step_ == total_) select_best();
+  if (evaluated()) select_best();
 }
 
 Gates Trainer::gates_at(int64_t step) const {
@@ -335,7 +333,6 @@ Gates Trainer::gates_at(int64_t step) const {
 }
 
 void Trainer::select_best() {
-  if (training_.select == nullptr) return;
   const Model candidate = average_->of(model_);
   double metric = first_metric(candidate, current_gates(), *training_.select, *training_.task);
   metrics_.erase("select_metric");

@@ -79,6 +79,12 @@ class Trainer : public Session {
   // Figures of the last step: loss, learning_rate, examples (so far), micro_batch_size, and
   // select_metric of the last evaluation.
   const std::map<std::string, double>& metrics() const { return metrics_; }
+  // Whether the last step was evaluated behind, so that select_metric is of it.
+  bool evaluated() const {
+    const int64_t every = training_.spec.evaluate_every > 0 ? training_.spec.evaluate_every
+                                                            : sampler_.batches_per_epoch();
+    return training_.select != nullptr && step_ > 0 && (step_ % every == 0 || step_ == total_);
+  }
   // The pruner's evaluation gates after the last step, sealed; empty without one.
   Gates final_gates() const { return gates_at(total_); }
   // The same as this step would leave them.

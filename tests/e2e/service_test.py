@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import unittest
+import xml.etree.ElementTree
 
 import grpc
 import tiny
@@ -69,6 +70,20 @@ class Service(unittest.TestCase):
         self.assertGreaterEqual(small["latency_ms"]["samples"], 50)
         self.assertGreaterEqual(small["mean_exit_layer"], 1)
         self.assertLessEqual(small["mean_exit_layer"], 3)
+
+    def test_the_report_is_drawn_as_text_and_as_pictures_beside_it(self):
+        folder, layers = self.folder / "drawn", self.cluster.json("artifacts", "report", self.compressed)["dense"]["layers"]
+        text = self.cluster.cli("artifacts", "report", self.compressed).stdout
+        self.assertEqual(len(re.findall(r"^ *\d+  heads [#.]+ +\d+/\d+ +neurons [#.]+ \d+/\d+$", text, re.M)), len(layers))
+        self.cluster.cli("artifacts", "download", self.compressed, folder)
+        for picture, shown in (("shape.svg", "What is left of each layer"), ("curves.svg", "recover")):
+            words = xml.etree.ElementTree.parse(folder / picture).getroot().itertext()
+            self.assertIn(shown, [word.strip() for word in words])
+            self.assertIn(f"]({picture})", (folder / "README.md").read_text())
+        phases = {phase["name"]: phase for phase in self.cluster.json("artifacts", "report", self.compressed)["phases"]}
+        for name in ("finetune", "prune", "recover", "exits"):
+            self.assertEqual(phases[name]["curve"][0]["step"], 1)
+            self.assertLessEqual(phases[name]["curve"][-1]["step"], phases[name]["steps"])
 
     def test_predictions_carry_label_confidence_and_exit_layer(self):
         answers = self.cluster.json("predict", "small", *SENTENCES)["predictions"]

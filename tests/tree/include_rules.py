@@ -8,6 +8,7 @@ import tree
 
 ARROWS = {
     "core/base": [],
+    "core/picture": ["core/base"],
     "core/spec": ["core/base"],
     "core/export": ["core/spec", "core/base"],
     "core/image": ["core/spec"],
@@ -23,13 +24,14 @@ ARROWS = {
     "core/train": ["core/method", "core/data", "core/model"],
     "core/artifact": ["core/model"],
     "core/runtime": ["core/artifact", "core/kernels", "core/task", "core/text"],
-    "core/job": ["core/train", "core/runtime", "core/artifact", "core/prune", "core/distill", "core/exit"],
+    "core/job": ["core/train", "core/runtime", "core/artifact", "core/prune", "core/distill", "core/exit",
+                 "core/picture"],
     "server/common": ["core/base"],
     "server/control": ["server/common", "core/spec", "core/image", "core/text"],
     "server/worker": ["server/common", "core/job"],
     "server/serving": ["server/common", "core/runtime"],
     "client/cpp": ["core/base"],
-    "client/cli": ["client/cpp", "core/export"],
+    "client/cli": ["client/cpp", "core/export", "core/picture"],
 }
 # Serving links how an exit method decides, never how it trains.
 EXCEPTIONS = {"core/runtime": re.compile(r"core/exit/\w*policy\w*\.h"),

@@ -85,6 +85,32 @@ TEST(Report, SaysInWhatALatencyWasMeasuredWhereItIsNotThePrecision) {
   EXPECT_THAT(text, HasSubstr("latency, median  4.20 ms  1.50 ms in fp32\n"));
 }
 
+TEST(Report, DrawsWhatIsLeftOfEachLayer) {
+  auto text = report_text(Json::parse(R"({
+    "dense": {"hidden": 8, "layers": [{"heads": [0, 1, 2], "neurons": 40},
+                                      {"heads": [0, 1, 2], "neurons": 40}]},
+    "compressed": {"hidden": 8, "layers": [{"heads": [0, 2], "neurons": 10},
+                                           {"heads": [], "neurons": 40}]},
+    "seed": 1})"));
+  EXPECT_EQ(text,
+            "             dense  compressed\n"
+            "hidden size      8           8\n"
+            "\n"
+            " 1  heads #.# 2/3  neurons #####............... 10/40\n"
+            " 2  heads ... 0/3  neurons #################### 40/40\n"
+            "\n"
+            "seed: 1\n");
+}
+
+TEST(Report, CountsThePointsOfATrainingAndShowsOtherCurves) {
+  auto text = report_text(Json::parse(R"({"phases": [
+    {"name": "prune", "curve": [{"step": 1, "loss": 2}, {"step": 2, "loss": 1}]},
+    {"name": "calibrate", "curve": [{"threshold": 0.5}]}]})"));
+  EXPECT_THAT(text, HasSubstr("curve: 2 points, drawn in curves.svg\n"));
+  EXPECT_THAT(text, Not(HasSubstr("loss")));
+  EXPECT_THAT(text, HasSubstr("threshold: 0.5\n"));
+}
+
 TEST(Report, SurvivesAnyJson) {
   EXPECT_EQ(report_text(Json::object()), "");
   EXPECT_EQ(report_text(Json::parse(R"({"a": [1, 2], "b": [{"c": null}], "dense": 3})")),

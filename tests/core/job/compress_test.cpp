@@ -1,5 +1,6 @@
 #include <filesystem>
 
+#include "core/picture/pictures.h"
 #include "core/runtime/engine.h"
 #include "core/runtime/packed_backend.h"
 #include "gmock/gmock.h"
@@ -73,6 +74,22 @@ TEST_F(SmallJob, InFp32HasNothingToCompareItWith) {
   for (const char* no : {"in_fp32", "precision_gap", "precision_cost", "precision_test"})
     EXPECT_FALSE(report.contains(no)) << no;
   EXPECT_EQ(report.at("dense").at("sparsity").get<double>(), 0);
+}
+
+TEST_F(SmallJob, DrawsItsReportBesideIt) {
+  const Json report = run(Precision::kFp32, true);
+  for (const ArtifactOutput& artifact : output_.artifacts) {
+    for (const Picture& one : pictures_of(report))
+      EXPECT_EQ(value_or_throw(read_file(artifact.folder + "/" + one.file)), one.svg);
+  }
+  EXPECT_EQ(pictures_of(report).size(), 2u);
+  for (const Json& phase : report.at("phases")) {
+    if (!phase.contains("learning_rate")) continue;  // no training
+    const Json& curve = phase.at("curve");
+    EXPECT_EQ(curve.size(), phase.at("steps").get<size_t>()) << phase.at("name");
+    EXPECT_EQ(curve.back().at("loss"), phase.at("loss")) << phase.at("name");
+    EXPECT_EQ(curve.back().contains("select_metric"), phase.at("name") != "exits");
+  }
 }
 
 TEST_F(SmallJob, WithoutADataSetSaysHowFarThePrecisionMovedTheAnswers) {

@@ -117,10 +117,11 @@ TEST_P(Refusal, ComesBeforeAnythingIsTrained) {
   EXPECT_THAT(std::string(refused(input_).message()), HasSubstr(GetParam().second));
 }
 
-// A job that is stopped in a phase and taken up again, as a folder's weights.
+// A job that is stopped in a phase and taken up again, as a folder's weights and the curves of its
+// trainings.
 class Stopped : public SmallJob, public ::testing::WithParamInterface<Json> {
  protected:
-  std::string weights(const std::string& stop_in) {
+  std::string made(const std::string& stop_in) {
     std::filesystem::remove_all(input_.checkpoint_folder);
     input_.recipe = GetParam();
     std::string phase;
@@ -131,8 +132,11 @@ class Stopped : public SmallJob, public ::testing::WithParamInterface<Json> {
       const absl::Status status = compress(input_, hooks).status();
       EXPECT_TRUE(absl::IsAborted(status)) << status;
     }
-    const JobOutput out = value_or_throw(compress(input_, {}));
-    return value_or_throw(read_file(out.artifacts.front().folder + "/model.safetensors"));
+    const std::string folder = value_or_throw(compress(input_, {})).artifacts.front().folder;
+    std::string out = value_or_throw(read_file(folder + "/model.safetensors"));
+    for (const Json& one : value_or_throw(read_json(folder + "/report.json")).at("phases"))
+      out += one.value("curve", Json()).dump();
+    return out;
   }
 };
 INSTANTIATE_TEST_SUITE_P(Recipes, Stopped,
@@ -143,9 +147,9 @@ INSTANTIATE_TEST_SUITE_P(Recipes, Stopped,
                                            pruning({{"sparsity", 0.5}}, "block_movement")));
 
 TEST_P(Stopped, GoesOnToTheSameBits) {
-  const std::string undisturbed = weights("");
+  const std::string undisturbed = made("");
   for (const char* phase : {"prune", "recover"})
-    EXPECT_EQ(weights(phase), undisturbed) << "stopped in " << phase;
+    EXPECT_EQ(made(phase), undisturbed) << "stopped in " << phase;
 }
 
 TEST_F(SmallJob, ReachesItsSparsityWithWhatDistillersLearnt) {

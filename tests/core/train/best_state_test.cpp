@@ -69,7 +69,9 @@ TEST(Trainer, AlwaysEvaluatesItsEnd) {
   Trainer trainer(model, bench.training);
   for (int i = 0; i < 2; ++i) trainer.step();
   EXPECT_FALSE(trainer.metrics().contains("select_metric"));
+  EXPECT_FALSE(trainer.evaluated());
   trainer.step();
+  EXPECT_TRUE(trainer.evaluated());
   const double third = trainer.metrics().at("select_metric");
   trainer.step();
   trainer.finish();
