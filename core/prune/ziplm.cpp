@@ -127,7 +127,8 @@ void ZipLm::after_step(Session& session, const Step& step) {
                            : due(static_cast<double>(steps) / static_cast<double>(step.total)));
 }
 
-// A better aim may have come since, or a state from before the last shot was the best one.
+// A better aim may have come since, or a state from before the last shot was the best one. Averages
+// are not told: there are no more steps, or the caller takes everything back (milestones).
 void ZipLm::finish(Session& session) {
   if (!eligible()) shoot(session, aim_.sparsity);
 }
@@ -137,7 +138,7 @@ bool ZipLm::eligible() const { return reached_ >= aim_.sparsity - kNear; }
 void ZipLm::shoot_up_to(Session& session, int64_t shot) {
   if (shot <= shots_) return;
   shots_ = shot;
-  if (aim_.sparsity > 0) shoot(session, share_after(shot));
+  if (aim_.sparsity > 0) session.rewritten(shoot(session, share_after(shot)));
 }
 
 ZipLm::Sublayers ZipLm::sublayers(const Model& model, std::span<const Batch> batches) const {
@@ -224,10 +225,10 @@ ZipLm::Places ZipLm::chosen(Session& session, Sublayers& sublayers, std::span<co
   return best;
 }
 
-void ZipLm::shoot(Session& session, double share) {
+std::vector<Tensor> ZipLm::shoot(Session& session, double share) {
   torch::NoGradGuard no_grad;
   reached_ = share;
-  if (cost_->share_gone(gates_) >= share - kNear) return;  // units are not as fine as shares
+  if (cost_->share_gone(gates_) >= share - kNear) return {};  // units are not as fine as shares
   Model& model = session.model();
   const std::vector<Batch> batches = sample_rows(session, options_.rows, draw_);
   Sublayers all = sublayers(model, batches);
@@ -249,7 +250,7 @@ void ZipLm::shoot(Session& session, double share) {
     linear.bias.copy_(matrix.bias);
     rewritten.push_back(linear.bias);
   }
-  session.rewritten(rewritten);
+  return rewritten;
 }
 
 void ZipLm::save(State& state) const {

@@ -73,7 +73,8 @@ class ZipLm : public Pruner {
   int64_t due(double done) const;
   double share_after(int64_t shot) const;
   void shoot_up_to(Session& session, int64_t shot);
-  void shoot(Session& session, double share);
+  // What it gave other values in the model.
+  std::vector<Tensor> shoot(Session& session, double share);
 
   Gates open_gates(const Model& model) const;
   Sublayers sublayers(const Model& model, std::span<const Batch> batches) const;
