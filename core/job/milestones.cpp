@@ -36,6 +36,7 @@ void Job::take_milestone(double value, Trainer& trainer, Pruner& pruner,
   // The run goes on afterwards as if nobody had looked.
   State kept;
   pruner.save(kept);
+  const Model weights = state_.model.clone();  // a pruner may solve them anew when it finishes
   pruner.aim(aim(value));
   pruner.finish(trainer);
   const Gates gates = meet_target(value, trainer, pruner);
@@ -66,6 +67,12 @@ void Job::take_milestone(double value, Trainer& trainer, Pruner& pruner,
     copy->prepare(trainer);
     copy->folded(trainer, map);
     copy->save(taken.distillers.emplace_back());
+  }
+  {
+    torch::NoGradGuard no_grad;
+    const std::map<std::string, Tensor> before = weights.tensors();
+    state_.model.for_each(
+        [&](const std::string& name, Tensor& tensor) { tensor.copy_(before.at(name)); });
   }
   state_.milestones.push_back(std::move(taken));
   reporter_->say(absl::StrCat("the model of the milestone ", value, " is taken"));

@@ -82,6 +82,10 @@ class Session {
   // Rows that steps draw from, for a method that looks at inputs and walks the model itself
   // (statistics of activations): one batch in micro-batches, the same ones for the same draw.
   virtual std::vector<Batch> sample(int64_t draw) const = 0;
+  // To be told when a method has put other values into these tensors of the model by itself: what
+  // is averaged over steps begins anew with them, as an average over the old ones would undo what
+  // was done. The optimiser's state stays.
+  virtual void rewritten(const std::vector<Tensor>& tensors) {}
 };
 
 // Parameters that a method owns itself.

@@ -11,6 +11,7 @@
 #include "core/prune/random.h"
 #include "core/prune/scored_pruner.h"
 #include "core/prune/taylor.h"
+#include "core/prune/ziplm.h"
 
 namespace espalier {
 namespace {
@@ -90,7 +91,11 @@ const PrunerRegistry& pruners() {
        {"taylor",
         "Whole heads and neurons with the smallest first-order saliency first; smaller shapes.",
         "Michel et al. 2019, arXiv 1905.10650; Molchanov et al. 2019, arXiv 1906.10771",
-        make_taylor}});
+        make_taylor},
+       entry<Pruner, ZipLm>("ziplm",
+                            "Heads and neurons by what a sub-layer's output loses for what it "
+                            "costs, the others' weights solved anew; smaller shapes.",
+                            "Kurtic, Frantar & Alistarh 2023, arXiv 2302.04089")});
   return registry;
 }
 

@@ -145,6 +145,10 @@ std::vector<Batch> Trainer::sample(int64_t draw) const {
   return micro_batches(sampler.rows(draw), draw);
 }
 
+void Trainer::rewritten(const std::vector<Tensor>& tensors) {
+  if (average_ != nullptr) average_->restart(tensors);  // before the first step there is none
+}
+
 void Trainer::task_gradients(const Gates& gates, int64_t draw, const Look& look) {
   Sampler sampler(*training_.train, training_.spec.batch_size, training_.seed,
                   training_.phase + ".calibrate");

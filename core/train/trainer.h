@@ -99,6 +99,7 @@ class Trainer : public Session {
   uint64_t seed(const std::string& purpose, int64_t step) const override;
   void task_gradients(const Gates& gates, int64_t draw, const Look& look = {}) override;
   std::vector<Batch> sample(int64_t draw) const override;
+  void rewritten(const std::vector<Tensor>& tensors) override;
 
  private:
   std::vector<Batch> micro_batches(const std::vector<int64_t>& rows, int64_t draw) const;

@@ -21,6 +21,14 @@ void WeightAverage::see(int64_t step) {
   at::_foreach_lerp_(averages_, live_, 1 - std::min(decay_, (1 + t) / (10 + t)));
 }
 
+void WeightAverage::restart(const std::vector<Tensor>& tensors) {
+  torch::NoGradGuard no_grad;
+  for (size_t i = 0; i < live_.size(); ++i) {
+    const auto is_it = [&](const Tensor& tensor) { return tensor.is_same(live_[i]); };
+    if (std::any_of(tensors.begin(), tensors.end(), is_it)) averages_[i].copy_(live_[i]);
+  }
+}
+
 Model WeightAverage::of(const Model& model) const {
   Model out = model;
   out.for_each([&](const std::string& name, Tensor& tensor) {

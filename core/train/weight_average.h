@@ -20,6 +20,8 @@ class WeightAverage {
   WeightAverage(const Model& model, double decay);
   // After optimiser step `step`, counted from 0.
   void see(int64_t step);
+  // These of the model's tensors were given other values: their averages begin anew.
+  void restart(const std::vector<Tensor>& tensors);
   // `model` with the averages in the place of its trained tensors; all tensors are shared.
   Model of(const Model& model) const;
   void save(State& state) const;

@@ -26,6 +26,19 @@ TEST(WeightAverage, FollowsByHand) {
   EXPECT_LE(max_gap(bias, start + 2), 1e-6);
 }
 
+TEST(WeightAverage, BeginsAnewWithTensorsThatAMethodHasRewritten) {
+  Model model = testing::tiny_model();
+  model.set_requires_grad(true);
+  WeightAverage average(model, 0.9);
+  torch::NoGradGuard no_grad;
+  const Tensor before = model.pooler.bias.detach().clone();
+  model.classifier.bias.add_(1);
+  model.pooler.bias.add_(1);
+  average.restart({model.classifier.bias});
+  EXPECT_EQ(max_gap(average.of(model).classifier.bias, model.classifier.bias), 0);
+  EXPECT_EQ(max_gap(average.of(model).pooler.bias, before), 0);
+}
+
 TEST(WeightAverage, SharesWhatIsNotTrained) {
   Model model = testing::tiny_model();
   model.classifier.bias.set_requires_grad(true);

@@ -1,0 +1,69 @@
+#include "core/prune/input_moments.h"
+
+#include "core/model/train_backend.h"
+#include "core/model/walk.h"
+
+namespace espalier {
+
+void Moments::add(const Tensor& x, const Tensor& w) {
+  const Tensor rows = x.to(at::kDouble);
+  const Tensor weighed = w.defined() ? rows * w.unsqueeze(1) : rows;
+  if (!products.defined()) {
+    products = at::zeros({x.size(1), x.size(1)}, rows.options());
+    sum = at::zeros({x.size(1)}, rows.options());
+  }
+  products.addmm_(weighed.t(), rows);
+  sum.add_(weighed.sum(0));
+  total += w.defined() ? w.sum().item<double>() : static_cast<double>(x.size(0));
+}
+
+Tensor token_weights(const ModelConfig& config, int layer, const Batch& batch) {
+  const bool reads_firsts = config.head == HeadKind::kSequence && config.pooling == Pooling::kFirst;
+  if (!reads_firsts || layer + 1 < static_cast<int>(config.layers.size())) return {};
+  std::vector<int64_t> firsts = batch.offsets();
+  const int64_t tokens = firsts.back(), rows = batch.rows();
+  firsts.pop_back();
+  if (tokens == rows) return {};
+  const double share = static_cast<double>(tokens - rows) / static_cast<double>(rows);
+  return at::ones({tokens}, at::kDouble).index_fill_(0, torch::tensor(firsts, at::kLong), share);
+}
+
+std::vector<Batch> sample_rows(const Session& session, int64_t rows, int64_t& draw) {
+  std::vector<Batch> out;
+  for (int64_t have = 0; have < rows; ++draw) {
+    for (Batch& batch : session.sample(draw)) {
+      have += batch.rows();
+      out.push_back(std::move(batch));
+    }
+  }
+  return out;
+}
+
+std::vector<LayerMoments> input_moments(const Model& model, const Gates& gates,
+                                        std::span<const Batch> batches) {
+  torch::NoGradGuard no_grad;
+  std::vector<LayerMoments> out(model.layers.size());
+  const Batch* batch = nullptr;
+  TrainBackend backend(model);
+  backend.watch([&](int layer, bool ffn, const Tensor& inputs) {
+    Tensor weights = token_weights(model.config, layer, *batch);
+    if (weights.defined()) weights = weights.to(inputs.device());
+    (ffn ? out[layer].ffn : out[layer].attention).add(inputs, weights);
+  });
+  WalkOptions every_token;
+  every_token.record.hidden = true;
+  for (const Batch& one : batches) {
+    batch = &one;
+    walk(backend, one, gates, every_token);
+  }
+  for (LayerMoments& layer : out) {
+    for (Moments* moments : {&layer.attention, &layer.ffn}) {
+      if (!moments->products.defined()) continue;
+      moments->products = moments->products.to(at::kCPU);
+      moments->sum = moments->sum.to(at::kCPU);
+    }
+  }
+  return out;
+}
+
+}  // namespace espalier
