@@ -65,6 +65,10 @@ class Job {
   const std::vector<Teacher>& teachers();
   Training taught(const std::string& phase, const TrainingSpec& spec, const Distillers& distillers);
   void prune();
+  // INVALID_ARGUMENT where the recipe wants a refit of what such gates leave, and none can be had.
+  void check_refit(const Gates& gates) const;
+  // If the recipe wants it: output matrices of what is left, solved again where that is no worse.
+  void refit(const Gates& gates, const Trainer& trainer);
   // The model without what the gates closed, proven to answer as it did with them.
   Model fold_proven(const Gates& gates, FoldMap& map);
   // Trains on what a fold left.

@@ -36,7 +36,7 @@ void Job::take_milestone(double value, Trainer& trainer, Pruner& pruner,
   // The run goes on afterwards as if nobody had looked.
   State kept;
   pruner.save(kept);
-  const Model weights = state_.model.clone();  // a pruner may solve them anew when it finishes
+  const Model weights = state_.model.clone();  // which finishing may solve anew
   pruner.aim(aim(value));
   pruner.finish(trainer);
   const Gates gates = meet_target(value, trainer, pruner);
@@ -57,6 +57,7 @@ void Job::take_milestone(double value, Trainer& trainer, Pruner& pruner,
                      "; prune in more steps, cut more often, or leave this milestone out")));
   }
 
+  refit(gates, trainer);
   Milestone taken;
   FoldMap map;
   taken.model = fold_proven(gates, map);
@@ -68,12 +69,7 @@ void Job::take_milestone(double value, Trainer& trainer, Pruner& pruner,
     copy->folded(trainer, map);
     copy->save(taken.distillers.emplace_back());
   }
-  {
-    torch::NoGradGuard no_grad;
-    const std::map<std::string, Tensor> before = weights.tensors();
-    state_.model.for_each(
-        [&](const std::string& name, Tensor& tensor) { tensor.copy_(before.at(name)); });
-  }
+  state_.model.copy_values(weights);
   state_.milestones.push_back(std::move(taken));
   reporter_->say(absl::StrCat("the model of the milestone ", value, " is taken"));
 }

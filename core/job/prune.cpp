@@ -6,7 +6,10 @@
 #include "core/distill/registry.h"
 #include "core/job/job.h"
 #include "core/model/walk.h"
+#include "core/prune/input_moments.h"
+#include "core/prune/refit.h"
 #include "core/prune/registry.h"
+#include "core/train/evaluate.h"
 
 namespace espalier {
 namespace {
@@ -70,9 +73,12 @@ void Job::prune() {
   Training training = taught("prune", recipe_.prune, owned);
   training.select = &splits_.select;
   training.pruner = pruner.get();
-  Trainer* trainer = train(training, state_.model,
-                           [&](Trainer& running) { pass_milestones(running, *pruner, owned); });
+  Trainer* trainer = train(training, state_.model, [&](Trainer& running) {
+    if (running.step_index() <= 1) check_refit(running.current_gates());
+    pass_milestones(running, *pruner, owned);
+  });
   const Gates gates = meet_target(recipe_.target.value, *trainer, *pruner);
+  refit(gates, *trainer);
   FoldMap map;
   state_.model = fold_proven(gates, map);
   // What distillers have learnt goes on in recovery.
@@ -80,6 +86,29 @@ void Job::prune() {
   state_.distillers.clear();
   for (const auto& distiller : owned) distiller->save(state_.distillers.emplace_back());
   trainer_.reset();
+}
+
+void Job::check_refit(const Gates& gates) const {
+  if (!recipe_.refit || (gates.weight.empty() && gates.rank.empty())) return;
+  throw StatusError(absl::InvalidArgumentError(
+      absl::StrCat("refit solves whole output matrices, but the pruner ", recipe_.pruner.name,
+                   gates.rank.empty() ? " closes single weights, which would come back"
+                                      : " makes two factors of each",
+                   "; leave refit out, or take a pruner of heads and neurons")));
+}
+
+void Job::refit(const Gates& gates, const Trainer& trainer) {
+  if (!recipe_.refit) return;
+  constexpr int64_t kRows = 1024;
+  int64_t draw = 0;
+  const auto metric = [&] { return first_metric(state_.model, gates, splits_.select, *task_); };
+  const Model kept = state_.model.clone();
+  const double before = metric();
+  refit_outputs(state_.model, gates, *state_.dense, sample_rows(trainer, kRows, draw));
+  const double after = metric();
+  if (!(after >= before)) state_.model.copy_values(kept);
+  state_.facts["prune"]["refits"].push_back(
+      {{"before", before}, {"after", after}, {"kept", after >= before}});
 }
 
 Model Job::fold_proven(const Gates& gates, FoldMap& map) {

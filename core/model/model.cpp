@@ -106,6 +106,12 @@ Model Model::clone() const {
   return copy;
 }
 
+void Model::copy_values(const Model& other) {
+  torch::NoGradGuard no_grad;
+  const std::map<std::string, Tensor> values = other.tensors();
+  for_each(Visit([&](const std::string& name, Tensor& tensor) { tensor.copy_(values.at(name)); }));
+}
+
 Model Model::to(torch::Device device) const {
   Model copy = *this;
   copy.for_each(

@@ -53,6 +53,8 @@ struct Model {
 
   torch::Device device() const { return position.device(); }
   Model clone() const;
+  // Takes the values of a model of the same shapes; the tensors stay.
+  void copy_values(const Model& other);
   Model to(torch::Device device) const;
   void set_requires_grad(bool requires_grad);
 

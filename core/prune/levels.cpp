@@ -9,16 +9,16 @@ namespace {
 
 constexpr int64_t kBuckets = 10000;
 // Of a bucket: what a cost may be above a whole number of them by rounding alone.
-constexpr double kRounding = 1e-7;
+constexpr double kBudgetSlack = 1e-7;
 constexpr double kNowhere = std::numeric_limits<double>::infinity();
 
 // More than all buckets: never.
 int64_t buckets_of(double cost, double budget) {
   if (cost <= 0) return 0;
   const double buckets = budget > 0 ? cost / budget * static_cast<double>(kBuckets) : kNowhere;
-  return buckets > static_cast<double>(kBuckets) + kRounding
+  return buckets > static_cast<double>(kBuckets) + kBudgetSlack
              ? kBuckets + 1
-             : static_cast<int64_t>(std::ceil(buckets - kRounding));
+             : static_cast<int64_t>(std::ceil(buckets - kBudgetSlack));
 }
 
 }  // namespace

@@ -212,7 +212,7 @@ absl::Status read_plain(const Json& json, RecipeSpec& spec) {
   Fields fields(json);
   fields.refuse_unknown({"recipe", "target", "constraint", "pruner", "distillers", "exit",
                          "finetune", "prune", "recover", "exits", "calibration", "precision",
-                         "max_length", "seed"});
+                         "max_length", "seed", "refit"});
   fields.string("recipe", spec.recipe);
   if (spec.recipe.empty()) spec.recipe = "auto";
   if (spec.recipe != "auto" && spec.recipe != "dense") {
@@ -225,6 +225,7 @@ absl::Status read_plain(const Json& json, RecipeSpec& spec) {
   } else if (!precision.empty()) {
     fields.fail(absl::StrCat("unknown precision \"", precision, "\"; known: ", known_precisions()));
   }
+  fields.boolean("refit", spec.refit);
   ESPALIER_RETURN_IF_ERROR(fields.status());
   ESPALIER_ASSIGN_OR_RETURN(spec.target, read_target(child(fields, "target")));
 
@@ -289,6 +290,7 @@ Json write_resolved(const RecipeSpec& spec, Json pruner, Json distillers, Json e
   if (spec.confidence > 0) out["constraint"]["confidence"] = spec.confidence;
   if (!spec.constraint_metric.empty()) out["constraint"]["metric"] = spec.constraint_metric;
   if (spec.max_length) out["max_length"] = *spec.max_length;
+  if (spec.refit) out["refit"] = true;
   return out;
 }
 
@@ -359,6 +361,10 @@ absl::StatusOr<Json> resolve_auto(const Json& written, RecipeSpec spec, const Ca
         absl::StrCat("the target is ", write_target(spec.target).dump(),
                      ", but the pruner is \"none\"; name a pruner, or set target.sparsity to 0"));
   }
+  if (is_none(pruner) && spec.refit) {
+    return absl::InvalidArgumentError(
+        "refit solves what a pruner leaves, and there is no pruner; leave it out");
+  }
   // Phases without their method: off by default, and a contradiction when asked for.
   auto drop_phase = [&](const char* phase, const char* kind,
                         TrainingSpec& training) -> absl::Status {
@@ -377,6 +383,11 @@ absl::StatusOr<Json> resolve_auto(const Json& written, RecipeSpec spec, const Ca
 }
 
 absl::StatusOr<Json> resolve_dense(const Json& written, RecipeSpec spec) {
+  if (spec.refit) {
+    return absl::InvalidArgumentError(
+        "recipe \"dense\" changes nothing, so refit has no place in it; leave it out or use recipe "
+        "\"auto\"");
+  }
   Fields fields(written);
   for (const char* kind : {"target", "pruner", "exit"}) {
     if (const Json& json = child(fields, kind); !json.empty() && !is_none(json)) {

@@ -48,6 +48,7 @@ struct RecipeSpec {
   MethodChoice pruner, exit;
   std::vector<MethodChoice> distillers;
   TrainingSpec finetune, prune, recover, exits;
+  bool refit = false;                      // of output matrices by least squares after pruning
   double exit_max_metric_drop = 1.0;       // points the exits may cost on the calibrate split
   Precision precision = Precision::kFp32;  // of the published weights, spec/stored_weights.h
   std::optional<int> max_length;           // of a text in tokens; none: see text_length()
