@@ -155,11 +155,15 @@ absl::Status check_chosen(const std::vector<std::string>& options, const std::st
   return usage_error(absl::StrCat(flag, "-option needs ", flag));
 }
 
+// A goal of the flags takes the place of the file's; its milestones stay, for the service to judge.
 void set_target(const JobFlags& flags, Json& recipe) {
+  const Json target = recipe.value("target", Json::object());
+  const Json milestones = target.is_object() ? target.value("milestones", Json()) : Json();
   if (flags.sparsity) recipe["target"] = {{"sparsity", *flags.sparsity}};
   if (flags.speedup) recipe["target"] = {{"speedup", {{"factor", *flags.speedup}}}};
   if (flags.latency_ms) recipe["target"] = {{"latency", {{"milliseconds", *flags.latency_ms}}}};
   if (flags.size_bytes) recipe["target"] = {{"size", {{"bytes", *flags.size_bytes}}}};
+  if (!milestones.is_null()) recipe["target"]["milestones"] = milestones;
   if (flags.max_drop) recipe["constraint"]["max_metric_drop"] = *flags.max_drop;
   if (flags.search) recipe["constraint"]["search"] = true;
 }

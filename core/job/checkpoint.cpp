@@ -73,8 +73,10 @@ absl::Status save_checkpoint(const std::string& folder, const JobState& state) {
     ESPALIER_ASSIGN_OR_RETURN(Json numbers,
                               save_states(absl::StrCat(aside, "/", name, "-", kDistiller),
                                           state.milestones[i].distillers));
-    json["milestones"].push_back(std::move(numbers));
+    json["milestones"].push_back(
+        {{"value", state.milestones[i].value}, {"distillers", std::move(numbers)}});
   }
+  json["passed"] = state.passed;
   ESPALIER_RETURN_IF_ERROR(write_file(aside + "/state.json", json.dump()));
   std::error_code error;
   if (fs::exists(folder)) fs::rename(folder, old, error);
@@ -106,12 +108,15 @@ absl::StatusOr<JobState> load_checkpoint(const std::string& path) {
   }
   ESPALIER_ASSIGN_OR_RETURN(state.distillers, load_states(absl::StrCat(folder, "/", kDistiller),
                                                           json.value("distillers", Json::array())));
-  for (const Json& numbers : json.value("milestones", Json::array())) {
+  state.passed = json.value("passed", size_t{0});
+  for (const Json& saved : json.value("milestones", Json::array())) {
     const std::string name = milestone_name(state.milestones.size());
     Milestone one;
+    one.value = saved.at("value").get<double>();
     ESPALIER_ASSIGN_OR_RETURN(one.model, load_model(folder, name));
     ESPALIER_ASSIGN_OR_RETURN(
-        one.distillers, load_states(absl::StrCat(folder, "/", name, "-", kDistiller), numbers));
+        one.distillers,
+        load_states(absl::StrCat(folder, "/", name, "-", kDistiller), saved.at("distillers")));
     state.milestones.push_back(std::move(one));
   }
   return state;

@@ -15,6 +15,7 @@ namespace espalier {
 
 // A model that was taken on the way to the target, and what its distillers had learnt by then.
 struct Milestone {
+  double value = 0;  // of the target's kind
   Model model;
   std::vector<State> distillers;
 };
@@ -26,8 +27,9 @@ struct JobState {
   std::optional<State> trainer;  // set in the middle of a phase
   // What the recipe's distillers had learnt when the model was folded, in their order.
   std::vector<State> distillers;
-  std::vector<Milestone> milestones;  // those of the recipe's target that were passed
-  Json facts = Json::object();        // figures and seconds of finished phases, by phase
+  std::vector<Milestone> milestones;
+  size_t passed = 0;            // of the milestones of the recipe's target
+  Json facts = Json::object();  // figures and seconds of finished phases, by phase
 };
 
 // Replaces the checkpoint in `folder` as a whole: a reader sees the old one or the new one.

@@ -99,10 +99,12 @@ std::vector<Job::Phase> Job::plan() {
   // The smaller model, trained on.
   if (prunes && steps(recipe_.recover)) {
     for (size_t i = 0; i < recipe_.target.milestones.size(); ++i) {
-      const std::string name = absl::StrCat("recover_", recipe_.target.milestones[i]);
+      const std::string name = absl::StrCat("recover_", i + 1);
       phases.push_back({name, [this, name, i] {
-                          Milestone& one = state_.milestones.at(i);
+                          if (i >= state_.milestones.size()) return;  // a search had one less
+                          Milestone& one = state_.milestones[i];
                           recover(name, one.model, one.distillers);
+                          state_.facts[name]["milestone"] = one.value;
                         }});
     }
     phases.push_back({"recover", [this] { recover("recover", state_.model, state_.distillers); }});
@@ -224,6 +226,7 @@ Trainer* Job::train(Training training, Model& model, const std::function<void(Tr
   training.train = &splits_.train;
   training.unlabelled = &splits_.unlabelled;
   training.class_weights = class_weights_;
+  training.tick = [this] { reporter_->step(0, 1, {}); };
   trainer_ =
       std::make_unique<Trainer>(model, training, state_.trainer ? &*state_.trainer : nullptr);
   state_.trainer.reset();

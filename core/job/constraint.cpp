@@ -8,7 +8,7 @@ namespace {
 // "; in fp32 the drop would be 0.2, so the precision int8 is to blame"; empty for fp32 itself.
 std::string blame_of(const MetricDrop& drop) {
   if (drop.precision == Precision::kFp32) return "";
-  const bool already = drop.drop_in_fp32 > drop.allowed;
+  const bool already = !drop.holds_in_fp32();
   return absl::StrCat("; in fp32 the drop would be ", drop.drop_in_fp32,
                       already ? " already"
                               : absl::StrCat(", so the precision ", precision_name(drop.precision),
@@ -16,7 +16,7 @@ std::string blame_of(const MetricDrop& drop) {
 }
 
 std::string advice_for(const MetricDrop& drop) {
-  if (drop.precision != Precision::kFp32 && drop.drop_in_fp32 <= drop.allowed) {
+  if (drop.precision != Precision::kFp32 && drop.holds_in_fp32()) {
     return absl::StrCat("ask for the precision ",
                         drop.precision == Precision::kInt8 ? "bf16 or fp32" : "fp32");
   }
@@ -36,13 +36,14 @@ Json MetricDrop::to_json() const {
 absl::Status check_drop(const MetricDrop& drop) {
   if (drop.holds()) return absl::OkStatus();
   const std::string surely =
-      drop.confidence > 0 ? absl::StrCat(" (", drop.low, " to ", drop.high, " at a confidence of ",
-                                         drop.confidence, ", all of which has to hold)")
-                          : "";
+      drop.confidence > 0
+          ? absl::StrCat("; its interval at a confidence of ", drop.confidence, " goes from ",
+                         drop.low, " to ", drop.high, ", all of which has to hold")
+          : "";
   return absl::FailedPreconditionError(absl::StrCat(
       "the constraint is broken: ", drop.metric, " on the ", drop.split, " split fell from ",
-      drop.before, " to ", drop.after, ", by ", drop.drop(), surely, " points where at most ",
-      drop.allowed, " were allowed", blame_of(drop), "; ", advice_for(drop), ", or allow more"));
+      drop.before, " to ", drop.after, ", by ", drop.drop(), " points where at most ", drop.allowed,
+      " were allowed", surely, blame_of(drop), "; ", advice_for(drop), ", or allow more"));
 }
 
 }  // namespace espalier

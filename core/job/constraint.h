@@ -17,10 +17,12 @@ struct MetricDrop {
   double confidence = 0;  // at which the interval's high end has to keep it; 0: the drop does
   bool prunes = false, exits = false;
   Precision precision = Precision::kFp32;
-  double drop_in_fp32 = 0;  // of the same model with weights and products in fp32
+  // Of the same model with weights and products in fp32, and the interval's high end.
+  double drop_in_fp32 = 0, high_in_fp32 = 0;
 
   double drop() const { return before - after; }
   bool holds() const { return (confidence > 0 ? high : drop()) <= allowed; }
+  bool holds_in_fp32() const { return (confidence > 0 ? high_in_fp32 : drop_in_fp32) <= allowed; }
   Json to_json() const;
 };
 

@@ -132,18 +132,19 @@ void Job::check_constraint(const std::vector<Subject>& subjects) {
   const auto check = [&](MetricDrop drop, const char* split, const auto& in_fp32) {
     drop.split = split;
     said[split] = drop.to_json();
-    if (wide != nullptr && !drop.holds()) drop.drop_in_fp32 = drop.before - in_fp32(drop.metric);
+    if (wide != nullptr && !drop.holds()) {
+      const MetricDrop exact = in_fp32();
+      drop.drop_in_fp32 = exact.drop();
+      drop.high_in_fp32 = exact.high;
+    }
     throw_if_error(check_drop(drop));
   };
-  const MetricDrop selected = drop_between(answers(dense), answers(made), splits_.select);
+  const std::vector<Prediction> before = answers(dense);
+  const MetricDrop selected = drop_between(before, answers(made), splits_.select);
   said["drop"] = selected.drop();
-  check(selected, "select", [&](const std::string& metric) {
-    return task_->figure(answers(*wide), splits_.select, metric);
-  });
+  check(selected, "select", [&] { return drop_between(before, answers(*wide), splits_.select); });
   check(drop_between(dense.predictions, made.predictions, splits_.report), "report",
-        [&](const std::string& metric) {
-          return task_->figure(wide->predictions, splits_.report, metric);
-        });
+        [&] { return drop_between(dense.predictions, wide->predictions, splits_.report); });
 }
 
 void Job::evaluate() {

@@ -65,8 +65,6 @@ class Job {
   const std::vector<Teacher>& teachers();
   Training taught(const std::string& phase, const TrainingSpec& spec, const Distillers& distillers);
   void prune();
-  // INVALID_ARGUMENT where the recipe wants a refit of what such gates leave, and none can be had.
-  void check_refit(const Gates& gates) const;
   // If the recipe wants it: output matrices of what is left, solved again where that is no worse.
   void refit(const Gates& gates, const Trainer& trainer);
   // The model without what the gates closed, proven to answer as it did with them.
@@ -74,7 +72,10 @@ class Job {
   // Trains on what a fold left.
   void recover(const std::string& phase, Model& model, const std::vector<State>& learnt);
   // --- milestones.cpp: models on the way to the target
-  // Takes the model as it is for each milestone that the pruner has come by.
+  // The target's, with a stop at the next milestone.
+  Aim aim_with_stop() const;
+  // Takes the model as it is for each milestone that the pruner has come to; for all that are left
+  // once the training is done.
   void pass_milestones(Trainer& trainer, Pruner& pruner, const Distillers& distillers);
   void take_milestone(double value, Trainer& trainer, Pruner& pruner, const Distillers& distillers);
   // Of the constraint's search: the smallest that keeps it stays, alone.
@@ -87,7 +88,8 @@ class Job {
   double wanted_milliseconds(double value) const;
   // INVALID_ARGUMENT where the pruner cannot reach the aim, or nothing has to go for it.
   void check_aim();
-  // The gates to fold, which meet a goal of the target's kind that is a time (meet_time.h).
+  // The gates to fold once they are settled: of a goal of the target's kind, which is met if it is
+  // a time (meet_time.h).
   Gates meet_target(double value, Trainer& trainer, Pruner& pruner);
   // For the report: what was asked for, and what an artifact has, whose column and engine it is.
   Json reached_target(const std::string& role, const Json& column, runtime::Engine& engine,
@@ -134,7 +136,7 @@ class Job {
   std::vector<std::string> roles() const;
   // Which of the milestones that were taken has this role, and that role.
   std::optional<size_t> milestone_of(const std::string& role) const;
-  std::string milestone_role(size_t milestone) const;
+  static std::string milestone_role(size_t milestone);
 
   const JobInput& input_;
   const JobHooks& hooks_;

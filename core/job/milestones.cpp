@@ -10,24 +10,23 @@
 #include "core/job/measure.h"
 
 namespace espalier {
-namespace {
-
-// A pruner is asked where it stands every so many steps: some milliseconds each.
-constexpr int64_t kLook = 8;
-
-}  // namespace
+Aim Job::aim_with_stop() const {
+  Aim out = aim(recipe_.target.value);
+  const std::vector<double>& wanted = recipe_.target.milestones;
+  if (state_.passed < wanted.size()) out.stop = aim(wanted[state_.passed]).sparsity;
+  return out;
+}
 
 void Job::pass_milestones(Trainer& trainer, Pruner& pruner, const Distillers& distillers) {
   const std::vector<double>& wanted = recipe_.target.milestones;
-  if (state_.milestones.size() == wanted.size()) return;
-  const bool due = trainer.step_index() % kLook == 0 && !pruner.has_all_sizes();
-  if (!due && !trainer.done()) return;
-  const Cost cost = aim(recipe_.target.value).cost_of(state_.model.config);
-  const double gone = cost.share_gone(trainer.current_gates());
-  while (state_.milestones.size() < wanted.size()) {
-    const double value = wanted[state_.milestones.size()];
-    if (gone < aim(value).sparsity - 1e-9) return;
+  while (state_.passed < wanted.size()) {
+    const double value = wanted[state_.passed];
+    if (pruner.reached() < aim(value).sparsity - 1e-9 && !trainer.done()) return;
     take_milestone(value, trainer, pruner, distillers);
+    ++state_.passed;
+    pruner.aim(aim_with_stop());
+    // What was timed is not timed again.
+    if (aims_at_time() && !trainer.done()) checkpoint(&trainer, true);
   }
 }
 
@@ -37,28 +36,33 @@ void Job::take_milestone(double value, Trainer& trainer, Pruner& pruner,
   State kept;
   pruner.save(kept);
   const Model weights = state_.model.clone();  // which finishing may solve anew
+  if (!pruner.has_all_sizes()) state_.model.copy_values(trainer.averaged());
+  const auto go_back = [&] {
+    pruner.load(kept);
+    state_.model.copy_values(weights);
+  };
   pruner.aim(aim(value));
   pruner.finish(trainer);
-  const Gates gates = meet_target(value, trainer, pruner);
-  pruner.aim(aim(recipe_.target.value));
-  pruner.load(kept);
-
+  // Of a small model one unit may be more than lies between two milestones.
+  const size_t next = state_.passed + 1;
   const std::vector<double>& wanted = recipe_.target.milestones;
-  const size_t next = state_.milestones.size() + 1;
   const double goal = next < wanted.size() ? wanted[next] : recipe_.target.value;
   const Aim beyond = aim(goal);
-  const double gone = beyond.cost_of(state_.model.config).share_gone(gates);
-  if (gone >= beyond.sparsity - 1e-9) {
-    throw StatusError(absl::FailedPreconditionError(
-        absl::StrCat("the pruner ", recipe_.pruner.name, " came to ", goal,
-                     " of the target and its milestones "
-                     "in the step in which it passed ",
-                     value, ", so that there is no model of its own for ", value,
-                     "; prune in more steps, cut more often, or leave this milestone out")));
+  const Gates cut = pruner.settle(trainer, trainer.final_gates());
+  if (beyond.cost_of(state_.model.config).share_gone(cut) >= beyond.sparsity - 1e-9) {
+    const std::string why = absl::StrCat("the smallest model that the pruner ", recipe_.pruner.name,
+                                         " has for ", value, " is one for ", goal, ", too");
+    if (!recipe_.search) {
+      throw StatusError(absl::FailedPreconditionError(
+          absl::StrCat(why, "; leave the milestone ", value, " out")));
+    }
+    reporter_->say(absl::StrCat(why, ", and is left out"));
+    return go_back();
   }
-
+  const Gates gates = pruner.settle(trainer, meet_target(value, trainer, pruner));
   refit(gates, trainer);
   Milestone taken;
+  taken.value = value;
   FoldMap map;
   taken.model = fold_proven(gates, map);
   // Copies learn of the fold: the distillers themselves go on with the whole model.
@@ -69,7 +73,7 @@ void Job::take_milestone(double value, Trainer& trainer, Pruner& pruner,
     copy->folded(trainer, map);
     copy->save(taken.distillers.emplace_back());
   }
-  state_.model.copy_values(weights);
+  go_back();
   state_.milestones.push_back(std::move(taken));
   reporter_->say(absl::StrCat("the model of the milestone ", value, " is taken"));
 }
@@ -91,6 +95,9 @@ void Job::choose() {
                                       [&] { reporter_->step(0, 1, {}); }));
   };
   const std::vector<Prediction> dense = answers_of_role(kDense);
+  // Exits are trained on the model that is chosen, and may cost their part afterwards.
+  const double left =
+      recipe_.max_metric_drop - (exit_ != nullptr ? recipe_.exit_max_metric_drop : 0);
   // From the smallest model on.
   std::vector<std::string> sizes = {kCompressed};
   for (size_t i = state_.milestones.size(); i > 0; --i) sizes.push_back(milestone_role(i - 1));
@@ -98,23 +105,22 @@ void Job::choose() {
   std::vector<std::string> told;
   for (const std::string& role : sizes) {
     const std::optional<size_t> milestone = milestone_of(role);
-    const double value = milestone ? recipe_.target.milestones[*milestone] : recipe_.target.value;
-    const MetricDrop drop = drop_between(dense, answers_of_role(role), splits_.select);
+    const double value = milestone ? state_.milestones[*milestone].value : recipe_.target.value;
+    MetricDrop drop = drop_between(dense, answers_of_role(role), splits_.select);
+    drop.allowed = left;
     tried.push_back(drop.to_json());
     tried.back()["value"] = value;
     told.push_back(absl::StrCat(value, ": ", drop.drop()));
     if (!drop.holds()) continue;
     state_.facts["choose"]["chosen"] = value;
-    if (milestone) {
-      state_.model = std::move(state_.milestones[*milestone].model);
-      state_.distillers = std::move(state_.milestones[*milestone].distillers);
-    }
+    if (milestone) state_.model = std::move(state_.milestones[*milestone].model);
     state_.milestones.clear();
     return;
   }
   throw StatusError(absl::FailedPreconditionError(absl::StrCat(
-      "no size keeps the constraint of ", recipe_.max_metric_drop,
-      " points on the select split; the target's values that were tried, and what each lost: ",
+      "no size keeps the constraint of ", left,
+      exit_ != nullptr ? " points (what exits may not cost of it)" : " points",
+      " on the select split; the target's values that were tried, and what each lost: ",
       absl::StrJoin(told, ", "),
       "; add a milestone that is nearer to the dense model, train "
       "longer, or allow more")));

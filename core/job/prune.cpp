@@ -7,6 +7,7 @@
 #include "core/job/job.h"
 #include "core/model/walk.h"
 #include "core/prune/input_moments.h"
+#include "core/prune/reachable.h"
 #include "core/prune/refit.h"
 #include "core/prune/registry.h"
 #include "core/train/evaluate.h"
@@ -42,6 +43,17 @@ void Job::check_pruning() {
     }
   }
   if (!aims_at_time()) check_aim();  // else when times are there
+  if (recipe_.refit) {
+    const auto pruner = value_or_throw(pruners().make(recipe_.pruner.name, recipe_.pruner.options));
+    throw_if_error(
+        pruner->closes_units()
+            ? check_solvable("refit", state_.model.config)
+            : absl::InvalidArgumentError(absl::StrCat(
+                  "refit solves whole matrices, but what the pruner ", recipe_.pruner.name,
+                  " leaves of one, with these options, has single "
+                  "weights closed or is two factors; leave refit out, or take a pruner "
+                  "of heads and neurons")));
+  }
   if (recipe_.distillers.empty()) return;
   double first = 1, last = 1;
   bool answers = false;
@@ -68,16 +80,18 @@ Training Job::taught(const std::string& phase, const TrainingSpec& spec,
 
 void Job::prune() {
   auto pruner = value_or_throw(pruners().make(recipe_.pruner.name, recipe_.pruner.options));
-  pruner->aim(aim(recipe_.target.value));
+  pruner->aim(aim_with_stop());
   const Distillers owned = make_distillers({});
   Training training = taught("prune", recipe_.prune, owned);
   training.select = &splits_.select;
   training.pruner = pruner.get();
   Trainer* trainer = train(training, state_.model, [&](Trainer& running) {
-    if (running.step_index() <= 1) check_refit(running.current_gates());
-    pass_milestones(running, *pruner, owned);
+    if (!pruner->has_all_sizes()) pass_milestones(running, *pruner, owned);
   });
-  const Gates gates = meet_target(recipe_.target.value, *trainer, *pruner);
+  pass_milestones(*trainer, *pruner, owned);
+  pruner->finish(*trainer);  // anew, where a milestone was its last aim
+  const Gates gates =
+      pruner->settle(*trainer, meet_target(recipe_.target.value, *trainer, *pruner));
   refit(gates, *trainer);
   FoldMap map;
   state_.model = fold_proven(gates, map);
@@ -86,15 +100,6 @@ void Job::prune() {
   state_.distillers.clear();
   for (const auto& distiller : owned) distiller->save(state_.distillers.emplace_back());
   trainer_.reset();
-}
-
-void Job::check_refit(const Gates& gates) const {
-  if (!recipe_.refit || (gates.weight.empty() && gates.rank.empty())) return;
-  throw StatusError(absl::InvalidArgumentError(
-      absl::StrCat("refit solves whole output matrices, but the pruner ", recipe_.pruner.name,
-                   gates.rank.empty() ? " closes single weights, which would come back"
-                                      : " makes two factors of each",
-                   "; leave refit out, or take a pruner of heads and neurons")));
 }
 
 void Job::refit(const Gates& gates, const Trainer& trainer) {
@@ -125,8 +130,8 @@ Model Job::fold_proven(const Gates& gates, FoldMap& map) {
     throw StatusError(absl::InternalError(absl::StrCat(
         "folding changed the logits by ", gap, "; at most ", kFoldTolerance, " is allowed")));
   }
-  Json& facts = state_.facts["prune"];
-  facts["fold_gap"] = std::max(gap, facts.value("fold_gap", 0.0));
+  Json& most = state_.facts["prune"]["fold_gap"];
+  most = std::max(gap, most.is_null() ? 0.0 : most.get<double>());
   return folded;
 }
 

@@ -56,8 +56,8 @@ std::vector<std::string> Job::roles() const {
   return out;
 }
 
-std::string Job::milestone_role(size_t milestone) const {
-  return absl::StrCat("milestone_", recipe_.target.milestones.at(milestone));
+std::string Job::milestone_role(size_t milestone) {
+  return absl::StrCat("milestone_", milestone + 1);
 }
 
 std::optional<size_t> Job::milestone_of(const std::string& role) const {
@@ -173,7 +173,6 @@ JobOutput Job::publish() {
   }
   if (const Json teachers = state_.facts.value("teachers", Json()); !teachers.empty())
     report["teachers"] = teachers;  // what each has on the select split
-  if (measured.contains("constraint")) report["constraint"] = measured["constraint"];
   report["data"] = {{"splits", splits},          {"sha256", digests},
                     {"max_length", max_length_}, {"truncated", truncated},
                     {"left_out", left_out},      {"mean_tokens", measured.at("mean_tokens")}};
@@ -182,23 +181,22 @@ JobOutput Job::publish() {
         class_weights_json(input_.dataset->class_weights, class_weights_, splits_.label_names);
   }
   report[kDense] = measured.at(kDense);
-  for (const char* also : {kInFp32, "precision_test", "precision_cost", "precision_gap"})
-    if (measured.contains(also)) report[also] = measured[also];
-  for (size_t i = 0; i < state_.milestones.size(); ++i)
-    report["milestones"].push_back(short_column(measured.at(milestone_role(i))));
-
+  const std::vector<std::string> all = roles();
+  if (!state_.milestones.empty()) {  // every model of the run but the dense one
+    for (size_t i = 0; i + 1 < all.size(); ++i)
+      report["family"].push_back(short_column(measured.at(all[i])));
+  }
   JobOutput out;
   save_artifacts();
-  for (const std::string& role : roles()) {
+  for (const std::string& role : all) {
     // Each compressed model's report is about itself; the dense one's is about the first of them.
-    const std::string about = role == kDense ? roles().front() : role;
+    const std::string about = role == kDense ? all.front() : role;
     Json own = report;
     if (compresses()) own.update(about_compressed(measured.at(about)));
-    // Judged and compared was the first alone.
-    if (milestone_of(role)) {
-      for (const char* of_first :
+    if (about == all.front()) {  // judged, and compared with itself in fp32
+      for (const char* also :
            {"constraint", kInFp32, "precision_test", "precision_cost", "precision_gap"})
-        own.erase(of_first);
+        if (measured.contains(also)) own[also] = measured[also];
     }
     const std::string column = role == kDense ? kDense : kCompressed;
     throw_if_error(write_file(folder(role) + "/report.json", own.dump(2) + "\n"));

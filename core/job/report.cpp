@@ -163,15 +163,15 @@ std::string target_text(const Json& target) {
                          asked.at("latency").at("milliseconds").get<double>(), times);
 }
 
-// The models of one run beside each other, from the largest on.
+// The models of one run beside each other, the one at the target first.
 std::string family_table(const Json& report) {
   std::string out =
-      "\nAlso made by this run:\n\n| asked | encoder sparsity | metric | one row | a batch |\n"
+      "\nAll sizes of this run:\n\n| asked | encoder sparsity | metric | one row | a batch |\n"
       "|---|---|---|---|---|\n";
-  for (const Json& one : report.at("milestones")) {
+  for (const Json& one : report.at("family")) {
     absl::StrAppend(&out,
-                    absl::StrFormat("| %g | %.1f %% | %s | %.2f ms | %.2f ms |\n",
-                                    one.at("target").at("milestone").get<double>(),
+                    absl::StrFormat("| %s | %.1f %% | %s | %.2f ms | %.2f ms |\n",
+                                    one.at("target").at("asked").front().dump(),
                                     100 * one.at("sparsity").get<double>(),
                                     one.contains("metric") ? metric_cell(one.at("metric")) : "",
                                     one.at("latency_ms").at("median").get<double>(),
@@ -238,6 +238,8 @@ Json summary_of(const Json& report, const std::string& role) {
   }
   if (column.contains("metric")) out["metric"] = column.at("metric");
   out["latency_ms_median"] = column.at("latency_ms").at("median");
+  if (role != "dense" && report.contains("target") && report.at("target").contains("milestone"))
+    out["milestone"] = report.at("target").at("milestone");
   return out;
 }
 
@@ -266,7 +268,7 @@ std::string model_card(const Json& report, const std::string& role) {
         "\nOn the select split the metric was allowed to drop by %g points; it dropped by %.2f.\n",
         constraint.at("asked").get<double>(), constraint.at("drop").get<double>());
   }
-  if (report.contains("milestones")) card += family_table(report);
+  if (report.contains("family")) card += family_table(report);
   card +=
       absl::StrFormat("\nLatency was measured on: %s.\n", report.at("machine").get<std::string>());
   for (const Picture& one : pictures_of(report))

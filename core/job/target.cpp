@@ -55,9 +55,14 @@ void Job::measure() {
   for (int look = 0; look < 2 && (look == 0 || wanted <= table.rest.front()); ++look) {
     table = measure_latency_table(config, profile, machine_description(), tick);
     // What it is to be faster than is published in fp32: timed beside what the table is about.
-    const auto both = batch_latency({&dense, &dense}, {profile, latency_profile(Precision::kFp32)});
+    double wide = 1;  // of fp32's time over the table's
+    if (recipe_.precision != Precision::kFp32) {
+      const auto both =
+          batch_latency({&dense, &dense}, {profile, latency_profile(Precision::kFp32)});
+      wide = both[1] / both[0];
+    }
     const Cost cost(config, latency_cost(table, static_cast<int>(config.layers.size())));
-    dense_ms = cost.dense() * both[1] / both[0];
+    dense_ms = cost.dense() * wide;
     wanted = target.kind == TargetKind::kSpeedup ? dense_ms / target.value : target.value;
   }
   facts = {{"table", table.to_json()},
@@ -168,8 +173,10 @@ Json Job::reached_target(const std::string& role, const Json& column, runtime::E
   TargetSpec asked = recipe_.target;
   Json out = Json::object();
   if (const std::optional<size_t> milestone = milestone_of(role)) {
-    asked.value = recipe_.target.milestones[*milestone];
+    asked.value = state_.milestones[*milestone].value;
     out["milestone"] = asked.value;
+  } else if (recipe_.search) {
+    asked.value = state_.facts.at("choose").at("chosen").get<double>();
   }
   out["asked"] = goal_json(asked);
   switch (recipe_.target.kind) {

@@ -62,12 +62,17 @@ void Job::load_teachers() {
       if (config.token_types < own.token_types)
         refuse(input.name, "knows fewer token types than the job's model");
     }
+    const bool same_problem = config.problem == ProblemType::kUnstated ||
+                              own.problem == ProblemType::kUnstated ||
+                              config.problem == own.problem;
     const bool same_head = config.head == own.head && config.spans == own.spans &&
-                           config.classes == own.classes && config.problem == own.problem;
+                           config.classes == own.classes && same_problem;
     if (!same_head ||
         !(own.label_names.empty() || teacher.model.reorder_classifier(own.label_names))) {
-      refuse(input.name, absl::StrCat("answers with ", outputs(config), ", but the job needs ",
-                                      outputs(own), "; fine-tune it on this data set first"));
+      refuse(input.name,
+             absl::StrCat("answers with ", outputs(config), ", but the job needs ", outputs(own),
+                          same_problem ? "" : " of another kind of answer",
+                          "; fine-tune it on this data set first"));
     }
   }
   if (teachers_.empty()) teachers_.push_back({.name = kOwn});
@@ -76,7 +81,7 @@ void Job::load_teachers() {
 const std::vector<Teacher>& Job::teachers() {
   Json& figures = state_.facts["teachers"];
   for (Teacher& teacher : teachers_) {
-    if (teacher.name == kOwn && teacher.model.layers.empty()) teacher.model = *state_.dense;
+    if (teacher.model.layers.empty()) teacher.model = *state_.dense;
     if (teachers_.size() == 1 || !std::isnan(teacher.figure)) continue;
     if (!figures.contains(teacher.name)) {
       reporter_->say(absl::StrCat("what the teacher ", teacher.name, " knows is measured"));

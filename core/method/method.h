@@ -132,6 +132,9 @@ class Method {
 struct Aim {
   double sparsity = 0;
   std::shared_ptr<const CostFunction> cost;  // null: parameters of the layers
+  // A share at which a milestone is taken on the way. A pruner that cannot reopen waits there until
+  // it is raised.
+  double stop = 1;
   Cost cost_of(const ModelConfig& config) const {
     return cost == nullptr ? Cost(config) : Cost(config, cost);
   }
@@ -146,6 +149,11 @@ class Pruner : public Method {
   // Usually one; DynaBERT: all widths. kTrain may sample, kEval is deterministic. A tensor that
   // requires grad gets its gradient after backward.
   virtual std::vector<Gates> gates(const Step&, Mode) = 0;
+  // The share of the aim's cost that the steps so far have asked for.
+  virtual double reached() const = 0;
+  // Asked before a job starts: whether only whole heads, neurons and sub-layers are closed, so that
+  // what is left of a matrix has no holes.
+  virtual bool closes_units() const { return true; }
   // May this state be the one that is folded? The best of those that may is taken, and the last
   // one where no evaluation met any.
   virtual bool eligible() const { return true; }
@@ -154,6 +162,9 @@ class Pruner : public Method {
   // Whether models of all sizes are trained at once, so that milestones are taken at the end and
   // not on the way.
   virtual bool has_all_sizes() const { return false; }
+  // Just before gates of this pruner are folded: the last change of the weights, and the gates that
+  // are to be folded with it.
+  virtual Gates settle(Session&, Gates gates) { return gates; }
 };
 
 class Distiller : public Method {};

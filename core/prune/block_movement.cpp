@@ -280,8 +280,7 @@ std::vector<Gates> BlockMovement::gates(const Step& step, Mode mode) {
   torch::NoGradGuard no_grad;
   const Masks open = cut(ramp(step, aim_.sparsity));
   Gates out = structure(open);
-  // What an evaluation sees is what was trained, until it is filled.
-  if (!options_.fill || !filled_) out.weight = inner_gates(open, out.head);
+  out.weight = inner_gates(open, out.head);
   const auto device = scores_.tensors().front().device();
   return {out.map([&](const Tensor& t) { return t.to(device); })};
 }
@@ -307,31 +306,29 @@ void BlockMovement::after_step(Session&, const Step& step) {
   reached_ = ramp(Step{step.index + 1, step.total, {}}, aim_.sparsity);
 }
 
-void BlockMovement::finish(Session& session) {
-  reached_ = aim_.sparsity;
-  if (!options_.fill) return;
-  filled_ = true;
+Gates BlockMovement::settle(Session& session, Gates gates) {
+  if (!options_.fill) return gates;
   torch::NoGradGuard no_grad;
   auto generator = at::detail::createCPUGenerator(session.seed("block_movement.fill", 0));
-  const auto refill = [&](Linear& linear, const Tensor& open) {
-    const Tensor noise = at::empty(linear.weight.sizes()).normal_(0, 1, generator);
-    linear.weight.copy_(refilled(linear.weight, open, noise.to(linear.weight.device())));
-  };
-  Model& model = session.model();
-  const Masks masks = cut(aim_.sparsity);
+  std::map<std::string, Linear*> linears;
+  session.model().for_each_linear([&](const std::string& name, Linear& l) { linears[name] = &l; });
   for (const Part& part : parts_) {
-    const Tensor open = masks.at(part.name).to(model.device()).ne(0);
-    if (open.all().item<bool>() || !open.any().item<bool>()) continue;  // or nothing is left of it
-    Layer& layer = model.layers[part.layer];
-    if (part.neurons) {
-      refill(layer.up, open.unsqueeze(1).expand_as(layer.up.weight));
-      refill(layer.down, open.unsqueeze(0).expand_as(layer.down.weight));
-    } else {
-      model.for_each_linear([&](const std::string& name, Linear& linear) {
-        if (name == part.name) refill(linear, expand_blocks(open, part.block));
-      });
-    }
+    const auto inner = gates.weight.find(part.name);
+    if (inner == gates.weight.end()) continue;
+    Linear& linear = *linears.at(part.name);
+    const int64_t heads = config_.head_count(part.layer);
+    // Of the heads that stay, as a mask of the matrix.
+    const Tensor head = gates.head[part.layer].narrow(0, 0, heads).ne(0);
+    const int64_t along = part.axis == HeadAxis::kRows ? 0 : 1;
+    const Tensor whole =
+        head.repeat_interleave(linear.weight.size(along) / heads).unsqueeze(1 - along);
+    const Tensor open = inner->second.ne(0).logical_and(whole.to(inner->second.device()));
+    const Tensor noise = at::empty(linear.weight.sizes()).normal_(0, 1, generator);
+    if (open.any().item<bool>())
+      linear.weight.copy_(refilled(linear.weight, open, noise.to(linear.weight.device())));
   }
+  gates.weight.clear();
+  return gates;
 }
 
 std::vector<ParamGroup> BlockMovement::parameters() {

@@ -84,8 +84,12 @@ class BlockMovement : public Pruner {
   std::vector<Gates> gates(const Step& step, Mode mode) override;
   Tensor penalty(const Step& step) override;
   void after_step(Session& session, const Step& step) override;
-  void finish(Session& session) override;
+  void finish(Session&) override { reached_ = aim_.sparsity; }
+  // With `fill`, what masks held at zero inside of what stays is filled, and the masks go.
+  Gates settle(Session& session, Gates gates) override;
   bool eligible() const override { return reached_ >= aim_.sparsity - 1e-9; }
+  double reached() const override { return reached_; }
+  bool closes_units() const override { return options_.fill; }
   bool reopens() const override { return true; }
   std::vector<ParamGroup> parameters() override;
   void save(State& state) const override;
@@ -126,7 +130,6 @@ class BlockMovement : public Pruner {
   std::unique_ptr<Cost> cost_;
   std::vector<Part> parts_;
   TrainedScores scores_;
-  bool filled_ = false;
   double reached_ = 0;  // the sparsity that an evaluation cuts to now
 };
 

@@ -61,6 +61,7 @@ class Cofi : public Pruner {
   Tensor penalty(const Step& step) override;
   void after_step(Session& session, const Step& step) override;
   bool eligible() const override;
+  double reached() const override { return wanted_; }
   bool reopens() const override { return true; }
   bool trains(const std::string& name) const override;
   std::vector<ParamGroup> parameters() override;

@@ -65,7 +65,7 @@ std::vector<int64_t> layers_of_depth(int64_t layers, double depth) {
   const auto count = static_cast<int64_t>(std::nearbyint(depth * static_cast<double>(layers)));
   std::vector<int64_t> out;
   for (int64_t i = 0; i < std::max<int64_t>(count, 1); ++i)
-    out.push_back(static_cast<int64_t>(std::floor(static_cast<double>(i) / depth)));
+    out.push_back(static_cast<int64_t>(std::floor(static_cast<double>(i) / depth + kWidestSlack)));
   return out;
 }
 

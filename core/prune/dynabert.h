@@ -94,6 +94,7 @@ class DynaBert : public Pruner {
   void finish(Session& session) override;
   // Every state may be folded: the target's subnetwork is the same in all of them.
   bool eligible() const override { return true; }
+  double reached() const override { return aim_.sparsity; }
   // For another aim.
   bool reopens() const override { return true; }
   bool has_all_sizes() const override { return true; }

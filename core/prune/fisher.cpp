@@ -117,9 +117,16 @@ void Fisher::prune(Session& session) {
   const Model& model = session.model();
   gates_ = searched(model, aim_.sparsity);
   if (options_.tune && aim_.sparsity > 0) {
+    // Each token gives as many equations as there are hidden dimensions: more would be time alone.
+    constexpr int64_t kMostTokens = 32768;
     std::vector<Batch> sample;
-    for (int64_t draw = 0; draw < options_.batches; ++draw)
-      for (Batch& batch : session.sample(draw)) sample.push_back(std::move(batch));
+    int64_t tokens = 0;
+    for (int64_t draw = 0; draw < options_.batches && tokens < kMostTokens; ++draw) {
+      for (Batch& batch : session.sample(draw)) {
+        tokens += batch.tokens();
+        sample.push_back(std::move(batch));
+      }
+    }
     const bool halfway = options_.parent == "halfway";
     Gates parent = trained_;
     if (parent.empty()) {

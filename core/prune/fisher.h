@@ -51,6 +51,7 @@ class Fisher : public Pruner {
   std::vector<Gates> gates(const Step& step, Mode mode) override;
   bool eligible() const override;
   // For another aim, among those that the first one kept.
+  double reached() const override { return made_for_; }
   bool reopens() const override { return true; }
   bool has_all_sizes() const override { return true; }
   void save(State& state) const override;

@@ -117,7 +117,10 @@ Tensor ContributionFit::by_unit(const Tensor& sums) const {
 Tensor ContributionFit::solve(double damp) const {
   const Tensor gram = by_unit(squares_ * at::matmul(weight_.t(), weight_));
   const Tensor damped = gram + damp * damp * at::eye(units_, gram.options());
-  return 1 + at::linalg_solve(damped, by_unit(right_) - gram.sum(1));
+  const auto [solution, info] = at::linalg_solve_ex(damped, by_unit(right_) - gram.sum(1));
+  // Singular, as far as numbers of this size can tell: no solution.
+  if (info.item<int>() != 0) return at::full_like(solution, std::nan(""));
+  return 1 + solution;
 }
 
 Gates tuned(const Model& model, std::span<const Batch> sample, const Gates& parent, Gates gates,

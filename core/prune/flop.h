@@ -70,6 +70,8 @@ class Flop : public Pruner {
   void after_step(Session& session, const Step& step) override;
   void finish(Session& session) override { wanted_ = aim_.sparsity; }
   bool eligible() const override;
+  double reached() const override { return wanted_; }
+  bool closes_units() const override { return false; }
   bool reopens() const override { return true; }
   std::vector<ParamGroup> parameters() override;
   void save(State& state) const override;

@@ -17,9 +17,13 @@ void Moments::add(const Tensor& x, const Tensor& w) {
   total += w.defined() ? w.sum().item<double>() : static_cast<double>(x.size(0));
 }
 
-Tensor token_weights(const ModelConfig& config, int layer, const Batch& batch) {
-  const bool reads_firsts = config.head == HeadKind::kSequence && config.pooling == Pooling::kFirst;
-  if (!reads_firsts || layer + 1 < static_cast<int>(config.layers.size())) return {};
+Tensor token_weights(const ModelConfig& config, const Gates& gates, int layer, const Batch& batch) {
+  if (config.head != HeadKind::kSequence || config.pooling != Pooling::kFirst) return {};
+  for (int later = layer + 1; later < static_cast<int>(config.layers.size()); ++later) {
+    const bool attends =
+        gates.attention_on.empty() ? config.head_count(later) > 0 : gates.attention_on[later];
+    if (attends) return {};  // and reads other tokens
+  }
   std::vector<int64_t> firsts = batch.offsets();
   const int64_t tokens = firsts.back(), rows = batch.rows();
   firsts.pop_back();
@@ -46,7 +50,7 @@ std::vector<LayerMoments> input_moments(const Model& model, const Gates& gates,
   const Batch* batch = nullptr;
   TrainBackend backend(model);
   backend.watch([&](int layer, bool ffn, const Tensor& inputs) {
-    Tensor weights = token_weights(model.config, layer, *batch);
+    Tensor weights = token_weights(model.config, gates, layer, *batch);
     if (weights.defined()) weights = weights.to(inputs.device());
     (ffn ? out[layer].ffn : out[layer].attention).add(inputs, weights);
   });

@@ -46,6 +46,8 @@ class Movement : public Pruner {
   void after_step(Session& session, const Step& step) override;
   void finish(Session& session) override { reached_ = aim_.sparsity; }
   bool eligible() const override { return reached_ >= aim_.sparsity - 1e-9; }
+  double reached() const override { return reached_; }
+  bool closes_units() const override { return false; }
   bool reopens() const override { return true; }
   bool trains(const std::string& name) const override;
   std::vector<ParamGroup> parameters() override;

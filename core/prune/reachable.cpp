@@ -45,6 +45,22 @@ double whole_weights(const ModelConfig& config) {
   return out;
 }
 
+absl::Status check_solvable(const std::string& who, const ModelConfig& config) {
+  for (const LinearSlot& slot : linear_slots(config)) {
+    const bool output =
+        slot.name.ends_with(".attention.output") || slot.name.ends_with(".ffn.down");
+    if (slot.place != LinearSlot::Place::kLayer || !output) continue;
+    const LinearShape::Kind kind = stored_shape(config, slot.name).kind;
+    if (kind == LinearShape::Kind::kDense) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        who, " solves layers' output matrices anew, but the model has ", slot.name,
+        kind == LinearShape::Kind::kMasked ? " with single weights masked, which would come back"
+                                           : " as two factors",
+        "; take the model from before that"));
+  }
+  return absl::OkStatus();
+}
+
 Gates all_closed(const ModelConfig& config, bool hidden) {
   const auto layers = static_cast<int64_t>(config.layers.size());
   int64_t heads = 0, neurons = 0;

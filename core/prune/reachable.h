@@ -18,6 +18,10 @@ absl::Status check_weights_count(const std::string& pruner, const Aim& aim,
 // hidden dimensions of those are not counted.
 absl::Status check_whole(const std::string& pruner, const ModelConfig& config);
 
+// INVALID_ARGUMENT for a model whose layers' output matrices cannot be solved anew: with single
+// weights masked, whose zeros would be lost, or stored as two factors.
+absl::Status check_solvable(const std::string& who, const ModelConfig& config);
+
 // Of weights in the layers' matrices that are stored whole.
 double whole_weights(const ModelConfig& config);
 // Gates with every head and every neuron closed, and the hidden dimensions too where that is asked

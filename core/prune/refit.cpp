@@ -165,7 +165,7 @@ void refit_outputs(Model& model, const Gates& gates, const Model& reference,
         const Tensor scale = writing_scale(own, ffn, stream);
         const Tensor gap = at::where(scale.ne(0), (wanted - stream) / scale - linear.forward(x),
                                      at::zeros({}, stream.options()));
-        Tensor weights = token_weights(model.config, i, batches[b]);
+        Tensor weights = token_weights(model.config, gates, i, batches[b]);
         if (weights.defined()) weights = weights.to(x.device());
         sums.add(x, gap, weights);
       }

@@ -51,7 +51,8 @@ void ScoredPruner::prepare(Session& session) {
       session.task_gradients(live_, round);
       observe(session);
     }
-    if (ramp_.end == 0 && aim_.sparsity > 0) cut(session, aim_.sparsity);  // in one shot
+    if (ramp_.end == 0 && aim_.sparsity > 0)
+      cut(session, std::min(aim_.sparsity, aim_.stop));  // in one shot
   }
 }
 
@@ -133,8 +134,8 @@ std::vector<Gates> ScoredPruner::gates(const Step&, Mode mode) {
 void ScoredPruner::after_backward(Session& session, const Step&) { observe(session); }
 
 void ScoredPruner::after_step(Session& session, const Step& step) {
-  double sparsity =
-      cubic_sparsity(step.index + 1, step.total, ramp_.begin, ramp_.end, aim_.sparsity);
+  const double sparsity = std::min(
+      cubic_sparsity(step.index + 1, step.total, ramp_.begin, ramp_.end, aim_.sparsity), aim_.stop);
   bool due = (step.index + 1) % ramp_.interval == 0 || step.index + 1 == step.total;
   if (due && sparsity > reached_) cut(session, sparsity);
 }

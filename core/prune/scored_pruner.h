@@ -27,6 +27,8 @@ class ScoredPruner : public Pruner {
   void finish(Session& session) override;
   std::vector<Gates> gates(const Step& step, Mode mode) override;
   bool eligible() const override;
+  double reached() const override { return reached_; }
+  bool closes_units() const override { return scope_ != Scope::kWeight; }
   void save(State& state) const override;
   void load(const State& state) override;
 

@@ -76,6 +76,7 @@ absl::Status ZipLm::check(const ModelConfig& config) const {
                                                    "; a ramp_end of at least that would work"));
   }
   ESPALIER_RETURN_IF_ERROR(check_whole(kMethod, config));
+  ESPALIER_RETURN_IF_ERROR(check_solvable(kMethod, config));
   if (aim_.sparsity == 0) return absl::OkStatus();
   return check_reachable(kMethod, aim_.sparsity,
                          aim_.cost_of(config).share_gone(all_closed(config, false)));
@@ -91,7 +92,7 @@ void ZipLm::prepare(Session& session) {
     return;
   }
   gates_ = open_gates(model);
-  shoot_up_to(session, due(0));
+  shoot_if_due(session, 0);
 }
 
 Gates ZipLm::open_gates(const Model& model) const {
@@ -121,10 +122,8 @@ double ZipLm::share_after(int64_t shot) const {
 }
 
 void ZipLm::after_step(Session& session, const Step& step) {
-  const int64_t steps = step.index + 1;
-  shoot_up_to(session, steps >= step.total
-                           ? options_.shots
-                           : due(static_cast<double>(steps) / static_cast<double>(step.total)));
+  const auto steps = static_cast<double>(step.index + 1);
+  shoot_if_due(session, steps / static_cast<double>(step.total));
 }
 
 // A better aim may have come since, or a state from before the last shot was the best one. Averages
@@ -135,10 +134,9 @@ void ZipLm::finish(Session& session) {
 
 bool ZipLm::eligible() const { return reached_ >= aim_.sparsity - kNear; }
 
-void ZipLm::shoot_up_to(Session& session, int64_t shot) {
-  if (shot <= shots_) return;
-  shots_ = shot;
-  if (aim_.sparsity > 0) session.rewritten(shoot(session, share_after(shot)));
+void ZipLm::shoot_if_due(Session& session, double done) {
+  const double share = std::min(done >= 1 ? aim_.sparsity : share_after(due(done)), aim_.stop);
+  if (share > reached_ + kNear) session.rewritten(shoot(session, share));
 }
 
 ZipLm::Sublayers ZipLm::sublayers(const Model& model, std::span<const Batch> batches) const {
@@ -205,7 +203,7 @@ ZipLm::Places ZipLm::chosen(Session& session, Sublayers& sublayers, std::span<co
     }
     return mean_squared_distance(answers(tried, closed(sublayers, places), judged), before);
   };
-  Random random(session.seed("ziplm.search", shots_));
+  Random random(session.seed("ziplm.search", draw_));
   double least = distance(best);
   std::set<Places> seen = {best};
   const auto count =
@@ -256,7 +254,6 @@ std::vector<Tensor> ZipLm::shoot(Session& session, double share) {
 void ZipLm::save(State& state) const {
   if (gates_.head.defined()) state.tensors["gates.head"] = gates_.head.clone();
   if (gates_.neuron.defined()) state.tensors["gates.neuron"] = gates_.neuron.clone();
-  state.json["shots"] = shots_;
   state.json["draw"] = draw_;
   state.json["reached"] = reached_;
 }
@@ -268,7 +265,6 @@ void ZipLm::load(const State& state) {
   };
   take("gates.head", gates_.head);
   take("gates.neuron", gates_.neuron);
-  shots_ = state.json.at("shots").get<int64_t>();
   draw_ = state.json.at("draw").get<int64_t>();
   reached_ = state.json.at("reached").get<double>();
 }

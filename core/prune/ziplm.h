@@ -23,7 +23,7 @@
 //
 // A sub-layer that goes as a whole keeps its weights: nobody reads them, and where a caller takes
 // earlier gates after all (meet_time.h) it is still what it was. Otherwise columns of closed units
-// are 0, so that earlier gates give the same answers as the last ones.
+// are 0, so that until the next step earlier gates give the same answers as the last ones.
 #pragma once
 
 #include <memory>
@@ -52,6 +52,7 @@ class ZipLm : public Pruner {
   void finish(Session& session) override;
   std::vector<Gates> gates(const Step&, Mode) override { return {gates_}; }
   bool eligible() const override;
+  double reached() const override { return reached_; }
   void save(State& state) const override;
   void load(const State& state) override;
 
@@ -72,7 +73,8 @@ class ZipLm : public Pruner {
   // is gone after so many.
   int64_t due(double done) const;
   double share_after(int64_t shot) const;
-  void shoot_up_to(Session& session, int64_t shot);
+  // After this share of the steps.
+  void shoot_if_due(Session& session, double done);
   // What it gave other values in the model.
   std::vector<Tensor> shoot(Session& session, double share);
 
@@ -87,7 +89,6 @@ class ZipLm : public Pruner {
   std::shared_ptr<const CostFunction> function_;
   std::unique_ptr<Cost> cost_;
   Gates gates_;         // masks of 0 and 1
-  int64_t shots_ = 0;   // that there were
   int64_t draw_ = 0;    // the next of Session::sample()
   double reached_ = 0;  // share of the last shot
 };

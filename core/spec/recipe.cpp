@@ -341,20 +341,32 @@ absl::StatusOr<Json> resolve_auto(const Json& written, RecipeSpec spec, const Ca
         "constraint.confidence says how surely constraint.max_metric_drop has to hold, which is "
         "not set");
   }
-  // Several models are published then, and exits would be trained for one of them.
-  const bool family = !spec.target.milestones.empty() && !spec.search;
+  // Exits are trained for one model, have sizes of their own, and cost some of the metric.
+  const char* without_exits = nullptr;
+  if (spec.search) {
+    without_exits = spec.exit_max_metric_drop < spec.max_metric_drop
+                        ? ""
+                        : "constraint.search, where exits may cost as much of the metric "
+                          "(calibration.max_metric_drop) as the whole model";
+  } else if (!spec.target.milestones.empty()) {
+    without_exits = "target.milestones, which publishes several models: exits are trained for one";
+  } else if (spec.target.kind == TargetKind::kParameters ||
+             spec.target.kind == TargetKind::kBytes) {
+    without_exits = "a target that counts the whole file, to which exits would add";
+  }
   Fields fields(written);
   const bool prunes = spec.target.value > 0;
   ESPALIER_ASSIGN_OR_RETURN(Json pruner, resolve_choice(catalogue, "pruner", fields.find("pruner"),
                                                         prunes ? "taylor" : kNone));
   ESPALIER_ASSIGN_OR_RETURN(
       Json distillers, resolve_distillers(catalogue, fields.find("distillers"), "soft_labels"));
-  ESPALIER_ASSIGN_OR_RETURN(Json exit, resolve_choice(catalogue, "exit", fields.find("exit"),
-                                                      family ? kNone : usual_exit(task)));
-  if (family && !is_none(exit)) {
-    return absl::InvalidArgumentError(
-        "target.milestones publishes several models, and exits are trained for one; leave the "
-        "milestones or the exit method out, or let constraint.search choose one model");
+  ESPALIER_ASSIGN_OR_RETURN(Json exit,
+                            resolve_choice(catalogue, "exit", fields.find("exit"),
+                                           without_exits != nullptr ? kNone : usual_exit(task)));
+  if (without_exits != nullptr && *without_exits != '\0' && !is_none(exit)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "an exit method does not go with ", without_exits,
+        "; set exit to \"none\", and train exits on the artifact in a job of its own"));
   }
   if (prunes && is_none(pruner)) {
     return absl::InvalidArgumentError(
@@ -383,10 +395,13 @@ absl::StatusOr<Json> resolve_auto(const Json& written, RecipeSpec spec, const Ca
 }
 
 absl::StatusOr<Json> resolve_dense(const Json& written, RecipeSpec spec) {
-  if (spec.refit) {
+  for (const auto& [asked, name] :
+       {std::pair(spec.refit, "refit"), std::pair(spec.search, "constraint.search"),
+        std::pair(spec.confidence > 0, "constraint.confidence")}) {
+    if (!asked) continue;
     return absl::InvalidArgumentError(
-        "recipe \"dense\" changes nothing, so refit has no place in it; leave it out or use recipe "
-        "\"auto\"");
+        absl::StrCat("recipe \"dense\" changes nothing, so ", name,
+                     " has no place in it; leave it out or use recipe \"auto\""));
   }
   Fields fields(written);
   for (const char* kind : {"target", "pruner", "exit"}) {

@@ -141,6 +141,7 @@ std::vector<Batch> Trainer::micro_batches(const std::vector<int64_t>& rows, int6
 }
 
 std::vector<Batch> Trainer::sample(int64_t draw) const {
+  if (training_.tick) training_.tick();
   Sampler sampler(pool_, training_.spec.batch_size, training_.seed, training_.phase + ".sample");
   return micro_batches(sampler.rows(draw), draw);
 }
@@ -150,6 +151,7 @@ void Trainer::rewritten(const std::vector<Tensor>& tensors) {
 }
 
 void Trainer::task_gradients(const Gates& gates, int64_t draw, const Look& look) {
+  if (training_.tick) training_.tick();
   Sampler sampler(*training_.train, training_.spec.batch_size, training_.seed,
                   training_.phase + ".calibrate");
   const std::vector<int64_t> rows = sampler.rows(draw);
@@ -332,9 +334,17 @@ Gates Trainer::gates_at(int64_t step) const {
   return gates;
 }
 
+Gates Trainer::gates_to_fold() {
+  Gates gates = final_gates();
+  if (training_.pruner == nullptr) return gates;
+  gates = training_.pruner->settle(*this, std::move(gates));
+  gates.seal(model_.config);
+  return gates;
+}
+
 void Trainer::select_best() {
   const Model candidate = average_->of(model_);
-  double metric = first_metric(candidate, current_gates(), *training_.select, *training_.task);
+  double metric = first_metric(candidate, gates_at(step_), *training_.select, *training_.task);
   metrics_.erase("select_metric");
   if (std::isfinite(metric)) metrics_["select_metric"] = metric;  // JSON knows no other numbers
   // States of different sizes are not compared.

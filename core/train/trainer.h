@@ -42,6 +42,7 @@ struct Training {
   Pruner* pruner = nullptr;
   std::vector<Distiller*> distillers;
   ExitMethod* exit = nullptr;
+  std::function<void()> tick;         // while methods look at rows outside of steps; may throw
   std::vector<double> class_weights;  // by label id, see spec/class_weights.h; empty: all the same
   int sampler_window = Sampler::kWindow;  // batches whose rows are sorted by length together
 };
@@ -87,8 +88,10 @@ class Trainer : public Session {
   }
   // The pruner's evaluation gates after the last step, sealed; empty without one.
   Gates final_gates() const { return gates_at(total_); }
-  // The same as this step would leave them.
-  Gates current_gates() const { return gates_at(step_); }
+  // The same, settled: what fold() is to be given.
+  Gates gates_to_fold();
+  // The weights as the training would leave them now: averaged, if they are averaged.
+  Model averaged() const { return average_->of(model_); }
   // Optimiser, averaged weights, methods and the best state so far; all but the model.
   void save(State& state) const;
 

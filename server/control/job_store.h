@@ -105,7 +105,7 @@ struct Claim {
   espalier::v1::Job job;
   uint64_t fence = 0;
   Resource model;
-  std::vector<Resource> teachers;  // each once, without the job's own
+  std::vector<Resource> teachers;  // without the job's own
   std::optional<Resource> dataset;
   Checkpoint checkpoint;
 };

@@ -20,6 +20,21 @@ void add(const std::string& kind, const Struct& choice,
     methods[absl::StrCat(kind, "/", name)] = text(choice, "digest");
 }
 
+const Struct& inner(const Struct& object, const std::string& field) {
+  static const Struct kNothing;
+  const auto found = object.fields().find(field);
+  return found == object.fields().end() ? kNothing : found->second.struct_value();
+}
+
+// Fields of recipes that workers of protocol 1 refuse, at the price of the whole job.
+bool asks_for_protocol_2(const espalier::v1::Job& job) {
+  const Struct& recipe = job.resolved_recipe();
+  const Struct &target = inner(recipe, "target"), &constraint = inner(recipe, "constraint");
+  return recipe.fields().contains("refit") || target.fields().contains("milestones") ||
+         inner(target, "size").fields().contains("bytes") ||
+         constraint.fields().contains("search") || constraint.fields().contains("confidence");
+}
+
 }  // namespace
 
 std::map<std::string, std::string> methods_of(const espalier::v1::Job& job) {
@@ -44,8 +59,8 @@ std::string mismatch(const espalier::v1::Job& job, int checkpoint_format,
     if (found->second != digest) return absl::StrCat("the worker has another version of ", method);
   }
   // Workers of protocol 1 would not see the field, and let the job's own model teach alone.
-  if (!job.teachers().empty() && worker.protocol_version() < 2)
-    return "the worker is of a build that knows no teachers";
+  if (worker.protocol_version() < 2 && (!job.teachers().empty() || asks_for_protocol_2(job)))
+    return "the worker is of a build that does not know all that the job asks for";
   for (const auto& [name, value] : job.worker_labels()) {
     auto found = worker.labels().find(name);
     if (found == worker.labels().end() || found->second != value) {

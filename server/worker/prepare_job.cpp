@@ -47,6 +47,8 @@ absl::StatusOr<JobInput> prepare_job(const worker::v1::Lease& lease, const std::
   }
   for (const std::string& name : lease.job().teachers()) {
     const auto found = folders.find(name);
+    if (found == folders.end() && name != "dense")  // which is the job's own
+      return absl::InternalError(absl::StrCat("the lease lacks the files of the teacher ", name));
     input.teachers.push_back({name, found == folders.end() ? "" : found->second});
   }
   if (lease.has_dataset()) {

@@ -69,7 +69,7 @@ TEST_P(Law, GatedEqualsFolded) {
   Trainer trainer(model, bench.training);
   while (!trainer.done()) trainer.step();
   trainer.finish();
-  Gates gates = trainer.final_gates();
+  Gates gates = trainer.gates_to_fold();
   torch::NoGradGuard no_grad;
   Batch batch = tiny_batch(bench.examples, 20);
   TrainBackend gated(model);
@@ -87,7 +87,7 @@ TEST_P(Law, ReachesTheBudget) {
     Trainer trainer(model, bench.training);
     while (!trainer.done()) trainer.step();
     trainer.finish();
-    double left = cost.actual(trainer.final_gates());
+    double left = cost.actual(trainer.gates_to_fold());
     double reached = 1 - left / cost.dense();
     EXPECT_GE(reached, sparsity - 1e-6);
     // One unit of the tiny model is several percent, and a layer is a third.
@@ -108,7 +108,8 @@ TEST_P(Law, StaysFiniteAt99Percent) {
   Trainer trainer(model, bench.training);
   while (!trainer.done()) trainer.step();
   trainer.finish();
-  Model folded = fold(model, trainer.final_gates());
+  const Gates gates = trainer.gates_to_fold();
+  Model folded = fold(model, gates);
   TrainBackend backend(folded);
   torch::NoGradGuard no_grad;
   EXPECT_TRUE(walk(backend, tiny_batch(bench.examples, 8)).logits.isfinite().all().item<bool>());
@@ -138,11 +139,13 @@ TEST_P(Law, ResumesToTheSameBits) {
       EXPECT_EQ(resumed.step_index(), stop_at);
       while (!resumed.done()) resumed.step();
       resumed.finish();
-      return weights_digest(fold(kept, resumed.final_gates()).tensors());
+      const Gates gates = resumed.gates_to_fold();
+      return weights_digest(fold(kept, gates).tensors());
     }
     while (!trainer->done()) trainer->step();
     trainer->finish();
-    return weights_digest(fold(model, trainer->final_gates()).tensors());
+    const Gates gates = trainer->gates_to_fold();
+    return weights_digest(fold(model, gates).tensors());
   };
   std::string undisturbed = weights_after(0);
   EXPECT_EQ(undisturbed, weights_after(2));

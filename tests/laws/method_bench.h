@@ -21,8 +21,11 @@ struct Case {
   }
 };
 
-// Cuts at every step, where it makes cuts.
+// Cuts at every step, where it makes cuts; looks at few rows, where it looks at rows at first, and
+// solves equations that do not make much of their rounding.
 inline std::unique_ptr<Pruner> make_pruner(const std::string& name) {
+  if (name == "ziplm") return *pruners().make(name, {{"rows", 64}, {"damp", 0.1}});
+  if (name == "fisher") return *pruners().make(name, {{"batches", 8}});
   auto often = pruners().make(name, {{"interval", 1}});
   return often.ok() ? *std::move(often) : *pruners().make(name, nullptr);
 }

@@ -1,5 +1,7 @@
 #include "server/control/services/new_job.h"
 
+#include <set>
+
 #include "absl/strings/str_cat.h"
 #include "core/base/status_macros.h"
 #include "core/spec/recipe.h"
@@ -101,7 +103,13 @@ absl::StatusOr<Job> new_job(const espalier::v1::CreateJobRequest& request,
   for (const std::string& name : job.after()) {
     ESPALIER_RETURN_IF_ERROR(check_reference(name, "jobs", key.project, "job.after"));
   }
+  std::set<std::string> teachers;
   for (const std::string& name : job.teachers()) {
+    if (!teachers.insert(name).second) {
+      return with_reason(
+          absl::InvalidArgumentError(absl::StrCat("job.teachers names ", name, " twice")), "TWICE",
+          "job.teachers");
+    }
     if (name == kOwnTeacher) continue;
     ESPALIER_RETURN_IF_ERROR(check_reference(name, "models", key.project, "job.teachers"));
   }

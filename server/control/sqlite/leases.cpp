@@ -1,6 +1,5 @@
 // Leases: claims, and every write that a worker makes under one.
 #include <algorithm>
-#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "core/base/status_macros.h"
@@ -51,9 +50,8 @@ absl::StatusOr<std::optional<Claim>> SqliteJobStore::claim(const WorkerInfo& wor
       ESPALIER_ASSIGN_OR_RETURN(const Key dataset, parse_name(row.spec.dataset(), "datasets"));
       ESPALIER_ASSIGN_OR_RETURN(claim.dataset, load_resource(ResourceKind::kDataset, dataset));
     }
-    std::set<std::string> teachers;
     for (const std::string& name : row.spec.teachers()) {
-      if (name == kOwnTeacher || !teachers.insert(name).second) continue;
+      if (name == kOwnTeacher) continue;
       ESPALIER_ASSIGN_OR_RETURN(const Key teacher, parse_name(name, "models"));
       ESPALIER_ASSIGN_OR_RETURN(Resource one, load_resource(ResourceKind::kModel, teacher));
       claim.teachers.push_back(std::move(one));

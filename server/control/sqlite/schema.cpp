@@ -103,10 +103,10 @@ constexpr const char* kVersion2 =
 
 // Models that teach in a job, beside the one that it makes smaller.
 constexpr const char* kVersion3 = R"sql(
-CREATE TABLE job_teachers (
+CREATE TABLE IF NOT EXISTS job_teachers (
   project TEXT NOT NULL, job TEXT NOT NULL, model TEXT NOT NULL,
   PRIMARY KEY (project, model, job)) WITHOUT ROWID;
-CREATE INDEX job_teachers_by_job ON job_teachers (project, job);
+CREATE INDEX IF NOT EXISTS job_teachers_by_job ON job_teachers (project, job);
 )sql";
 
 constexpr std::array kVersions{kVersion1, kVersion2, kVersion3};

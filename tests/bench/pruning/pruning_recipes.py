@@ -10,18 +10,27 @@ COFI = [{"name": "soft_labels", "options": {"temperature": 2, "weight": 0.1, "ta
         {"name": "layer_match", "options": {"weight": 0.9, "match": "ordered"}}]
 
 
+TOKENS = [{"name": "soft_labels", "options": {"temperature": 2, "task_weight": 0.5}}, {"name": "token_hidden"}]
+
+
 class Method(NamedTuple):
     pruner: dict
     distillers: list
     seeds: int
-    note: str = ""
+    milestones: tuple = ()  # of one run to the highest sparsity, in the curve of sizes
 
 
 METHODS = {
     "cofi": Method({"name": "cofi"}, COFI, 3),
-    "magnitude": Method({"name": "magnitude", "options": {"scope": "structure"}}, SOFT, 3, "heads and neurons"),
+    "cofi_soft": Method({"name": "cofi"}, SOFT, 1),  # what its layer matching is worth in so few steps
+    "magnitude": Method({"name": "magnitude", "options": {"scope": "structure"}}, SOFT, 3),
     "drop_layers": Method({"name": "drop_layers"}, SOFT, 3),
     "taylor": Method({"name": "taylor"}, SOFT, 1),
+    "flop": Method({"name": "flop"}, SOFT, 1),
+    "block_movement": Method({"name": "block_movement"}, SOFT, 1),
+    "dynabert": Method({"name": "dynabert"}, TOKENS, 1),
+    "ziplm": Method({"name": "ziplm", "options": {"shots": 10, "ramp_end": 0.6, "search": 30}}, TOKENS, 3),
+    "curve": Method({"name": "magnitude", "options": {"scope": "structure"}}, SOFT, 1, (0.6, 0.7, 0.8, 0.9)),
 }
 SPARSITIES = [0.8, 0.95]
 
@@ -34,6 +43,9 @@ def backbone(task, seed=1):
 
 def recipe(task, method, sparsity, seed):
     training = {phase: {"steps": steps, "learning_rate": RATE, "batch_size": 32} for phase, steps in STEPS.items()}
-    return {"recipe": "auto", "target": {"sparsity": sparsity}, "pruner": METHODS[method].pruner,
+    target = {"sparsity": sparsity}
+    if METHODS[method].milestones:
+        target["milestones"] = [one for one in METHODS[method].milestones if one < sparsity]
+    return {"recipe": "auto", "target": target, "pruner": METHODS[method].pruner,
             "distillers": METHODS[method].distillers, "exit": {"name": "none"}, "max_length": BACKBONES[task][2], "seed": seed,
             "finetune": {"epochs": 0}, **training}

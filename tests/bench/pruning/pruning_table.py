@@ -30,9 +30,18 @@ def row(records):
             f"{mean(record['minutes'] for record in records):.1f}"]
 
 
+def with_milestones(record):
+    """The record, and one of its shape for each model that was taken on its way."""
+    yield record
+    for one in record.get("family", []):
+        if "milestone" not in one["target"]:
+            continue
+        yield {**record, "sparsity": one["target"]["milestone"], "compressed": {**one, "metrics": [one["metric"]]}}
+
+
 def markdown(results):
     groups = {}
-    for record in results["runs"]:
+    for record in (one for run in results["runs"] for one in with_milestones(run)):
         key = (record["task"], record["sparsity"], record["method"], json.dumps({**record["recipe"], "seed": 0}))
         groups.setdefault(key, []).append(record)
     rows = [row(sorted(records, key=lambda one: one["seed"]))

@@ -33,6 +33,23 @@ TEST(Constraint, HoldsUpToWhatIsAllowed) {
   EXPECT_FALSE(check_drop(drop_of(2.5, Precision::kFp32)).ok());
 }
 
+TEST(Constraint, WithConfidenceHoldsTheWholeInterval) {
+  MetricDrop drop = drop_of(1, Precision::kInt8, 1);
+  drop.low = -1;
+  drop.high = drop.high_in_fp32 = 3;
+  drop.split = "report";
+  EXPECT_TRUE(check_drop(drop).ok());
+  drop.confidence = 0.9;
+  EXPECT_THAT(
+      said_of(drop),
+      AllOf(HasSubstr("on the report split fell from 90 to 89, by 1 points where at most 2"),
+            HasSubstr("at a confidence of 0.9 goes from -1 to 3"), HasSubstr("already")));
+  drop.high_in_fp32 = 1.5;
+  EXPECT_THAT(said_of(drop), HasSubstr("so the precision int8 is to blame"));
+  drop.high = 2;
+  EXPECT_TRUE(check_drop(drop).ok());
+}
+
 TEST(Constraint, BlamesThePrecisionWhereFp32WouldHold) {
   EXPECT_EQ(
       said_of(drop_of(5, Precision::kInt8, 0.5)),

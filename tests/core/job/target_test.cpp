@@ -22,7 +22,8 @@ Json pruning(const Json& target, const char* pruner, const Json& distillers = {}
 }
 
 class Target : public SmallJob, public ::testing::WithParamInterface<const char*> {};
-INSTANTIATE_TEST_SUITE_P(Pruners, Target, ::testing::Values("taylor", "cofi", "fisher"));
+INSTANTIATE_TEST_SUITE_P(Pruners, Target,
+                         ::testing::Values("taylor", "cofi", "fisher", "ziplm", "dynabert"));
 
 TEST_P(Target, OfMultiplyAccumulatesIsReached) {
   const double dense = count(testing::tiny_config(), 32).macs;

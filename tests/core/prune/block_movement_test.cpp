@@ -192,7 +192,7 @@ TEST(BlockMovement, FillsWhatMasksHeldAtZeroInsideOfWhatStays) {
   const Gates seen = trainer.final_gates();
   EXPECT_EQ(block(seen.weight.at(kQuery)).abs().max().item<double>(), 0) << "as it was trained";
   trainer.finish();
-  const Gates folded = trainer.final_gates();
+  const Gates folded = trainer.gates_to_fold();
   EXPECT_TRUE(folded.weight.empty()) << "and dense when it is folded";
   EXPECT_EQ(folded.head.sum().item<double>(), 3 * 4);
   EXPECT_EQ(folded.neuron[2][7].item<double>(), 0);

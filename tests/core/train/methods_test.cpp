@@ -157,6 +157,7 @@ TEST(Magnitude, ClosesTheSmallestWeights) {
 struct SharedGates : Pruner {
   Tensor alpha = at::zeros({1}).set_requires_grad(true), open;
   void aim(const Aim&) override {}
+  double reached() const override { return 0; }
   std::vector<Gates> gates(const Step&, Mode) override {
     open = at::sigmoid(alpha);
     Gates gates;

@@ -57,12 +57,11 @@ TEST_F(Workers, AnIncapableWorkerAndAnotherProtocolGetNothing) {
   EXPECT_EQ(reason(lease(future).status()), "PROTOCOL_VERSION");
 }
 
-TEST_F(Workers, ALeaseCarriesTheTeachersAndTheirFilesOnce) {
+TEST_F(Workers, ALeaseCarriesTheTeachersAndTheirFiles) {
   add_material();
   ASSERT_EQ(add_model("large", {{"config.json", "{ }"}}).state(), espalier::v1::Model::STATE_READY);
   auto request = job_request("a");
-  for (const char* name :
-       {"projects/default/models/large", "dense", "projects/default/models/large"})
+  for (const char* name : {"projects/default/models/large", "dense"})
     request.mutable_job()->add_teachers(name);
   submit(request).value();
   auto old = able_worker();
@@ -73,7 +72,18 @@ TEST_F(Workers, ALeaseCarriesTheTeachersAndTheirFilesOnce) {
   EXPECT_EQ(lease.teachers(0).model(), "projects/default/models/large");
   ASSERT_EQ(lease.teachers(0).files_size(), 1);
   EXPECT_EQ(*read(lease.token(), lease.teachers(0).files(0).sha256()), "{ }");
-  EXPECT_EQ(lease.job().teachers_size(), 3);
+  EXPECT_EQ(lease.job().teachers_size(), 2);
+}
+
+TEST_F(Workers, WhatAnOldWorkerWouldRefuseWaitsForANewOne) {
+  add_material();
+  auto request = job_request("a");
+  request.mutable_job()->mutable_recipe()->mutable_target()->add_milestones(0.5);
+  submit(request).value();
+  auto old = able_worker();
+  old.set_protocol_version(1);
+  EXPECT_FALSE(lease(old)->has_token());
+  EXPECT_TRUE(lease(able_worker())->has_token());
 }
 
 TEST_F(Workers, TeachersAreCheckedAtSubmission) {
@@ -86,6 +96,9 @@ TEST_F(Workers, TeachersAreCheckedAtSubmission) {
   request.mutable_job()->set_teachers(0, "dense");
   request.mutable_job()->mutable_recipe()->add_distillers()->set_name("none");
   EXPECT_EQ(reason(submit(request).status()), "NO_DISTILLER");
+  request.mutable_job()->mutable_recipe()->clear_distillers();
+  request.mutable_job()->add_teachers("dense");
+  EXPECT_EQ(reason(submit(request).status()), "TWICE");
   for (int i = 0; i < 8; ++i) request.mutable_job()->add_teachers("dense");
   EXPECT_EQ(reason(submit(request).status()), "TOO_MANY");
 }

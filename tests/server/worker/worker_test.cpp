@@ -120,7 +120,7 @@ TEST_F(WorkerTest, ItSaysOnceWithWhomItRegistersAndThatNobodyAnswers) {
 }
 
 TEST_F(WorkerTest, ARefusedProtocolEndsTheWorkerWithTheReason) {
-  control_.refuse_protocol = 1;
+  control_.refuse_protocol = 2;
   start({});
   join();
   EXPECT_TRUE(absl::IsFailedPrecondition(result_));
