@@ -17,7 +17,18 @@ void Moments::add(const Tensor& x, const Tensor& w) {
   total += w.defined() ? w.sum().item<double>() : static_cast<double>(x.size(0));
 }
 
-Tensor token_weights(const ModelConfig& config, const Gates& gates, int layer, const Batch& batch) {
+double first_token_weight(std::span<const Batch> batches) {
+  int64_t tokens = 0, rows = 0;
+  for (const Batch& batch : batches) {
+    tokens += batch.tokens();
+    rows += batch.rows();
+  }
+  // Rows of one token each have no others to be as much as.
+  return tokens > rows ? static_cast<double>(tokens - rows) / static_cast<double>(rows) : 1;
+}
+
+Tensor token_weights(const ModelConfig& config, const Gates& gates, int layer, const Batch& batch,
+                     double first) {
   if (config.head != HeadKind::kSequence || config.pooling != Pooling::kFirst) return {};
   for (int later = layer + 1; later < static_cast<int>(config.layers.size()); ++later) {
     const bool attends =
@@ -25,11 +36,9 @@ Tensor token_weights(const ModelConfig& config, const Gates& gates, int layer, c
     if (attends) return {};  // and reads other tokens
   }
   std::vector<int64_t> firsts = batch.offsets();
-  const int64_t tokens = firsts.back(), rows = batch.rows();
+  const int64_t tokens = firsts.back();
   firsts.pop_back();
-  if (tokens == rows) return {};
-  const double share = static_cast<double>(tokens - rows) / static_cast<double>(rows);
-  return at::ones({tokens}, at::kDouble).index_fill_(0, torch::tensor(firsts, at::kLong), share);
+  return at::ones({tokens}, at::kDouble).index_fill_(0, torch::tensor(firsts, at::kLong), first);
 }
 
 std::vector<Batch> sample_rows(const Session& session, int64_t rows, int64_t& draw) {
@@ -47,10 +56,11 @@ std::vector<LayerMoments> input_moments(const Model& model, const Gates& gates,
                                         std::span<const Batch> batches) {
   torch::NoGradGuard no_grad;
   std::vector<LayerMoments> out(model.layers.size());
+  const double first = first_token_weight(batches);
   const Batch* batch = nullptr;
   TrainBackend backend(model);
   backend.watch([&](int layer, bool ffn, const Tensor& inputs) {
-    Tensor weights = token_weights(model.config, gates, layer, *batch);
+    Tensor weights = token_weights(model.config, gates, layer, *batch, first);
     if (weights.defined()) weights = weights.to(inputs.device());
     (ffn ? out[layer].ffn : out[layer].attention).add(inputs, weights);
   });

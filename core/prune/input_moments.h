@@ -30,8 +30,11 @@ struct LayerMoments {
 // What each of a layer's rows counts, [N] float64. From the last layer on that attends, where the
 // head reads first tokens and nothing else, these count as much as all others together: their error
 // is the one that reaches the answers, and they alone, one a row, may be fewer than a layer has
-// neurons. Undefined where all count the same. `gates` are sealed or empty.
-Tensor token_weights(const ModelConfig& config, const Gates& gates, int layer, const Batch& batch);
+// neurons. Undefined where all count the same. `gates` are sealed or empty; `first`: what a first
+// token counts then, first_token_weight() of all batches that are summed.
+Tensor token_weights(const ModelConfig& config, const Gates& gates, int layer, const Batch& batch,
+                     double first);
+double first_token_weight(std::span<const Batch> batches);
 
 // At least so many rows that training draws from, by draws from `draw` on; `draw` becomes the next.
 std::vector<Batch> sample_rows(const Session& session, int64_t rows, int64_t& draw);

@@ -147,6 +147,7 @@ void refit_outputs(Model& model, const Gates& gates, const Model& reference,
   torch::NoGradGuard no_grad;
   Ascent student(model, gates, batches), teacher(reference, {}, batches);
   check_refit(student, model, gates, reference);
+  const double first = first_token_weight(batches);
   for (int i = 0; i < static_cast<int>(model.layers.size()); ++i) {
     for (const bool ffn : {false, true}) {
       const bool acts = student.acts(i, ffn), taught = teacher.acts(i, ffn);
@@ -165,7 +166,7 @@ void refit_outputs(Model& model, const Gates& gates, const Model& reference,
         const Tensor scale = writing_scale(own, ffn, stream);
         const Tensor gap = at::where(scale.ne(0), (wanted - stream) / scale - linear.forward(x),
                                      at::zeros({}, stream.options()));
-        Tensor weights = token_weights(model.config, gates, i, batches[b]);
+        Tensor weights = token_weights(model.config, gates, i, batches[b], first);
         if (weights.defined()) weights = weights.to(x.device());
         sums.add(x, gap, weights);
       }
