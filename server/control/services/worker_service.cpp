@@ -58,11 +58,11 @@ absl::Status check_worker(const WorkerInfo& worker) {
   ESPALIER_RETURN_IF_ERROR(check_offered(worker.methods(), kMostOfferedMethods, "worker.methods"));
   const uint32_t spoken = worker.protocol_version();
   if (spoken == kWorkerProtocol || spoken + 1 == kWorkerProtocol) return absl::OkStatus();
-  return with_reason(absl::FailedPreconditionError(absl::StrCat(
-                         "the worker speaks protocol version ", spoken, ", espalierd speaks ",
-                         kWorkerProtocol - 1, " and ", kWorkerProtocol,
-                         "; install builds that agree")),
-                     "PROTOCOL_VERSION", "worker.protocol_version");
+  return with_reason(
+      absl::FailedPreconditionError(absl::StrCat(
+          "the worker speaks protocol version ", spoken, ", espalierd speaks ", kWorkerProtocol - 1,
+          " and ", kWorkerProtocol, "; install builds that agree")),
+      "PROTOCOL_VERSION", "worker.protocol_version");
 }
 
 // The figures that a job reports, bounded like its texts: they are kept with every event.
