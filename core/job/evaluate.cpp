@@ -118,11 +118,11 @@ MetricDrop Job::drop_between(const std::vector<Prediction>& dense,
 }
 
 void Job::check_constraint(const std::vector<Subject>& subjects) {
-  if (!labelled_ || recipe_.max_metric_drop < 0 || !compresses()) return;
-  const Subject& made = subjects.front();
-  const Subject& dense = *std::find_if(subjects.begin(), subjects.end(),
-                                       [](const Subject& one) { return one.role == kDense; });
   const Subject* wide = subjects.back().name == kInFp32 ? &subjects.back() : nullptr;
+  // A dense model in few bits is compared with itself in fp32.
+  const Subject* dense = compresses() ? &subjects[roles().size() - 1] : wide;
+  if (!labelled_ || recipe_.max_metric_drop < 0 || dense == nullptr) return;
+  const Subject& made = subjects.front();
   const auto answers = [&](const Subject& subject) {
     const double own = std::numeric_limits<double>::quiet_NaN();
     return value_or_throw(predict_all(*subject.engine, splits_.select, *task_, own, [] {}));
@@ -139,12 +139,12 @@ void Job::check_constraint(const std::vector<Subject>& subjects) {
     }
     throw_if_error(check_drop(drop));
   };
-  const std::vector<Prediction> before = answers(dense);
+  const std::vector<Prediction> before = answers(*dense);
   const MetricDrop selected = drop_between(before, answers(made), splits_.select);
   said["drop"] = selected.drop();
   check(selected, "select", [&] { return drop_between(before, answers(*wide), splits_.select); });
-  check(drop_between(dense.predictions, made.predictions, splits_.report), "report",
-        [&] { return drop_between(dense.predictions, wide->predictions, splits_.report); });
+  check(drop_between(dense->predictions, made.predictions, splits_.report), "report",
+        [&] { return drop_between(dense->predictions, wide->predictions, splits_.report); });
 }
 
 void Job::evaluate() {
