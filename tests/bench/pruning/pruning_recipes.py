@@ -10,6 +10,7 @@ COFI = [{"name": "soft_labels", "options": {"temperature": 2, "weight": 0.1, "ta
         {"name": "layer_match", "options": {"weight": 0.9, "match": "ordered"}}]
 
 
+NONE = [{"name": "none"}]
 TOKENS = [{"name": "soft_labels", "options": {"temperature": 2, "task_weight": 0.5}}, {"name": "token_hidden"}]
 
 
@@ -17,7 +18,10 @@ class Method(NamedTuple):
     pruner: dict
     distillers: list
     seeds: int
-    milestones: tuple = ()  # of one run to the highest sparsity, in the curve of sizes
+    milestones: tuple = ()  # models that one run takes on its way
+    sparsities: tuple = (0.8, 0.95)
+    trains: bool = True  # else nothing is trained after the dense model
+    refit: bool = False
 
 
 METHODS = {
@@ -30,9 +34,16 @@ METHODS = {
     "block_movement": Method({"name": "block_movement"}, SOFT, 1),
     "dynabert": Method({"name": "dynabert"}, TOKENS, 1),
     "ziplm": Method({"name": "ziplm", "options": {"shots": 10, "ramp_end": 0.6, "search": 30}}, TOKENS, 3),
-    "curve": Method({"name": "magnitude", "options": {"scope": "structure"}}, SOFT, 1, (0.6, 0.7, 0.8, 0.9)),
+    "curve": Method({"name": "magnitude", "options": {"scope": "structure"}}, SOFT, 1, (0.6, 0.7, 0.8, 0.9), (0.95,)),
+    # Minutes, without a training step after the dense model.
+    "fisher": Method({"name": "fisher"}, NONE, 1, (0.2, 0.4, 0.5), (0.6,), False),
+    "ziplm_at_once": Method({"name": "ziplm"}, NONE, 1, (0.2, 0.4, 0.5), (0.6,), False),
+    "magnitude_refitted": Method({"name": "magnitude", "options": {"scope": "structure"}}, NONE, 1, (0.2, 0.4, 0.5), (0.6,),
+                                  False, True),
+    "magnitude_at_once": Method({"name": "magnitude", "options": {"scope": "structure"}}, NONE, 1, (0.2, 0.4, 0.5), (0.6,),
+                                  False),
 }
-SPARSITIES = [0.8, 0.95]
+SPARSITIES = sorted({sparsity for method in METHODS.values() for sparsity in method.sparsities})
 
 
 def backbone(task, seed=1):
@@ -42,7 +53,11 @@ def backbone(task, seed=1):
 
 
 def recipe(task, method, sparsity, seed):
-    training = {phase: {"steps": steps, "learning_rate": RATE, "batch_size": 32} for phase, steps in STEPS.items()}
+    trains = METHODS[method].trains
+    training = {phase: {"steps": steps, "learning_rate": RATE, "batch_size": 32} if trains else {"epochs": 0}
+                for phase, steps in STEPS.items()}
+    if METHODS[method].refit:
+        training["refit"] = True
     target = {"sparsity": sparsity}
     if METHODS[method].milestones:
         target["milestones"] = [one for one in METHODS[method].milestones if one < sparsity]
