@@ -10,6 +10,7 @@
 #include "core/job/measure.h"
 
 namespace espalier {
+
 Aim Job::aim_with_stop() const {
   Aim out = aim(recipe_.target.value);
   const std::vector<double>& wanted = recipe_.target.milestones;
