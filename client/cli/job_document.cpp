@@ -248,6 +248,7 @@ absl::Status apply_flags(const JobFlags& flags, Json& document) {
   }
   set_target(flags, recipe);
   ESPALIER_RETURN_IF_ERROR(set_milestones(flags.milestones, recipe));
+  if (flags.refit) recipe["refit"] = true;
   if (!flags.teachers.empty()) document["teachers"] = flags.teachers;
   if (!flags.pruner.empty()) recipe["pruner"] = {{"name", flags.pruner}};
   if (!flags.exit.empty()) recipe["exit"] = {{"name", flags.exit}};

@@ -28,7 +28,7 @@ struct JobFlags {
   std::string recipe_file, model, dataset, artifact, pruner, exit, base_recipe, precision;
   std::optional<double> sparsity, speedup, latency_ms, size_bytes, max_drop;
   std::vector<std::string> distillers, teachers, milestones;
-  bool search = false;
+  bool search = false, refit = false;
   std::vector<std::string> pruner_options, distiller_options,
       exit_options;  // key=value; name.key=value
   std::optional<double> finetune_epochs, prune_epochs, recover_epochs, exit_epochs;

@@ -43,6 +43,9 @@ void add_job_flags(CLI::App& command, JobFlags& flags) {
   command.add_flag("--search", flags.search,
                    "Publish the smallest model that keeps --max-drop, of the milestones and the "
                    "target; without these sparsities from 0.5 to 0.95 are tried");
+  command.add_flag(
+      "--refit", flags.refit,
+      "Solve the output matrices of what is left by least squares, where that is no worse");
   add_list("--teacher", flags.teachers,
            "Model that teaches; may be repeated; dense: the job's own, which is the default");
   command.add_option("--pruner", flags.pruner,
