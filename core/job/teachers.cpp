@@ -11,8 +11,6 @@
 namespace espalier {
 namespace {
 
-constexpr char kOwn[] = "dense";
-
 // Token ids of a line that knows small and large letters, accents, digits, signs and other scripts.
 std::vector<int32_t> ids_of(const Tokenizer& tokenizer) {
   constexpr char kLine[] =
@@ -75,7 +73,7 @@ void Job::load_teachers() {
                           "; fine-tune it on this data set first"));
     }
   }
-  if (teachers_.empty()) teachers_.push_back({.name = kOwn});
+  if (teachers_.empty()) teachers_.push_back({.name = kOwnTeacher});
 }
 
 const std::vector<Teacher>& Job::teachers() {

@@ -39,6 +39,12 @@ const Json* Fields::find(const std::string& name) const {
   return it == object_.end() || it->is_null() ? nullptr : &*it;
 }
 
+const Json& Fields::child(const std::string& name) const {
+  static const Json kNothing = Json::object();
+  const Json* found = find(name);
+  return found != nullptr ? *found : kNothing;
+}
+
 std::string Fields::path(const std::string& name) const {
   return where_.empty() ? name : absl::StrCat(where_, ".", name);
 }

@@ -30,6 +30,8 @@ class Fields {
 
   // The field's value, or nullptr when it is absent or null.
   const Json* find(const std::string& name) const;
+  // The same, and an empty object for none.
+  const Json& child(const std::string& name) const;
   bool has(const std::string& name) const { return find(name) != nullptr; }
   // "finetune.epochs": the name that messages use.
   std::string path(const std::string& name) const;

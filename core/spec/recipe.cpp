@@ -1,7 +1,6 @@
 #include "core/spec/recipe.h"
 
 #include <algorithm>
-#include <limits>
 
 #include "absl/strings/str_cat.h"
 #include "core/base/guard.h"
@@ -11,133 +10,10 @@
 namespace espalier {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr int kUsualLength = 128;  // tokens
 // Named instead of a method to leave its kind out, since an empty list or message cannot be told
 // from an unset one.
 constexpr char kNone[] = "none";
-
-const Json kNothing = Json::object();
-const Json& child(const Fields& fields, const char* name) {
-  const Json* found = fields.find(name);
-  return found ? *found : kNothing;
-}
-
-// --- target ---
-
-absl::StatusOr<TargetSpec> read_goal(const Json& json, const char* where, const char* field,
-                                     TargetKind kind, Range range) {
-  Fields fields(json, where);
-  TargetSpec out{kind, 0};
-  fields.require({field});
-  fields.number(field, out.value, range);
-  ESPALIER_RETURN_IF_ERROR(fields.status());
-  return out;
-}
-
-// A goal that is a time, of {field, profile}.
-absl::StatusOr<TargetSpec> read_time(const Json& json, const std::string& where, const char* field,
-                                     TargetKind kind, Range range) {
-  Fields fields(json, where);
-  fields.refuse_unknown({field, "profile"});
-  ESPALIER_RETURN_IF_ERROR(fields.status());
-  ESPALIER_ASSIGN_OR_RETURN(TargetSpec out, read_goal(json, where.c_str(), field, kind, range));
-  Fields profile(child(fields, "profile"), where + ".profile");
-  profile.refuse_unknown({"name", "batch", "length"});
-  std::string name;
-  int64_t rows = 0, tokens = 0;
-  profile.string("name", name);
-  profile.integer("batch", rows, 0, 512);
-  profile.integer("length", tokens, 0, 8192);
-  ESPALIER_RETURN_IF_ERROR(profile.status());
-  if (!name.empty()) {
-    return absl::UnimplementedError(absl::StrCat(
-        where, ".profile.name is \"", name,
-        "\", but jobs cannot ask for a machine yet; leave it out for that of the worker"));
-  }
-  constexpr int64_t kMostTokens = 65'536;  // of a batch: a gigabyte of what a large model computes
-  if (rows * tokens > kMostTokens) {
-    return absl::InvalidArgumentError(absl::StrCat(where, ".profile asks for ", rows, " x ", tokens,
-                                                   " tokens; it may ask for at most ", kMostTokens,
-                                                   " together"));
-  }
-  out.rows = rows > 0 ? static_cast<int>(rows) : 1;
-  out.tokens = static_cast<int>(tokens);
-  return out;
-}
-
-absl::StatusOr<TargetSpec> read_size(const Json& json) {
-  Fields fields(json, "target.size");
-  fields.refuse_unknown({"parameters", "bytes", "macs"});
-  ESPALIER_RETURN_IF_ERROR(fields.status());
-  if (json.size() != 1)
-    return absl::InvalidArgumentError("target.size must hold one of parameters, bytes, macs");
-  const Range positive{0, kInfinity, true, true};
-  if (fields.has("parameters"))
-    return read_goal(json, "target.size", "parameters", TargetKind::kParameters, positive);
-  if (fields.has("bytes"))
-    return read_goal(json, "target.size", "bytes", TargetKind::kBytes, positive);
-  return read_goal(json, "target.size", "macs", TargetKind::kMacs, positive);
-}
-
-absl::StatusOr<TargetSpec> read_goal_of(const Json& json) {
-  Fields fields(json, "target");
-  if (json.size() != 1)
-    return absl::InvalidArgumentError(
-        "target must hold one goal: sparsity, speedup, latency or size");
-  if (fields.has("sparsity"))
-    return read_goal(json, "target", "sparsity", TargetKind::kSparsity, {0, 1, false, true});
-  if (const Json* speedup = fields.find("speedup")) {
-    return read_time(*speedup, "target.speedup", "factor", TargetKind::kSpeedup,
-                     {1, kInfinity, false, true});
-  }
-  if (const Json* latency = fields.find("latency")) {
-    return read_time(*latency, "target.latency", "milliseconds", TargetKind::kLatency,
-                     {0, kInfinity, true, true});
-  }
-  return read_size(child(fields, "size"));
-}
-
-constexpr size_t kMostMilestones = 8;
-
-// Each is harder than the one before and easier than the goal.
-absl::Status check_milestones(const TargetSpec& target) {
-  if (target.milestones.size() > kMostMilestones) {
-    return absl::InvalidArgumentError(absl::StrCat("target.milestones has ",
-                                                   target.milestones.size(), " values; at most ",
-                                                   kMostMilestones, " models are made on the way"));
-  }
-  for (size_t i = 0; i < target.milestones.size(); ++i) {
-    const double one = target.milestones[i];
-    const double next = i + 1 < target.milestones.size() ? target.milestones[i + 1] : target.value;
-    if (target.falls() ? one > next : one < next) continue;
-    return absl::InvalidArgumentError(absl::StrCat(
-        "target.milestones has ", one, " before ", next,
-        i + 1 < target.milestones.size() ? "" : ", the goal itself", "; they must be ",
-        target.falls() ? "falling" : "rising", " towards the goal, and none may reach it"));
-  }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<TargetSpec> read_target(const Json& json) {
-  Fields fields(json, "target");
-  fields.refuse_unknown({"sparsity", "speedup", "latency", "size", "milestones"});
-  ESPALIER_RETURN_IF_ERROR(fields.status());
-  Json goal = json;
-  if (goal.is_object()) goal.erase("milestones");
-  if (goal.empty() && !fields.has("milestones")) return TargetSpec{};
-  ESPALIER_ASSIGN_OR_RETURN(TargetSpec out, read_goal_of(goal));
-  fields.numbers("milestones", out.milestones, {0, kInfinity, true, true});
-  ESPALIER_RETURN_IF_ERROR(fields.status());
-  ESPALIER_RETURN_IF_ERROR(check_milestones(out));
-  return out;
-}
-
-Json write_target(const TargetSpec& target) {
-  Json out = goal_json(target);
-  if (!target.milestones.empty()) out["milestones"] = target.milestones;
-  return out;
-}
 
 // --- training ---
 
@@ -227,16 +103,16 @@ absl::Status read_plain(const Json& json, RecipeSpec& spec) {
   }
   fields.boolean("refit", spec.refit);
   ESPALIER_RETURN_IF_ERROR(fields.status());
-  ESPALIER_ASSIGN_OR_RETURN(spec.target, read_target(child(fields, "target")));
+  ESPALIER_ASSIGN_OR_RETURN(spec.target, read_target(fields.child("target")));
 
-  Fields constraint(child(fields, "constraint"), "constraint");
+  Fields constraint(fields.child("constraint"), "constraint");
   constraint.refuse_unknown({"max_metric_drop", "metric", "search", "confidence"});
   constraint.number("max_metric_drop", spec.max_metric_drop, {0, 100});
   constraint.boolean("search", spec.search);
   constraint.number("confidence", spec.confidence, {0, 1, false, true});
   constraint.string("metric", spec.constraint_metric);  // the task's to check, see deciding_metrics
   fields.check(constraint.status());
-  Fields calibration(child(fields, "calibration"), "calibration");
+  Fields calibration(fields.child("calibration"), "calibration");
   calibration.refuse_unknown({"max_metric_drop"});
   calibration.number("max_metric_drop", spec.exit_max_metric_drop, {0, 100});
   fields.check(calibration.status());
@@ -252,11 +128,11 @@ absl::Status read_plain(const Json& json, RecipeSpec& spec) {
   ESPALIER_RETURN_IF_ERROR(fields.status());
 
   ESPALIER_ASSIGN_OR_RETURN(spec.finetune,
-                            read_training(child(fields, "finetune"), "finetune", spec.finetune));
-  ESPALIER_ASSIGN_OR_RETURN(spec.prune, read_training(child(fields, "prune"), "prune", spec.prune));
+                            read_training(fields.child("finetune"), "finetune", spec.finetune));
+  ESPALIER_ASSIGN_OR_RETURN(spec.prune, read_training(fields.child("prune"), "prune", spec.prune));
   ESPALIER_ASSIGN_OR_RETURN(spec.recover,
-                            read_training(child(fields, "recover"), "recover", spec.recover));
-  ESPALIER_ASSIGN_OR_RETURN(spec.exits, read_training(child(fields, "exits"), "exits", spec.exits));
+                            read_training(fields.child("recover"), "recover", spec.recover));
+  ESPALIER_ASSIGN_OR_RETURN(spec.exits, read_training(fields.child("exits"), "exits", spec.exits));
   if (spec.prune.patience > 0) {
     return absl::InvalidArgumentError(
         absl::StrCat("prune.patience is ", spec.prune.patience,
@@ -327,6 +203,24 @@ absl::Status fill_search(RecipeSpec& spec) {
       "milestones; name some, or leave the target out to try sparsities from 0.5 to 0.95");
 }
 
+// Exits are trained for one model, have sizes of their own, and cost some of the metric: what in a
+// recipe they do not go with, or nothing.
+std::string exit_clash(const RecipeSpec& spec) {
+  if (spec.search) {
+    if (spec.exit_max_metric_drop < spec.max_metric_drop) return "";
+    return "constraint.search, where exits may cost as much of the metric "
+           "(calibration.max_metric_drop) as the whole model";
+  }
+  if (!spec.target.milestones.empty())
+    return "target.milestones, which publishes several models: exits are trained for one";
+  if (spec.target.kind == TargetKind::kParameters || spec.target.kind == TargetKind::kBytes)
+    return "a target that counts the whole file, to which exits would add";
+  return "";
+}
+
+// Where none are named: a search takes them only where somebody asks.
+bool leaves_exits_out(const RecipeSpec& spec) { return spec.search || !exit_clash(spec).empty(); }
+
 absl::StatusOr<Json> resolve_auto(const Json& written, RecipeSpec spec, const Catalogue& catalogue,
                                   const std::optional<TaskKind>& task) {
   ESPALIER_RETURN_IF_ERROR(fill_search(spec));
@@ -341,19 +235,6 @@ absl::StatusOr<Json> resolve_auto(const Json& written, RecipeSpec spec, const Ca
         "constraint.confidence says how surely constraint.max_metric_drop has to hold, which is "
         "not set");
   }
-  // Exits are trained for one model, have sizes of their own, and cost some of the metric.
-  const char* without_exits = nullptr;
-  if (spec.search) {
-    without_exits = spec.exit_max_metric_drop < spec.max_metric_drop
-                        ? ""
-                        : "constraint.search, where exits may cost as much of the metric "
-                          "(calibration.max_metric_drop) as the whole model";
-  } else if (!spec.target.milestones.empty()) {
-    without_exits = "target.milestones, which publishes several models: exits are trained for one";
-  } else if (spec.target.kind == TargetKind::kParameters ||
-             spec.target.kind == TargetKind::kBytes) {
-    without_exits = "a target that counts the whole file, to which exits would add";
-  }
   Fields fields(written);
   const bool prunes = spec.target.value > 0;
   ESPALIER_ASSIGN_OR_RETURN(Json pruner, resolve_choice(catalogue, "pruner", fields.find("pruner"),
@@ -362,10 +243,10 @@ absl::StatusOr<Json> resolve_auto(const Json& written, RecipeSpec spec, const Ca
       Json distillers, resolve_distillers(catalogue, fields.find("distillers"), "soft_labels"));
   ESPALIER_ASSIGN_OR_RETURN(Json exit,
                             resolve_choice(catalogue, "exit", fields.find("exit"),
-                                           without_exits != nullptr ? kNone : usual_exit(task)));
-  if (without_exits != nullptr && *without_exits != '\0' && !is_none(exit)) {
+                                           leaves_exits_out(spec) ? kNone : usual_exit(task)));
+  if (const std::string clash = exit_clash(spec); !clash.empty() && !is_none(exit)) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "an exit method does not go with ", without_exits,
+        "an exit method does not go with ", clash,
         "; set exit to \"none\", and train exits on the artifact in a job of its own"));
   }
   if (prunes && is_none(pruner)) {
@@ -380,7 +261,7 @@ absl::StatusOr<Json> resolve_auto(const Json& written, RecipeSpec spec, const Ca
   // Phases without their method: off by default, and a contradiction when asked for.
   auto drop_phase = [&](const char* phase, const char* kind,
                         TrainingSpec& training) -> absl::Status {
-    const Json& asked = child(fields, phase);
+    const Json& asked = fields.child(phase);
     if ((asked.contains("epochs") || asked.contains("steps")) && trains(training)) {
       return absl::InvalidArgumentError(absl::StrCat(phase, " asks for training, but there is no ",
                                                      kind, "; set ", phase, ".epochs to 0"));
@@ -390,7 +271,7 @@ absl::StatusOr<Json> resolve_auto(const Json& written, RecipeSpec spec, const Ca
   };
   if (is_none(pruner)) ESPALIER_RETURN_IF_ERROR(drop_phase("prune", "pruner", spec.prune));
   if (is_none(exit)) ESPALIER_RETURN_IF_ERROR(drop_phase("exits", "exit method", spec.exits));
-  if (is_none(pruner) && !child(fields, "recover").contains("epochs")) spec.recover.epochs = 0;
+  if (is_none(pruner) && !fields.child("recover").contains("epochs")) spec.recover.epochs = 0;
   return write_resolved(spec, std::move(pruner), std::move(distillers), std::move(exit));
 }
 
@@ -405,13 +286,13 @@ absl::StatusOr<Json> resolve_dense(const Json& written, RecipeSpec spec) {
   }
   Fields fields(written);
   for (const char* kind : {"target", "pruner", "exit"}) {
-    if (const Json& json = child(fields, kind); !json.empty() && !is_none(json)) {
+    if (const Json& json = fields.child(kind); !json.empty() && !is_none(json)) {
       return absl::InvalidArgumentError(
           absl::StrCat("recipe \"dense\" changes nothing, so ", kind,
                        " has no place in it; leave it out or use recipe \"auto\""));
     }
   }
-  for (const Json& distiller : child(fields, "distillers")) {
+  for (const Json& distiller : fields.child("distillers")) {
     if (is_none(distiller)) continue;
     return absl::InvalidArgumentError(
         "recipe \"dense\" changes nothing, so distillers have no place in it; leave them out or "
@@ -428,9 +309,9 @@ absl::StatusOr<RecipeSpec> read_recipe_checked(const Json& resolved) {
   RecipeSpec spec = auto_defaults();
   ESPALIER_RETURN_IF_ERROR(read_plain(resolved, spec));
   Fields fields(resolved);
-  ESPALIER_ASSIGN_OR_RETURN(spec.pruner, read_choice(child(fields, "pruner"), "pruner"));
-  ESPALIER_ASSIGN_OR_RETURN(spec.exit, read_choice(child(fields, "exit"), "exit"));
-  for (const Json& json : child(fields, "distillers")) {
+  ESPALIER_ASSIGN_OR_RETURN(spec.pruner, read_choice(fields.child("pruner"), "pruner"));
+  ESPALIER_ASSIGN_OR_RETURN(spec.exit, read_choice(fields.child("exit"), "exit"));
+  for (const Json& json : fields.child("distillers")) {
     ESPALIER_ASSIGN_OR_RETURN(MethodChoice choice, read_choice(json, "distillers"));
     if (!choice.name.empty()) spec.distillers.push_back(std::move(choice));
   }
@@ -438,30 +319,6 @@ absl::StatusOr<RecipeSpec> read_recipe_checked(const Json& resolved) {
 }
 
 }  // namespace
-
-Json goal_json(const TargetSpec& target) {
-  const auto timed = [&](const char* name, const char* field) {
-    return Json{{name,
-                 {{field, target.value},
-                  {"profile", {{"batch", target.rows}, {"length", target.tokens}}}}}};
-  };
-  switch (target.kind) {
-    case TargetKind::kSparsity:
-      return {{"sparsity", target.value}};
-    case TargetKind::kSpeedup:
-      return timed("speedup", "factor");
-    case TargetKind::kLatency:
-      return timed("latency", "milliseconds");
-    case TargetKind::kParameters:
-      return {{"size", {{"parameters", target.value}}}};
-    case TargetKind::kMacs:
-      return {{"size", {{"macs", target.value}}}};
-    case TargetKind::kBytes:
-      return {{"size", {{"bytes", target.value}}}};
-    default:
-      return Json::object();
-  }
-}
 
 absl::StatusOr<Json> resolve_recipe(const Json& written, const Catalogue& catalogue,
                                     const std::optional<TaskKind>& task) {

@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "core/spec/catalogue.h"
+#include "core/spec/target_spec.h"
 #include "core/spec/tasks.h"
 #include "core/spec/training_spec.h"
 
@@ -18,23 +19,8 @@ struct MethodChoice {
   Json options = Json::object();
 };
 
-enum class TargetKind { kNone, kSparsity, kSpeedup, kLatency, kParameters, kBytes, kMacs };
-struct TargetSpec {
-  TargetKind kind = TargetKind::kNone;
-  double value = 0;
-  // Of times: the batch that is timed. 0 tokens: the data set's median.
-  int rows = 1, tokens = 0;
-  // Values of the same goal that the run passes on its way, the nearest to the dense model first.
-  std::vector<double> milestones;
-  // Whether a smaller value is the harder goal.
-  bool falls() const {
-    return kind == TargetKind::kLatency || kind == TargetKind::kParameters ||
-           kind == TargetKind::kBytes || kind == TargetKind::kMacs;
-  }
-};
-
-// As a recipe's `target` says it, without milestones.
-Json goal_json(const TargetSpec& target);
+// Stands among a job's teachers for the job's own dense model.
+inline constexpr char kOwnTeacher[] = "dense";
 
 struct RecipeSpec {
   std::string recipe = "auto";

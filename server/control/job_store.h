@@ -98,9 +98,6 @@ struct Checkpoint {
 };
 
 // What a worker gets.
-// Stands among a job's teachers for the job's own dense model.
-inline constexpr char kOwnTeacher[] = "dense";
-
 struct Claim {
   espalier::v1::Job job;
   uint64_t fence = 0;

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/base/files.h"
 #include "core/base/status_macros.h"
+#include "core/spec/recipe.h"
 #include "server/worker/proto_json.h"
 
 namespace espalier::server {
@@ -47,7 +48,7 @@ absl::StatusOr<JobInput> prepare_job(const worker::v1::Lease& lease, const std::
   }
   for (const std::string& name : lease.job().teachers()) {
     const auto found = folders.find(name);
-    if (found == folders.end() && name != "dense")  // which is the job's own
+    if (found == folders.end() && name != kOwnTeacher)
       return absl::InternalError(absl::StrCat("the lease lacks the files of the teacher ", name));
     input.teachers.push_back({name, found == folders.end() ? "" : found->second});
   }

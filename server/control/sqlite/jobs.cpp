@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/base/status_macros.h"
+#include "core/spec/recipe.h"
 #include "server/common/status.h"
 #include "server/control/sqlite/job_row.h"
 

@@ -3,6 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/base/status_macros.h"
+#include "core/spec/recipe.h"
 #include "server/common/status.h"
 #include "server/control/matching.h"
 #include "server/control/sqlite/job_row.h"
